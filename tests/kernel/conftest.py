@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of memory moves by cpusets, run as root on a machine with four nodes.
+
+On a kernel with the engine every test asserts what is wanted. On a stock kernel,
+with --expect-defects, the tests marked `defect` assert that the kernel shows the
+defect they are about; the others do not run.
+"""
+
+import itertools
+import os
+
+import pytest
+
+from ktest import cpusets, machine
+from ktest.load import NUMALOAD, Load
+
+NODES = 4
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--expect-defects",
+        action="store_true",
+        help="the kernel is stock: run the defect tests, each has to show its defect",
+    )
+
+
+def pytest_configure(config):
+    for line in (
+        "defect(id): a defect of the stock kernel; with --expect-defects it must show",
+        "core: small enough for a debug kernel under emulation",
+        "v2only(reason): about something that only the v2 hierarchy has",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def requirements():
+    """What is missing to run any of this, or None."""
+    if os.geteuid() != 0:
+        return "run as root"
+    if len(machine.memory_nodes()) < NODES:
+        return f"{NODES} nodes with memory are needed"
+    if cpusets.Cpuset.root() is None:
+        return "no cgroup hierarchy has the cpuset controller"
+    if not os.access(NUMALOAD, os.X_OK):
+        return f"{NUMALOAD} is missing: make -C tests/kernel"
+    return None
+
+
+def prepare_root():
+    """Let children of the root have the cpuset controller."""
+    root = cpusets.Cpuset.root()
+    if root.version == 1:
+        return
+    if "cpuset" in root.read("cgroup.subtree_control").split():
+        return
+    if os.path.exists("/run/systemd/system"):
+        pytest.exit(
+            "systemd owns the root cgroup and has not enabled the cpuset controller: "
+            "start a unit with Delegate=yes and AllowedMemoryNodes= first",
+            returncode=4,
+        )
+    root.control()
+
+
+def probe_engine():
+    root = cpusets.Cpuset.root()
+    probe = root.mkdir(f"probe-{os.getpid()}")
+    try:
+        return cpusets.engine_files(probe)
+    finally:
+        probe.rmdir()
+
+
+def pytest_sessionstart(session):
+    if session.config.option.collectonly:
+        return
+    missing = requirements()
+    if missing:
+        pytest.exit(f"cannot run: {missing}", returncode=4)
+    prepare_root()
+    engine = probe_engine()
+    if session.config.option.expect_defects and engine:
+        pytest.exit("--expect-defects, but this kernel has the engine", returncode=4)
+    if not session.config.option.expect_defects and not engine:
+        pytest.exit(
+            "this kernel does not have the engine (no "
+            f"{cpusets.FILES[cpusets.Cpuset.root().version]['stat']}); "
+            "on a stock kernel give --expect-defects",
+            returncode=4,
+        )
+    machine.protect_from_oom()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what this kernel or this layout cannot be asked."""
+    root = cpusets.Cpuset.root()
+    v1 = root is not None and root.version == 1
+
+    def wanted(item):
+        if config.option.expect_defects and not item.get_closest_marker("defect"):
+            return False
+        return not (v1 and item.get_closest_marker("v2only"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+@pytest.fixture(scope="session")
+def defects(request):
+    """True where the defect has to show, False where it must not."""
+    return request.config.option.expect_defects
+
+
+@pytest.fixture(scope="session")
+def kernel_log():
+    return machine.KernelLog()
+
+
+@pytest.fixture(autouse=True)
+def clean_kernel_log(kernel_log):
+    """A kernel that warns or worse fails the test in which it did."""
+    kernel_log.lines()
+    yield
+    splats = [line for line in kernel_log.lines() if kernel_log.SPLAT.search(line)]
+    assert not splats, "the kernel log has:\n" + "\n".join(splats)
+
+
+@pytest.fixture(scope="session")
+def root():
+    return cpusets.Cpuset.root()
+
+
+@pytest.fixture
+def top(root, _serial=itertools.count()):
+    """A cpuset of the test's own; everything below it goes when the test ends."""
+    cpuset = root.mkdir(f"cpuset-migrate-test-{os.getpid()}-{next(_serial)}")
+    yield cpuset
+    cpuset.remove()
+
+
+@pytest.fixture
+def spawn(top):
+    """Start workloads that end with the test: spawn(cpuset) or spawn(into=cpuset)."""
+    loads = []
+
+    def start(cpuset=None, into=None):
+        load = Load(into=into)
+        loads.append(load)
+        machine.offer_to_oom(load.pid)
+        if cpuset is not None:
+            cpuset.attach(load)
+        return load
+
+    yield start
+    for load in loads:
+        load.close()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the kernel tests share: the machine, cpusets, the workload, the oracle."""

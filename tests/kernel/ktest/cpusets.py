@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Cpusets of either hierarchy, so that one test serves both."""
+
+import os
+import re
+import signal
+import time
+
+from ktest import machine
+
+FILES = {
+    2: {
+        "max": "cpuset.mems.migrate.max",
+        "hold": "cpuset.mems.migrate.hold",
+        "stop": "cpuset.mems.migrate.stop",
+        "settle": "cpuset.mems.migrate.settle",
+        "events": "cpuset.mems.events",
+        "events.local": "cpuset.mems.events.local",
+        "stat": "cpuset.mems.stat",
+        "threads": "cgroup.threads",
+    },
+    1: {
+        "max": "cpuset.memory_migrate_max",
+        "hold": "cpuset.memory_migrate_hold",
+        "stop": "cpuset.memory_migrate_stop",
+        "settle": "cpuset.memory_migrate_settle",
+        "events": "cpuset.memory_migrate_events",
+        "stat": "cpuset.memory_migrate_stat",
+        "threads": "tasks",
+    },
+}
+
+# Long past anything a working kernel needs, even emulated: a hang, not a limit.
+HANG_SECONDS = 300
+
+
+class Hang(AssertionError):
+    """Something that has to end did not."""
+
+
+def wait_until(condition, what):
+    """Wait for what must come; return the seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > HANG_SECONDS:
+            raise Hang(f"still waiting after {HANG_SECONDS} s: {what}")
+        time.sleep(0.005)
+    return time.monotonic() - start
+
+
+def find_hierarchy():
+    """Version and mount point of the hierarchy that has the cpuset controller."""
+    unified = None
+    for line in machine.read("/proc/self/mountinfo").splitlines():
+        left, right = line.split(" - ", 1)
+        where, kind, options = left.split()[4], right.split()[0], right.split()[2]
+        if kind == "cgroup" and "cpuset" in options.split(","):
+            return 1, where
+        if kind == "cgroup2":
+            unified = where
+    if unified and "cpuset" in machine.read(f"{unified}/cgroup.controllers").split():
+        return 2, unified
+    return None, None
+
+
+class Cpuset:
+    """One directory of the hierarchy."""
+
+    def __init__(self, version, path):
+        self.version = version
+        self.path = path
+
+    def __repr__(self):
+        return f"Cpuset({self.path})"
+
+    @classmethod
+    def root(cls):
+        version, path = find_hierarchy()
+        return cls(version, path) if version else None
+
+    def file(self, name):
+        """The file of a name of ours: mems, stat, events, hold, procs ..."""
+        if name == "mems" or name == "cpus":
+            leaf = f"cpuset.{name}"
+        elif name == "procs":
+            leaf = "cgroup.procs"
+        else:
+            leaf = FILES[self.version].get(name, name)
+        return os.path.join(self.path, leaf)
+
+    def has(self, name):
+        return os.path.exists(self.file(name))
+
+    def read(self, name):
+        return machine.read(self.file(name)).strip()
+
+    def write(self, name, value, nonblock=False):
+        """One write(2); returns what it returned."""
+        flags = os.O_WRONLY | (os.O_NONBLOCK if nonblock else 0)
+        fd = os.open(self.file(name), flags)
+        try:
+            return os.write(fd, str(value).encode())
+        finally:
+            os.close(fd)
+
+    def set_mems(self, nodes, nonblock=False):
+        if not isinstance(nodes, str):
+            nodes = machine.format_list(nodes)
+        self.write("mems", nodes, nonblock)
+
+    def mems(self):
+        """The nodes in force."""
+        name = "cpuset.mems.effective" if self.version == 2 else "mems"
+        return machine.parse_list(self.read(name))
+
+    def attach(self, load, nonblock=False):
+        """Attach a process: a Load, or a pid."""
+        self.write("procs", getattr(load, "pid", load), nonblock)
+
+    def attach_thread(self, tid):
+        self.write("threads", tid)
+
+    def _keyed(self, name):
+        pairs = (line.split() for line in self.read(name).splitlines())
+        return {key: int(value) for key, value in pairs}
+
+    def stat(self):
+        return self._keyed("stat")
+
+    def events(self):
+        return self._keyed("events")
+
+    def wait_idle(self):
+        """Wait until nothing is queued or running for this cpuset."""
+        return wait_until(
+            lambda: self.stat()["migrate_pending"] == 0, f"moves of {self.path}"
+        )
+
+    def control(self, enable=True):
+        """v2: hand the cpuset controller to the children, or take it away."""
+        sign = "+" if enable else "-"
+        self.write("cgroup.subtree_control", f"{sign}cpuset")
+
+    def mkdir(self, name, mems=None, controlled=True):
+        """A child, with the cpuset controller unless told otherwise."""
+        child = Cpuset(self.version, os.path.join(self.path, name))
+        if self.version == 2 and controlled:
+            if "cpuset" not in self.read("cgroup.subtree_control").split():
+                self.control()
+        os.mkdir(child.path)
+        if self.version == 1:
+            child.write("cpus", self.read("cpus"))
+            child.write("mems", self.read("mems"))
+            child.write("cpuset.memory_migrate", "1")
+        if mems is not None:
+            child.set_mems(mems)
+        return child
+
+    def rmdir(self):
+        os.rmdir(self.path)
+
+    def procs(self):
+        return [int(pid) for pid in self.read("procs").split()]
+
+    def kill(self):
+        """Kill everything in it and wait until it is gone."""
+        for pid in self.procs():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_until(lambda: not self._populated(), f"{self.path} to be empty")
+
+    def _populated(self):
+        if self.version == 2:
+            return "populated 1" in self.read("cgroup.events")
+        return bool(self.read("tasks"))
+
+    def remove(self):
+        """Kill and remove it and everything below."""
+        for entry in os.scandir(self.path):
+            if entry.is_dir(follow_symlinks=False):
+                Cpuset(self.version, entry.path).remove()
+        self.kill()
+        self.rmdir()
+
+
+def engine_files(cpuset):
+    """Whether the kernel gives a cpuset the engine's files."""
+    return cpuset.has("stat")
+
+
+def sum_of(stat, pattern):
+    return sum(value for key, value in stat.items() if re.fullmatch(pattern, key))
+
+
+def accounted(stat):
+    """Pages of every final outcome; must equal migrate_scanned."""
+    outcomes = r"migrate_(moved|inplace|gone|swapped|skip_\w+|fail_\w+)"
+    return sum_of(stat, outcomes)
+
+
+def delta(before, after):
+    return {key: after[key] - before[key] for key in after}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The workload: a numaload process, driven over a socket."""
+
+import array
+import os
+import socket
+import subprocess
+
+NUMALOAD = os.path.join(
+    os.environ.get("CPUSET_MIGRATE_BUILD")
+    or os.path.join(os.path.dirname(__file__), "..", "..", "..", "build"),
+    "tests",
+    "numaload",
+)
+
+
+class LoadError(Exception):
+    """The workload refused a request; its own words."""
+
+
+def node_text(nodes):
+    """A node, a list of nodes or a list text, as the kernel wants it."""
+    if isinstance(nodes, str):
+        return nodes
+    if isinstance(nodes, int):
+        return str(nodes)
+    return ",".join(str(node) for node in nodes)
+
+
+class Load:
+    """One process. Calling it sends a request and returns the reply's words."""
+
+    def __init__(self, into=None):
+        self.sock, theirs = socket.socketpair()
+        args = [os.path.abspath(NUMALOAD)]
+        if into is not None:
+            args += ["--into", into.path]
+        args.append(str(theirs.fileno()))
+        self.process = subprocess.Popen(args, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.children = []
+        self._buffer = b""
+        self.pid = int(self("pid")["pid"])
+
+    @classmethod
+    def _forked(cls, sock):
+        load = cls.__new__(cls)
+        load.sock = sock
+        load.process = None
+        load.children = []
+        load._buffer = b""
+        load.pid = int(load("pid")["pid"])
+        return load
+
+    def _readline(self):
+        parts = [self._buffer]
+        while b"\n" not in parts[-1]:
+            data = self.sock.recv(1 << 16)
+            if not data:
+                raise LoadError("the workload is gone")
+            parts.append(data)
+        text, self._buffer = b"".join(parts).split(b"\n", 1)
+        return text.decode()
+
+    def send(self, verb, *words, fd=None, **keys):
+        """Send a request without waiting for its reply."""
+        line = " ".join(
+            [verb]
+            + [str(word) for word in words]
+            + [f"{key}={value}" for key, value in keys.items() if value is not None]
+        )
+        ancillary = []
+        if fd is not None:
+            rights = array.array("i", [fd])
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+        self.sock.sendmsg([line.encode() + b"\n"], ancillary)
+
+    def receive(self):
+        """The reply to the oldest request that has none yet."""
+        line = self._readline()
+        if not line.startswith("ok"):
+            raise LoadError(line.removeprefix("error "))
+        pairs = (word.split("=", 1) for word in line.split()[1:])
+        return {pair[0]: pair[1] for pair in pairs}
+
+    def __call__(self, verb, *words, fd=None, **keys):
+        self.send(verb, *words, fd=fd, **keys)
+        return self.receive()
+
+    def alloc(self, name, pages, kind="anon", nodes=None, **more):
+        """Map a region; with nodes also fill it, one block a node in their order."""
+        stripe = more.pop("stripe", None)
+        reply = self("alloc", name, kind=kind, pages=pages, **more)
+        if nodes is not None:
+            self.fill(name, nodes, stripe=stripe)
+        return int(reply["addr"], 16)
+
+    def fill(self, name, nodes, **keys):
+        self("fill", name, nodes=node_text(nodes), **keys)
+
+    def where(self, name, **keys):
+        """Pages of the region on each node: {node: pages}, without empty nodes."""
+        reply = self("where", name, **keys)
+        return {int(k) if k.isdigit() else k: int(v) for k, v in reply.items()}
+
+    def pages(self, name, **keys):
+        """The node of every page of the region, in order; negative: not present."""
+        nodes = []
+        for run in self("pages", name, **keys)["nodes"].split(","):
+            node, count = run.split("*")
+            nodes += [int(node)] * int(count)
+        return nodes
+
+    def verify(self, name=None):
+        """Compare every byte of a region, or of all; fail on the first difference."""
+        reply = self("verify", *([name] if name else []))
+        assert reply["bad"] == "0", f"contents differ: {reply}"
+        return int(reply["pages"])
+
+    def rest(self):
+        """Stop the writers and verifiers; fail if one saw a wrong byte."""
+        reply = self("rest")
+        assert reply["bad"] == "0", f"contents differ: {reply}"
+        return reply
+
+    def calm(self):
+        """Stop churning; fail if a wrong byte was seen."""
+        reply = self("calm")
+        assert reply["bad"] == "0", f"contents differ: {reply}"
+        return reply
+
+    def threads(self, count):
+        return [int(tid) for tid in self("threads", count=count)["tids"].split(",")]
+
+    def fork(self, cgroup=None):
+        """A child that inherits the regions; with a cgroup, born in it."""
+        ours, theirs = socket.socketpair()
+        path = cgroup.path if cgroup is not None else None
+        try:
+            self("fork", fd=theirs.fileno(), cgroup=path)
+        finally:
+            theirs.close()
+        child = Load._forked(ours)
+        self.children.append(child)
+        return child
+
+    def close(self):
+        """End the process and the children it forked."""
+        for child in self.children:
+            child.close()
+        self.sock.close()
+        if self.process:
+            self.process.wait()

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machine: nodes, their memory, counters, the kernel log, tracing."""
+
+import functools
+import os
+import re
+
+NODE = "/sys/devices/system/node"
+TRACING = "/sys/kernel/tracing"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def mib(count):
+    """Base pages in so many MiB."""
+    return count * (1 << 20) // PAGE
+
+
+def read(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def write(path, text):
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, str(text).encode())
+    finally:
+        os.close(fd)
+
+
+def parse_list(text):
+    """0-1,3 as [0, 1, 3]."""
+    numbers = []
+    for part in text.strip().split(","):
+        if part:
+            first, _, last = part.partition("-")
+            numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def format_list(numbers):
+    return ",".join(str(number) for number in sorted(numbers))
+
+
+@functools.cache
+def memory_nodes():
+    return parse_list(read(f"{NODE}/has_memory"))
+
+
+def cpus_of(node):
+    return parse_list(read(f"{NODE}/node{node}/cpulist"))
+
+
+@functools.cache
+def distance(a, b):
+    online = parse_list(read(f"{NODE}/online"))
+    row = [int(word) for word in read(f"{NODE}/node{a}/distance").split()]
+    return row[online.index(b)]
+
+
+def node_pages(node):
+    """Free pages and the watermarks of a node, summed over its zones."""
+    total = {"free": 0, "min": 0, "low": 0, "high": 0}
+    for zone in re.split(r"(?m)^Node ", read("/proc/zoneinfo"))[1:]:
+        if int(zone[: zone.index(",")]) != node:
+            continue
+        total["free"] += int(re.search(r"pages free +(\d+)", zone)[1])
+        for mark in ("min", "low", "high"):
+            found = re.search(rf"(?m)^ +{mark} +(\d+)", zone)
+            total[mark] += int(found[1]) if found else 0
+    return total
+
+
+def vmstat(key):
+    found = re.search(rf"(?m)^{key} (\d+)", read("/proc/vmstat"))
+    return int(found[1])
+
+
+def drop_caches():
+    os.sync()
+    write("/proc/sys/vm/drop_caches", "3")
+
+
+def status_field(pid, key):
+    found = re.search(rf"(?m)^{key}:\s*(.*)$", read(f"/proc/{pid}/status"))
+    return found[1] if found else None
+
+
+def mems_allowed(pid):
+    return parse_list(status_field(pid, "Mems_allowed_list"))
+
+
+def mapped(pid):
+    """Pages that a process has mapped, by node: {node: pages}."""
+    total = {}
+    for node, pages in re.findall(r" N(\d+)=(\d+)", read(f"/proc/{pid}/numa_maps")):
+        total[int(node)] = total.get(int(node), 0) + int(pages)
+    return total
+
+
+def protect_from_oom(pid="self"):
+    write(f"/proc/{pid}/oom_score_adj", "-1000")
+
+
+def offer_to_oom(pid):
+    write(f"/proc/{pid}/oom_score_adj", "1000")
+
+
+class KernelLog:
+    """What the kernel said since the last look."""
+
+    SPLAT = re.compile(
+        r"WARNING:|BUG:|\bOops\b|KASAN|UBSAN|kmemleak: \d+ new|"
+        r"INFO: (rcu|task |possible|trying|inconsistent)|"
+        r"general protection fault|Kernel panic|possible (circular|recursive) locking|"
+        r"soft lockup|hard LOCKUP|suspicious RCU usage|bad: scheduling from|"
+        r"Bad (page|rss-counter)|list_(add|del) corruption|refcount_t:"
+    )
+
+    def __init__(self):
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self.fd, 0, os.SEEK_END)
+
+    def lines(self):
+        lines = []
+        while True:
+            try:
+                record = os.read(self.fd, 8192)
+            except BlockingIOError:
+                return lines
+            except BrokenPipeError:
+                # Records were overwritten before they were read.
+                continue
+            text = record.decode(errors="replace").split(";", 1)[1]
+            lines.append(text.split("\n", 1)[0])
+
+
+class Trace:
+    """Events recorded between enter and exit, as lines of text."""
+
+    def __init__(self, event, match=""):
+        self.enable = f"{TRACING}/events/{event.replace(':', '/')}/enable"
+        self.match = match
+        self.lines = []
+
+    def __enter__(self):
+        if not os.path.exists(f"{TRACING}/trace"):
+            raise FileNotFoundError(f"{TRACING}: tracefs is not mounted")
+        write(f"{TRACING}/buffer_size_kb", "4096")
+        write(f"{TRACING}/trace", "\n")
+        write(f"{TRACING}/tracing_on", "1")
+        write(self.enable, "1")
+        return self
+
+    def __exit__(self, *exc):
+        write(self.enable, "0")
+        for line in read(f"{TRACING}/trace").splitlines():
+            if not line.startswith("#") and self.match in line:
+                self.lines.append(line)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The oracle: where every page has to be after a change of mems."""
+
+from ktest import machine
+
+
+def remap(node, old, new):
+    """The n-th node of old goes to the n-th of new; what is too many folds."""
+    old, new = sorted(old), sorted(new)
+    return new[old.index(node) % len(new)]
+
+
+def image(node, old, new):
+    """Nodes on which a page of this node may be after mems changed, as a set."""
+    if node in old:
+        # A node of both sets keeps its pages where the sets differ in size.
+        if len(old) != len(new) and node in new:
+            return {node}
+        return {remap(node, old, new)}
+    if node in new:
+        return {node}
+    nearest = min(machine.distance(node, other) for other in new)
+    return {other for other in new if machine.distance(node, other) == nearest}
+
+
+def compose(node, masks):
+    """Nodes on which a page may be after mems went through these masks in turn."""
+    places = {node}
+    for old, new in zip(masks, masks[1:]):
+        places = set().union(*(image(place, old, new) for place in places))
+    return places
+
+
+def misplaced(before, after, masks):
+    """Pages that are not where the masks put them: [(index, from, to, allowed)]."""
+    wrong = []
+    for index, (node, now) in enumerate(zip(before, after)):
+        allowed = compose(node, masks) if node >= 0 else {node}
+        if now not in allowed:
+            wrong.append((index, node, now, sorted(allowed)))
+    assert len(before) == len(after)
+    return wrong
+
+
+def interleave(address, nodes):
+    """The node of a base page by an interleave policy of an anonymous mapping."""
+    nodes = sorted(nodes)
+    return nodes[address // machine.PAGE % len(nodes)]

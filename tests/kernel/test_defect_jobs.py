@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Defects A, I, I': a job for every thread, and what that does to placement."""
+
+import pytest
+
+from ktest.machine import Trace, mib
+from ktest.placement import misplaced
+from ktest.timing import timed
+
+THREADS = 64
+
+
+def jobs_of_write(top, defects, write):
+    """Address spaces worked on because of one write of mems."""
+    if defects:
+        event, match = "workqueue:workqueue_execute_start", "cpuset_migrate_mm_workfn"
+    else:
+        event, match = "cpuset_migrate:job_start", ""
+    with Trace(event, match) as trace:
+        write()
+    return len(trace.lines)
+
+
+@pytest.mark.core
+@pytest.mark.defect("A")
+def test_one_job_for_many_threads(top, spawn, defects):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(8), nodes=0)
+    load.threads(THREADS - 2)
+
+    jobs = jobs_of_write(top, defects, lambda: cpuset.set_mems("1"))
+
+    assert load.where("memory") == {1: mib(8)}
+    load.verify()
+    if defects:
+        assert jobs == THREADS
+    else:
+        assert jobs == 1
+        assert cpuset.stat()["migrate_total"] == 1
+        assert cpuset.events()["migrate_start"] == 1
+
+
+@pytest.mark.defect("A")
+def test_time_does_not_grow_with_threads(top, spawn, defects):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(64), nodes=0)
+
+    few = min(timed(cpuset.set_mems, mems) for mems in ("1", "0", "1"))
+    load.threads(THREADS - 2)
+    many = min(timed(cpuset.set_mems, mems) for mems in ("0", "1", "0"))
+
+    if defects:
+        assert many > 1.4 * few
+    else:
+        assert many < 1.4 * few
+
+
+def assert_shifted(before, after, defects):
+    """0-1 -> 1-2: what was on 0 is on 1, what was on 1 is on 2."""
+    wrong = misplaced(before, after, [(0, 1), (1, 2)])
+    if defects:
+        assert set(after) == {2}
+    else:
+        assert not wrong, f"{len(wrong)} pages, first {wrong[:5]}"
+
+
+@pytest.mark.core
+@pytest.mark.defect("I")
+def test_overlapping_sets_two_threads(top, spawn, defects):
+    """The workload has two threads without being told so."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(8), nodes=(0, 1))
+    before = load.pages("memory")
+    assert set(before) == {0, 1}
+
+    cpuset.set_mems("1-2")
+
+    assert_shifted(before, load.pages("memory"), defects)
+    load.verify()
+
+
+@pytest.mark.core
+@pytest.mark.defect("I'")
+@pytest.mark.parametrize("kind", ["shared", "memfd", "sysv"])
+def test_overlapping_sets_shared_memory(top, spawn, defects, kind):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(4), kind=kind, nodes=(0, 1))
+    children = [load.fork(), load.fork()]
+    for child in children:
+        child("touch", "memory")
+    before = load.pages("memory")
+    assert set(before) == {0, 1}
+
+    cpuset.set_mems("1-2")
+
+    assert_shifted(before, load.pages("memory"), defects)
+    for process in [load, *children]:
+        process.verify()

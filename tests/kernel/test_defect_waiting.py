@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Defects D, G: who waits for a move that is not theirs, and for how long."""
+
+import itertools
+
+import pytest
+
+from ktest.machine import mib
+from ktest.timing import Background, Repeated, timed
+
+SIZE = mib(256)
+
+
+@pytest.fixture
+def unrelated(top, spawn):
+    """What others do in the cgroup tree meanwhile, by name."""
+    places = itertools.cycle([top.mkdir("u0"), top.mkdir("u1")])
+    bystander = spawn(next(places))
+
+    def make_and_remove():
+        top.mkdir("new").rmdir()
+
+    def attach():
+        next(places).attach(bystander)
+
+    return {"mkdir and rmdir": make_and_remove, "attach": attach}
+
+
+@pytest.mark.defect("D")
+def test_nobody_else_waits(top, spawn, unrelated, defects):
+    source = top.mkdir("a", mems="0")
+    target = top.mkdir("b", mems="1")
+    load = spawn(source)
+    load.alloc("memory", SIZE, nodes=0)
+    move = Background(target.attach, load)
+    others = {name: Repeated(call) for name, call in unrelated.items()}
+    duration = move.join()
+    longest = {name: max(other.stop()) for name, other in others.items()}
+    counts = {name: len(other.seconds) for name, other in others.items()}
+
+    assert load.where("memory") == {1: SIZE}
+    load.verify()
+    if defects:
+        assert min(longest.values()) > 0.5 * duration, (longest, duration)
+    else:
+        assert max(longest.values()) < 0.25 * duration, (longest, duration)
+        assert min(counts.values()) >= 5, counts
+
+
+def longest_stall(load, call, *args):
+    """Longest mmap and munmap of one page while a call runs, in seconds."""
+    load("probe", kind="mmap")
+    timed(call, *args)
+    return int(load("probed")["max"]) / 1e6
+
+
+@pytest.mark.defect("G")
+def test_stall_does_not_grow_with_size(top, spawn, defects):
+    """The least of three is taken: a busy host makes some stalls longer, none
+    shorter."""
+    stall = {}
+    for size in mib(128), mib(512):
+        cpuset = top.mkdir(f"a{size}", mems="0")
+        load = spawn(cpuset)
+        load.alloc("memory", size, nodes=0)
+        moves = ("1", "0", "1")
+        stall[size] = min(longest_stall(load, cpuset.set_mems, to) for to in moves)
+        load.verify()
+        load.close()
+
+    growth = stall[mib(512)] / stall[mib(128)]
+    if defects:
+        assert growth > 2, stall
+    else:
+        assert growth < 2, stall

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Where a kernel's source comes from, and how it becomes a tree to build in.
+#
+# A tree is the pristine source as hard links, with an overlay of files on top: those the
+# series changes and those kernel/cpuset-migrate adds. The overlay is made apart from the
+# tree and only files whose content differs are replaced, each by a new file, so that make
+# sees exactly what changed and the pristine source stays untouched.
+#
+# Sourced by kernel-build and series after lib.sh.
+
+deb_tarball=/usr/src/linux-source-6.12.tar.xz
+
+# find_source - set source_id and source_dir (which need not exist yet)
+find_source() {
+	if [ -n "${KERNEL_SRC:-}" ]; then
+		[ -f "$KERNEL_SRC/Kbuild" ] ||
+			die "KERNEL_SRC=$KERNEL_SRC: not the top folder of a kernel source"
+		source_id=dir-$(cd "$KERNEL_SRC" && find . -name .git -prune -o -type f \
+			-printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum | cut -c1-16)
+	elif [ -n "${KERNEL_TARBALL:-}" ]; then
+		[ -r "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL=$KERNEL_TARBALL: cannot be read"
+		source_id=tarball-$(sha256sum <"$KERNEL_TARBALL" | cut -c1-16)
+	else
+		[ -r "$deb_tarball" ] ||
+			die "$deb_tarball: not there (scripts/deps build installs it)," \
+				"or name a source with KERNEL_SRC=DIR or KERNEL_TARBALL=FILE"
+		source_id=linux-source-6.12_$(dpkg-query -W -f '${Version}' linux-source-6.12 |
+			tr -c 'A-Za-z0-9.+\n' -)
+	fi
+	source_dir=$cache/src/$source_id
+}
+
+# unpack_source - make source_dir exist
+unpack_source() {
+	local tmp=$cache/src/.unpack top
+
+	mkdir -p "$cache/src"
+	(
+		flock 8
+		[ ! -d "$source_dir" ] || exit 0
+		need_space "$cache" 2560 "unpacking the kernel source"
+		say "unpack ${KERNEL_SRC:-${KERNEL_TARBALL:-$deb_tarball}}"
+		rm -rf "$tmp"
+		mkdir "$tmp"
+		if [ -n "${KERNEL_SRC:-}" ]; then
+			rsync -a --exclude=/.git "$KERNEL_SRC/" "$tmp/source/"
+			make -s -C "$tmp/source" mrproper
+		else
+			tar -C "$tmp" -xf "${KERNEL_TARBALL:-$deb_tarball}"
+		fi
+		top=$(find "$tmp" -mindepth 1 -maxdepth 1 -type d)
+		[ -f "$top/Kbuild" ] || die "${KERNEL_TARBALL:-$deb_tarball}: not a kernel source"
+		mv "$top" "$source_dir"
+		rm -rf "$tmp"
+	) 8>"$cache/src/.lock"
+}
+
+# stage_inputs DIR FLAVOUR - copy what the overlay and the configuration are made from to
+# DIR/in, so that what is hashed and what is built are the same even while files change
+stage_inputs() {
+	local in=$1/in patch
+
+	mkdir -p "$in/patches" "$in/engine"
+	cp "$root/kernel/configs/guest.config" "$in/config"
+	printf 'CONFIG_LOCALVERSION="-%s"\n' "$2" >>"$in/config"
+	: >"$in/series"
+	[ "$2" != stock ] || return 0
+	cat "$root/kernel/configs/engine.config" >>"$in/config"
+	[ "$2" != debug ] || cat "$root/kernel/configs/debug.config" >>"$in/config"
+	if [ -f "$root/mm-patches/series" ]; then
+		sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$root/mm-patches/series" >"$in/series"
+	fi
+	while read -r patch; do
+		cp "$root/mm-patches/$patch" "$in/patches/" 2>/dev/null ||
+			die "mm-patches/series: $patch: no such file in mm-patches/"
+	done <"$in/series"
+	if [ -d "$root/kernel/cpuset-migrate" ]; then
+		rsync -a --exclude='*.o' --exclude='*.cmd' --exclude='*~' --exclude='.*' \
+			"$root/kernel/cpuset-migrate/" "$in/engine/"
+	fi
+}
+
+# patched_files PATCH - the files it touches
+patched_files() {
+	sed -n -e 's/^--- a\/\([^[:space:]]*\).*/\1/p' -e 's/^+++ b\/\([^[:space:]]*\).*/\1/p' "$1" |
+		sort -u
+}
+
+# place_engine DIR - put kernel/cpuset-migrate of DIR/in where the kernel wants it, in DIR/out
+place_engine() {
+	local in=$1/in/engine file to
+
+	(cd "$in" && find . -type f -printf '%P\n') | while read -r file; do
+		case $file in
+		include/uapi/*) to=include/uapi/linux/${file#include/uapi/} ;;
+		include/linux/* | include/trace/events/*) to=$file ;;
+		include/*)
+			die "kernel/cpuset-migrate/$file: headers belong in include/linux," \
+				"include/trace/events or include/uapi"
+			;;
+		*) to=kernel/cpuset-migrate/$file ;;
+		esac
+		[ ! -e "$source_dir/$to" ] ||
+			die "kernel/cpuset-migrate/$file: the kernel has a $to of its own"
+		mkdir -p "$1/out/$(dirname "$to")"
+		cp "$in/$file" "$1/out/$to"
+		echo "$to" >>"$1/list"
+	done
+}
+
+# apply_series DIR [COUNT] - apply the (first COUNT patches of the) series to copies of the
+# files it touches, in DIR/out
+apply_series() {
+	local dir=$1 count=${2:-99999} patch file said
+
+	head -n "$count" "$dir/in/series" | while read -r patch; do
+		patched_files "$dir/in/patches/$patch" | while read -r file; do
+			echo "$file" >>"$dir/list"
+			if [ ! -e "$dir/out/$file" ] && [ -e "$source_dir/$file" ]; then
+				mkdir -p "$dir/out/$(dirname "$file")"
+				cp "$source_dir/$file" "$dir/out/$file"
+			fi
+		done
+		said=$(patch -d "$dir/out" -p1 --fuzz=0 --batch --forward --no-backup-if-mismatch \
+			<"$dir/in/patches/$patch" 2>&1) || {
+			echo "$said" | grep -E 'FAILED|patching file|ignored|malformed|find file' >&2
+			die "mm-patches/$patch does not apply to $source_id (hunks above)"
+		}
+	done
+}
+
+# make_overlay DIR [COUNT] - DIR/in -> DIR/out and the list of its files, DIR/list
+make_overlay() {
+	rm -rf "$1/out" "$1/list"
+	mkdir -p "$1/out"
+	: >"$1/list"
+	place_engine "$1"
+	apply_series "$@"
+	sort -u -o "$1/list" "$1/list"
+}
+
+# open_tree TREE - make TREE a tree of source_dir, without an overlay if it is new
+open_tree() {
+	local tree=$1
+
+	if [ -f "$tree/.source-id" ] && [ "$(cat "$tree/.source-id")" = "$source_id" ]; then
+		return
+	fi
+	say "new tree from $source_id"
+	rm -rf "$tree" "$tree.new"
+	cp -al "$source_dir" "$tree.new"
+	: >"$tree.new/.overlay"
+	echo "$source_id" >"$tree.new/.source-id"
+	mv "$tree.new" "$tree"
+}
+
+# sync_tree TREE DIR - make TREE the pristine source plus DIR/out, replacing only files whose
+# content differs
+sync_tree() {
+	local tree=$1 dir=$2 file want changed=0
+
+	sort -u -o "$tree/.overlay" "$tree/.overlay" "$dir/list"
+	while read -r file; do
+		want=$dir/out/$file
+		if [ ! -e "$want" ] && ! grep -qxF -- "$file" "$dir/list"; then
+			want=$source_dir/$file
+		fi
+		if [ ! -e "$want" ]; then
+			rm -f "$tree/$file"
+		elif ! cmp -s "$want" "$tree/$file"; then
+			mkdir -p "$tree/$(dirname "$file")"
+			cp "$want" "$tree/$file.new"
+			mv -f "$tree/$file.new" "$tree/$file"
+			changed=$((changed + 1))
+		fi
+	done <"$tree/.overlay"
+	cp "$dir/list" "$tree/.overlay"
+	say "$changed of $(wc -l <"$dir/list") overlay files changed"
+}
+
+# configure_tree TREE DIR - derive .config from DIR/in/config and check that all of it is so
+configure_tree() {
+	local tree=$1 wanted=$2/in/config dropped
+
+	kernel_make "$tree" -s KCONFIG_ALLCONFIG="$wanted" allnoconfig >"$2/kconfig.log" 2>&1 || {
+		cat "$2/kconfig.log" >&2
+		die "the kernel's configuration failed"
+	}
+	dropped=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$wanted" |
+		awk 'NR == FNR { have[$0]; sub(/=.*/, ""); set[$0]; next }
+		     $0 in have { next }
+		     /^#/ && !($2 in set) { next }
+		     { print "  " $0 }' "$tree/.config" -)
+	[ -z "$dropped" ] || {
+		printf 'kernel/configs asks for these, Kconfig did not grant them:\n%s\n' "$dropped" >&2
+		die "look at what they depend on"
+	}
+}
+
+# kernel_make TREE ARG... - make in TREE, with what keeps results the same from build to build
+kernel_make() {
+	local tree=$1 cc=gcc
+
+	shift
+	if command -v ccache >/dev/null; then
+		cc="ccache gcc"
+	fi
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS LC_ALL=C \
+		CCACHE_DIR="$cache/ccache" CCACHE_BASEDIR="$tree" CCACHE_NOHASHDIR=1 \
+		KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 \
+		KBUILD_BUILD_USER=cpuset-migrate KBUILD_BUILD_HOST=cpuset-migrate \
+		make -C "$tree" ARCH=x86_64 CC="$cc" "$@"
+}

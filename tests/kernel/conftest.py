@@ -29,6 +29,7 @@ def pytest_configure(config):
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
         "core: small enough for a debug kernel under emulation",
+        "v1only(reason): about something that only the v1 hierarchy has",
         "v2only(reason): about something that only the v2 hierarchy has",
     ):
         config.addinivalue_line("markers", line)
@@ -95,12 +96,12 @@ def pytest_sessionstart(session):
 def pytest_collection_modifyitems(config, items):
     """Leave out what this kernel or this layout cannot be asked."""
     root = cpusets.Cpuset.root()
-    v1 = root is not None and root.version == 1
+    foreign = "v2only" if root and root.version == 1 else "v1only"
 
     def wanted(item):
         if config.option.expect_defects and not item.get_closest_marker("defect"):
             return False
-        return not (v1 and item.get_closest_marker("v2only"))
+        return not item.get_closest_marker(foreign)
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]

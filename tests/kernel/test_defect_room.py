@@ -73,7 +73,7 @@ def test_full_destination_alone(top, spawn, nearly_full, defects):
     else:
         assert room["free"] >= room["low"]
         # What else these processes have there may be among the failures.
-        elsewhere = sum(machine.mapped(l.pid).get(0, 0) for l in (load, victim))
+        elsewhere = sum(machine.mapped(each.pid).get(0, 0) for each in (load, victim))
         assert 0 < stayed <= cpuset.stat()["migrate_fail_nomem"] <= elsewhere
         assert cpuset.events()["migrate_partial"] == 1
         victim.fill("more", "")

@@ -86,6 +86,10 @@ def status_field(pid, key):
     return found[1] if found else None
 
 
+def threads(pid):
+    return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+
+
 def mems_allowed(pid):
     return parse_list(status_field(pid, "Mems_allowed_list"))
 

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Processes and threads that change their cpuset."""
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import wait_until
+from ktest.machine import mib
+from ktest.placement import misplaced
+
+pytestmark = pytest.mark.core
+
+PAGES = mib(4)
+
+
+@pytest.fixture
+def pair(top):
+    return top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+
+
+def job(spawn, cpuset, nodes=(0, 1)):
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=nodes)
+    return load
+
+
+@pytest.mark.parametrize("nonblock", [False, True], ids=["plain", "nonblock"])
+def test_attach(pair, spawn, nonblock):
+    source, target = pair
+    load = job(spawn, source)
+    before = load.pages("memory")
+
+    target.attach(load, nonblock)
+    target.wait_idle()
+
+    assert not misplaced(before, load.pages("memory"), [[0, 1], [2, 3]])
+    assert target.events()["migrate_done"] == 1
+    assert target.stat()["migrate_moved"] >= PAGES
+    assert source.stat()["migrate_moved"] == 0
+    load.verify()
+
+
+def test_plain_attach_waits(pair, spawn):
+    source, target = pair
+    load = job(spawn, source)
+    target.attach(load)
+    assert target.stat()["migrate_pending"] == 0
+    assert set(load.where("memory")) == {2, 3}
+
+
+def test_attach_to_a_held_cpuset(pair, spawn):
+    source, target = pair
+    load = job(spawn, source)
+    target.write("hold", "1")
+    target.attach(load)
+    assert target.stat()["migrate_held"] == 1
+    assert set(load.where("memory")) == {0, 1}
+    target.write("hold", "0")
+    target.wait_idle()
+    assert set(load.where("memory")) == {2, 3}
+
+
+def test_attach_elsewhere_during_the_job(top, pair, spawn):
+    """The job goes with the address space; both changes count for placement."""
+    source, target = pair
+    third = top.mkdir("c", mems="1-2")
+    load = job(spawn, source)
+    before = load.pages("memory")
+    target.write("hold", "1")
+    target.attach(load)
+
+    third.attach(load)
+
+    third.wait_idle()
+    wrong = misplaced(before, load.pages("memory"), [[0, 1], [2, 3], [1, 2]])
+    assert not wrong, wrong[:5]
+    assert target.stat()["migrate_pending"] == 0
+    load.verify()
+
+
+def test_exit_of_a_held_job(pair, spawn):
+    source, target = pair
+    load = job(spawn, source)
+    target.write("hold", "1")
+    target.attach(load)
+    load.close()
+    wait_until(lambda: target.stat()["migrate_pending"] == 0, "the job to go")
+    target.rmdir()
+
+
+def test_out_of_the_root(top, spawn):
+    cpuset = top.mkdir("a", mems="1-2")
+    load = job(spawn, None, nodes=(0, 1, 2, 3))
+    before = load.pages("memory")
+
+    cpuset.attach(load)
+
+    wrong = misplaced(before, load.pages("memory"), [[0, 1, 2, 3], [1, 2]])
+    assert not wrong, wrong[:5]
+    load.verify()
+
+
+def test_into_the_root_moves_nothing(pair, root, spawn):
+    load = job(spawn, pair[0])
+    before = load.pages("memory")
+    root.attach(load)
+    assert load.pages("memory") == before
+
+
+@pytest.fixture
+def thread_pair(top, spawn):
+    """Cpusets on node 0 and node 1 that threads of one process can be in."""
+    domain = top.mkdir("domain", mems="0-3")
+    pair = [domain.mkdir("x", mems="0"), domain.mkdir("y", mems="1")]
+    if domain.version == 2:
+        for cpuset in pair:
+            cpuset.write("cgroup.type", "threaded")
+    load = spawn(domain)
+    tids = load.threads(2)
+    load.alloc("memory", PAGES, nodes=0)
+    for tid in machine.threads(load.pid):
+        pair[0].attach_thread(tid)
+    return load, tids, pair
+
+
+def test_a_thread_moves_no_memory(thread_pair):
+    load, tids, (source, target) = thread_pair
+    target.attach_thread(tids[0])
+    assert machine.mems_allowed(tids[0]) == [1]
+    assert load.where("memory") == {0: PAGES}
+    target.set_mems("2")
+    assert load.where("memory") == {0: PAGES}
+
+
+def test_memory_follows_the_leader(thread_pair):
+    load, tids, (source, target) = thread_pair
+    target.attach_thread(load.pid)
+    assert load.where("memory") == {1: PAGES}
+    source.set_mems("3")
+    assert load.where("memory") == {1: PAGES}
+    target.set_mems("2")
+    assert load.where("memory") == {2: PAGES}
+    load.verify()
+
+
+def test_memory_follows_the_oldest_thread_of_a_dead_leader(thread_pair):
+    load, tids, (source, target) = thread_pair
+    load("leader-exit")
+    wait_until(
+        lambda: machine.status_field(load.pid, "State").startswith("Z"),
+        "the leader to be a zombie",
+    )
+    # The control thread is the oldest now, and still in the first cpuset.
+    target.attach_thread(tids[1])
+    assert load.where("memory") == {0: PAGES}
+    source.set_mems("2")
+    assert load.where("memory") == {2: PAGES}
+    load.verify()
+
+
+@pytest.mark.v2only("CLONE_INTO_CGROUP")
+def test_inherited_pages_are_strays_until_settled(top, spawn):
+    cpuset = top.mkdir("a", mems="1")
+    load = job(spawn, None, nodes=(0,))
+    child = load.fork(cgroup=cpuset)
+    assert machine.mems_allowed(child.pid) == [1]
+    assert child.where("memory") == {0: PAGES}
+    assert cpuset.events()["migrate_start"] == 0
+    # Copies of its own from here on; the parent's pages are not its business.
+    child("rewrite", "memory", count=PAGES // 2)
+    assert child.where("memory") == {0: PAGES // 2, 1: PAGES // 2}
+
+    cpuset.write("settle", "1")
+
+    assert child.where("memory") == {1: PAGES}
+    load.verify()
+    child.verify()
+
+
+@pytest.mark.v2only("CLONE_INTO_CGROUP")
+def test_inherited_pages_come_with_the_next_change(top, spawn):
+    cpuset = top.mkdir("a", mems="1")
+    load = job(spawn, None, nodes=(0,))
+    child = load.fork(cgroup=cpuset)
+
+    cpuset.set_mems("2")
+
+    assert child.where("memory") == {2: PAGES}
+    child.verify()
+    load.verify()
+
+
+@pytest.mark.v1only("cpuset.memory_migrate")
+def test_v1_moves_only_when_told(top, spawn):
+    cpuset = top.mkdir("a", mems="0")
+    load = job(spawn, cpuset, nodes=(0,))
+    cpuset.write("cpuset.memory_migrate", "0")
+    cpuset.set_mems("1")
+    assert machine.mems_allowed(load.pid) == [1]
+    assert load.where("memory") == {0: PAGES}
+
+    cpuset.write("cpuset.memory_migrate", "1")
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {1: PAGES}
+    load.verify()

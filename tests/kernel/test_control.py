@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Waiting for a move and not waiting; holding, stopping, settling."""
+
+import errno
+import os
+import signal
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import wait_until
+from ktest.machine import mib
+from ktest.timing import Background, timed
+
+SMALL = mib(4)
+LARGE = mib(128)
+
+
+@pytest.fixture
+def job(top, spawn):
+    """A cpuset on node 0 and a process in it with 4 MiB there."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", SMALL, nodes=0)
+    return cpuset, load
+
+
+@pytest.fixture
+def large_job(top, spawn):
+    """As job with 128 MiB, and the seconds a plain write takes to move it."""
+    cpuset = top.mkdir("a", mems="1")
+    load = spawn(cpuset)
+    load.alloc("memory", LARGE, nodes=1)
+    return cpuset, load, timed(cpuset.set_mems, "0")
+
+
+@pytest.mark.core
+def test_plain_write_waits(job):
+    cpuset, load = job
+    assert cpuset.write("mems", "1") == 1
+    assert cpuset.stat()["migrate_pending"] == 0
+    assert load.where("memory") == {1: SMALL}
+
+
+def test_nonblock_write_does_not_wait(large_job):
+    cpuset, load, full = large_job
+    took = timed(cpuset.set_mems, "1", nonblock=True)
+    assert machine.mems_allowed(load.pid) == [1]
+    assert took < 0.25 * full, (took, full)
+
+    cpuset.wait_idle()
+    assert load.where("memory") == {1: LARGE}
+    assert cpuset.events()["migrate_done"] == 2
+
+
+HOLDERS = [("hold", "1", "0"), ("max", "0", "max")]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("name, on, off", HOLDERS, ids=["hold", "max"])
+@pytest.mark.parametrize("nonblock", [False, True], ids=["plain", "nonblock"])
+def test_held(job, name, on, off, nonblock):
+    """A held job keeps its map; neither kind of write waits for it."""
+    cpuset, load = job
+    cpuset.write(name, on)
+    assert cpuset.read(name) == on
+
+    cpuset.set_mems("1", nonblock)
+
+    assert machine.mems_allowed(load.pid) == [1]
+    assert load.where("memory") == {0: SMALL}
+    stat = cpuset.stat()
+    assert (stat["migrate_pending"], stat["migrate_held"]) == (1, 1)
+    assert stat["migrate_moved"] == 0
+
+    cpuset.write(name, off)
+    cpuset.wait_idle()
+    assert cpuset.read(name) == off
+    assert load.where("memory") == {1: SMALL}
+    assert cpuset.stat()["migrate_held"] == 0
+    assert cpuset.events()["migrate_done"] == 1
+    load.verify()
+
+
+@pytest.mark.core
+def test_hold_while_it_runs(top, spawn):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(32), nodes=0)
+
+    cpuset.set_mems("1", nonblock=True)
+    cpuset.write("hold", "1")
+    wait_until(
+        lambda: cpuset.stat()["migrate_pending"] == cpuset.stat()["migrate_held"],
+        "the job to be held or done",
+    )
+    held = load.where("memory")
+    assert load.where("memory") == held
+
+    cpuset.write("hold", "0")
+    cpuset.wait_idle()
+    assert load.where("memory") == {1: mib(32)}
+    load.verify()
+
+
+@pytest.mark.core
+def test_hold_binds_what_is_below(top, spawn):
+    parent = top.mkdir("p", mems="0-3")
+    child = parent.mkdir("c", mems="0")
+    load = spawn(child)
+    load.alloc("memory", SMALL, nodes=0)
+    parent.write("hold", "1")
+
+    child.set_mems("1")
+    assert load.where("memory") == {0: SMALL}
+
+    parent.write("hold", "0")
+    child.wait_idle()
+    assert load.where("memory") == {1: SMALL}
+
+
+@pytest.mark.core
+@pytest.mark.v2only("a v1 child does not follow its parent's mems")
+@pytest.mark.parametrize("name, value", [("hold", "1"), ("max", "0")])
+def test_hold_does_not_bind_what_comes_from_above(top, spawn, name, value):
+    parent = top.mkdir("p", mems="0")
+    child = parent.mkdir("c")
+    load = spawn(child)
+    load.alloc("memory", SMALL, nodes=0)
+    child.write(name, value)
+
+    parent.set_mems("1")
+
+    assert load.where("memory") == {1: SMALL}
+
+
+@pytest.mark.core
+def test_stop_before_it_starts(job):
+    cpuset, load = job
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1", nonblock=True)
+    cpuset.write("stop", "1")
+    cpuset.wait_idle()
+    assert load.where("memory") == {0: SMALL}
+    stat = cpuset.stat()
+    assert stat["migrate_moved"] == 0
+    assert stat["migrate_left"] >= SMALL
+
+    cpuset.write("hold", "0")
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {1: SMALL}
+    load.verify()
+
+
+def test_stop_while_it_runs(large_job):
+    cpuset, load, _ = large_job
+    before = cpuset.stat()
+    cpuset.set_mems("1", nonblock=True)
+    wait_until(
+        lambda: cpuset.stat()["migrate_moved"] > before["migrate_moved"],
+        "the move to be under way",
+    )
+    cpuset.write("stop", "1")
+    cpuset.wait_idle()
+
+    where = load.where("memory")
+    assert set(where) == {0, 1}
+    assert sum(where.values()) == LARGE
+    assert cpuset.stat()["migrate_left"] - before["migrate_left"] >= where[0]
+    assert cpuset.events()["migrate_stopped"] == 1
+    load.verify()
+
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {1: LARGE}
+    load.verify()
+
+
+@pytest.mark.core
+def test_settle_brings_strays_in(top, spawn):
+    cpuset = top.mkdir("a", mems="0-1")
+    outside = spawn()
+    outside.alloc("memory", SMALL, kind="shared")
+    inside = outside.fork()
+    cpuset.attach(inside)
+    outside.fill("memory", (1, 2, 3))
+    inside("touch", "memory")
+    before = inside.pages("memory")
+
+    cpuset.write("settle", "1")
+
+    after = inside.pages("memory")
+    assert set(after) <= {0, 1}
+    kept = [now for was, now in zip(before, after) if was == 1]
+    assert set(kept) == {1}
+    inside.verify()
+
+
+@pytest.mark.core
+def test_settle_with_nothing_to_do(job):
+    cpuset, load = job
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {0: SMALL}
+    assert cpuset.stat()["migrate_moved"] == 0
+
+
+BAD = [
+    ("hold", ["2", "-1", "x", "01x"]),
+    ("max", ["-1", "1.5", "x", "maximum", "18446744073709551616"]),
+    ("stop", ["0", "2", "x"]),
+    ("settle", ["0", "2", "x"]),
+]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("name, values", BAD, ids=[name for name, _ in BAD])
+def test_bad_input_changes_nothing(job, name, values):
+    cpuset, load = job
+    readable = name in ("hold", "max")
+    before = cpuset.read(name) if readable else None
+    for value in values:
+        with pytest.raises(OSError) as refusal:
+            cpuset.write(name, value)
+        assert refusal.value.errno == errno.EINVAL, value
+    assert not readable or cpuset.read(name) == before
+    assert not any(cpuset.stat().values())
+    assert not any(cpuset.events().values())
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("value", ["x", "1-0", "1,,x", "4096"])
+def test_bad_mems_change_nothing(job, value):
+    cpuset, load = job
+    with pytest.raises(OSError):
+        cpuset.write("mems", value)
+    assert machine.mems_allowed(load.pid) == [0]
+    assert load.where("memory") == {0: SMALL}
+    assert not any(cpuset.events().values())
+
+
+@pytest.mark.core
+def test_write_only_files_cannot_be_read(job):
+    cpuset, load = job
+    for name in ("stop", "settle"):
+        assert os.stat(cpuset.file(name)).st_mode & 0o444 == 0, name
+
+
+def test_killed_writer_ends_and_the_move_goes_on(large_job, spawn):
+    cpuset, load, full = large_job
+    before = cpuset.stat()["migrate_moved"]
+    writer = spawn()
+    writer.send("write", cpuset.file("mems"), "1")
+    wait_until(
+        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
+    )
+
+    os.kill(writer.pid, signal.SIGKILL)
+    took = timed(writer.process.wait)
+
+    assert took < 0.25 * full, (took, full)
+    cpuset.wait_idle()
+    assert load.where("memory") == {1: LARGE}
+    assert cpuset.events()["migrate_done"] == 2
+    load.verify()
+
+
+def test_second_write_releases_the_first_writer(large_job):
+    cpuset, load, full = large_job
+    before = cpuset.stat()["migrate_moved"]
+    first = Background(cpuset.set_mems, "1")
+    wait_until(
+        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
+    )
+    cpuset.set_mems("2")
+    first.join()
+    assert load.where("memory") == {2: LARGE}
+    load.verify()
+
+
+@pytest.fixture
+def waiting_writer(large_job, spawn):
+    """A writer that waits for a move of 128 MiB, under way."""
+    cpuset, load, full = large_job
+    before = cpuset.stat()["migrate_moved"]
+    writer = spawn()
+    writer.send("write", cpuset.file("mems"), "1")
+    wait_until(
+        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
+    )
+    return cpuset, load, writer, full
+
+
+def test_exit_during_a_move(waiting_writer):
+    cpuset, load, writer, full = waiting_writer
+    os.kill(load.pid, signal.SIGKILL)
+    took = timed(load.process.wait)
+    assert took < 0.5 * full, (took, full)
+    writer.receive()
+    cpuset.wait_idle()
+
+
+def test_rmdir_while_a_writer_waits(waiting_writer, top):
+    """The process goes elsewhere, its job goes with it, the cgroup can go."""
+    cpuset, load, writer, full = waiting_writer
+    other = top.mkdir("b", mems="0-1")
+
+    took = timed(other.attach, load, nonblock=True) + timed(cpuset.rmdir)
+
+    assert took < 0.5 * full, (took, full)
+    writer.receive()
+    other.wait_idle()
+    load.verify()
+
+
+@pytest.mark.v2only("cgroup.subtree_control")
+def test_controller_taken_while_a_writer_waits(waiting_writer, top):
+    cpuset, load, writer, full = waiting_writer
+
+    took = timed(top.control, False)
+
+    assert took < 0.5 * full, (took, full)
+    assert not cpuset.has("stat")
+    writer.receive()
+    load.verify()
+
+
+def test_mkdir_and_attach_while_a_writer_waits(waiting_writer, top, spawn):
+    cpuset, load, writer, full = waiting_writer
+    took = timed(lambda: top.mkdir("new").rmdir())
+    took = max(took, timed(top.mkdir("u").attach, spawn()))
+    assert took < 0.5 * full, (took, full)
+    writer.receive()
+    assert load.where("memory") == {1: LARGE}

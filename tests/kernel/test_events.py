@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cpuset.mems.events: what happened, and how a manager hears of it."""
+
+import ctypes
+import os
+import select
+import struct
+
+import pytest
+
+from ktest.machine import mib
+
+pytestmark = pytest.mark.core
+
+IN_MODIFY = 2
+LONG_MS = 60_000
+
+
+@pytest.fixture
+def job(top, spawn):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(4), nodes=0)
+    return cpuset, load
+
+
+def test_counts(job):
+    cpuset, load = job
+
+    cpuset.set_mems("1")
+    assert cpuset.events() == {
+        "migrate_start": 1,
+        "migrate_done": 1,
+        "migrate_partial": 0,
+        "migrate_stopped": 0,
+    }
+    cpuset.set_mems("2")
+    assert cpuset.events()["migrate_start"] == 2
+    assert cpuset.events()["migrate_done"] == 2
+
+
+def test_the_mask_in_force_is_no_change(job):
+    cpuset, load = job
+    cpuset.set_mems("1")
+    before = cpuset.stat(), cpuset.events()
+
+    cpuset.set_mems("1")
+
+    assert (cpuset.stat(), cpuset.events()) == before
+
+
+def test_stopped(job):
+    cpuset, load = job
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1", nonblock=True)
+    cpuset.write("stop", "1")
+    cpuset.wait_idle()
+
+    events = cpuset.events()
+    assert events["migrate_stopped"] == 1
+    assert events["migrate_done"] == 0
+
+
+def test_poll(job):
+    cpuset, load = job
+    with open(cpuset.file("events"), encoding="ascii") as file:
+        poll = select.poll()
+        poll.register(file, select.POLLPRI)
+        file.read()
+        assert poll.poll(0) == []
+
+        cpuset.set_mems("1", nonblock=True)
+
+        assert poll.poll(LONG_MS), "no event came"
+        while cpuset.events()["migrate_done"] == 0:
+            file.seek(0)
+            file.read()
+            assert poll.poll(LONG_MS), "no event came for the end of the move"
+
+
+def test_inotify(job):
+    cpuset, load = job
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    assert fd >= 0
+    watch = libc.inotify_add_watch(fd, cpuset.file("events").encode(), IN_MODIFY)
+    assert watch >= 0
+
+    cpuset.set_mems("1")
+
+    assert select.select([fd], [], [], LONG_MS / 1000)[0], "no event came"
+    descriptor, mask = struct.unpack_from("iI", os.read(fd, 4096))
+    os.close(fd)
+    assert (descriptor, mask) == (watch, IN_MODIFY)

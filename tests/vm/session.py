@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -24,6 +25,8 @@ NEVER_UP = 254
 SPLATTED = 255
 # How long a guest may take from its command's exit to having said everything.
 CLOSING_SECONDS = 20
+# Of no use where the question is what a task waits for.
+REGISTERS = re.compile(r"\] (RIP|RSP|R\d\d|R[A-D]X|RBP|CS|FS|CR2|Code|Hardware name):")
 KILL_KEY = b"\x1d"  # Ctrl-]
 
 
@@ -239,7 +242,8 @@ class Session:
                 self.sockets["console"].sendall(bytes([key]))
                 time.sleep(0.5)
             self._serve_for(3)
-        self.blocked = self.console.lines[before:]
+        lines = self.console.lines[before:]
+        self.blocked = [line for line in lines if not REGISTERS.search(line)]
 
     def _serve_for(self, seconds):
         deadline = time.monotonic() + seconds

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file libcgmigrate.h
+ * @brief Look at where the memory of cgroups lies on NUMA nodes, and move it.
+ *
+ * The objects: a **context** (what this machine can do), a **group** (a
+ * cgroup, pinned), a **placement** (bytes by node and kind), a **plan** (moves
+ * that were checked, not yet done), a **job** (a plan that runs) and its
+ * **result** (every page accounted for).
+ *
+ * Conventions: functions return 0 or a negative errno value, unless they say
+ * otherwise; cgm_context_error() then tells in words what was being done, to
+ * which file, and why it failed. The library prints nothing, installs no
+ * signal handler, starts no thread or process and never exits. One context,
+ * with everything made from it, belongs to one thread at a time. Structs a
+ * caller fills begin with their size, so that they can grow.
+ *
+ * All sizes are in bytes and all times in microseconds unless a name says
+ * otherwise.
+ */
+#ifndef LIBCGMIGRATE_H
+#define LIBCGMIGRATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ */
+/** @defgroup nodeset Sets of NUMA nodes
+ *  @{ */
+
+/** The largest number of nodes a kernel can be built for. */
+#define CGM_NODES_MAX 1024
+
+/** A set of nodes; node n is bit n % 64 of word n / 64. */
+typedef struct {
+	uint64_t bits[CGM_NODES_MAX / 64];
+} cgm_nodeset;
+
+/** Make a set empty. */
+void cgm_nodeset_clear(cgm_nodeset *set);
+/** Add one node. A node outside 0..CGM_NODES_MAX-1 is ignored. */
+void cgm_nodeset_add(cgm_nodeset *set, int node);
+/** Tell whether a node is in a set (0 or 1). */
+int cgm_nodeset_has(const cgm_nodeset *set, int node);
+/** Count the nodes of a set. */
+int cgm_nodeset_weight(const cgm_nodeset *set);
+/** The first node after @p prev (-1 to start), or -1 when there is none. */
+int cgm_nodeset_next(const cgm_nodeset *set, int prev);
+/** Tell whether two sets are the same (0 or 1). */
+int cgm_nodeset_equal(const cgm_nodeset *a, const cgm_nodeset *b);
+/** Tell whether every node of @p a is in @p b (0 or 1). */
+int cgm_nodeset_subset(const cgm_nodeset *a, const cgm_nodeset *b);
+/** @p out = @p a and @p b. The sets may be the same object. */
+void cgm_nodeset_and(cgm_nodeset *out, const cgm_nodeset *a, const cgm_nodeset *b);
+/** @p out = @p a or @p b. The sets may be the same object. */
+void cgm_nodeset_or(cgm_nodeset *out, const cgm_nodeset *a, const cgm_nodeset *b);
+
+/**
+ * Read a list such as "0-3,7" as the kernel writes it. White space around it
+ * is allowed; an empty list is an empty set.
+ *
+ * @param text the list
+ * @param set  result, untouched on error
+ * @return 0, -EINVAL when it is not a list, -ERANGE for a node too large
+ */
+int cgm_nodeset_parse(const char *text, cgm_nodeset *set);
+
+/**
+ * Write a set as a list such as "0-3,7".
+ *
+ * @param buf  where to write; always ended by a NUL when @p size > 0
+ * @param size room in @p buf; 64 is enough for eight separate ranges
+ * @return the length of the whole list, as snprintf() does
+ */
+int cgm_nodeset_format(const cgm_nodeset *set, char *buf, size_t size);
+
+/** Marks a page that was on no node of the old set: see cgm_nodemap(). */
+#define CGM_NODE_NEAREST (-2)
+
+/**
+ * Where the page on node @p node belongs when the allowed nodes change from
+ * @p from to @p to: the n-th node of the old set goes to the n-th node of the
+ * new set (counting modulo the size of the new set). Where the sets differ in
+ * size, a node that is in both keeps its pages.
+ *
+ * @return a node, or CGM_NODE_NEAREST for a stray (a page on a node of neither
+ *	   set), which goes to the nearest node of the new set, or -1 when
+ *	   @p to is empty
+ */
+int cgm_nodemap(const cgm_nodeset *from, const cgm_nodeset *to, int node);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup context Context
+ *  @{ */
+
+/** What everything else is made from. Opaque. */
+struct cgm_context;
+
+/** Options of cgm_context_new(). Zero everything you do not set. */
+struct cgm_context_options {
+	size_t size;		/**< sizeof(struct cgm_context_options) */
+	/** Directory that stands for "/" in every read of /sys, /proc and
+	 *  cgroupfs; NULL for the running system. Jobs do not start on a
+	 *  recorded tree. */
+	const char *sysroot;
+	unsigned int flags;	/**< CGM_CONTEXT_* */
+};
+
+/** Let jobs write to the files below sysroot: for tests that play the kernel. */
+#define CGM_CONTEXT_WRITE_SYSROOT 0x1u
+
+/** Who does the moving, best first. */
+enum cgm_backend {
+	CGM_BACKEND_NONE,	/**< nothing can move memory here */
+	CGM_BACKEND_ENGINE_V2,	/**< the kernel's engine, cgroup v2 */
+	CGM_BACKEND_ENGINE_V1,	/**< the kernel's engine, cgroup v1 */
+	CGM_BACKEND_STOCK_V2,	/**< move_pages(2) inside a v2 cpuset change */
+	CGM_BACKEND_STOCK_V1,	/**< move_pages(2) inside a v1 cpuset change */
+	CGM_BACKEND_MOVE_PAGES,	/**< move_pages(2) alone, no cpusets */
+};
+
+/** Which cgroup hierarchies are mounted. */
+enum cgm_cgroup_mode {
+	CGM_CGROUP_NONE,	/**< none */
+	CGM_CGROUP_V1,		/**< v1 only */
+	CGM_CGROUP_V2,		/**< v2 only */
+	CGM_CGROUP_HYBRID,	/**< v1 controllers beside a v2 tree */
+};
+
+#define CGM_FEATURE_ENGINE	   0x0001u /**< kernel has the migration engine */
+#define CGM_FEATURE_MOVE_PAGES	   0x0002u /**< move_pages(2) works */
+#define CGM_FEATURE_MIGRATE_PAGES  0x0004u /**< migrate_pages(2) works */
+#define CGM_FEATURE_PAGEMAP_SCAN   0x0008u /**< ioctl PAGEMAP_SCAN (6.7) */
+#define CGM_FEATURE_PAGEMAP_PFN	   0x0010u /**< page frame numbers are shown to us */
+#define CGM_FEATURE_KPAGEFLAGS	   0x0020u /**< /proc/kpageflags can be read */
+#define CGM_FEATURE_MEMCG	   0x0040u /**< memory controller on cpuset's hierarchy */
+#define CGM_FEATURE_SYS_NICE	   0x0080u /**< we have CAP_SYS_NICE */
+#define CGM_FEATURE_SYS_ADMIN	   0x0100u /**< we have CAP_SYS_ADMIN */
+#define CGM_FEATURE_SYS_PTRACE	   0x0200u /**< we have CAP_SYS_PTRACE */
+#define CGM_FEATURE_SYSTEMD	   0x0400u /**< PID 1 is systemd */
+#define CGM_FEATURE_NUMA	   0x0800u /**< more than one node has memory */
+
+/** What this machine can do. The strings live as long as the context. */
+struct cgm_features {
+	size_t size;			/**< sizeof(struct cgm_features) */
+	enum cgm_backend backend;	/**< what a change of a cpuset would use */
+	enum cgm_cgroup_mode mode;	/**< mounted hierarchies */
+	int cpuset_version;		/**< 1, 2, or 0: no cpuset controller */
+	unsigned int flags;		/**< CGM_FEATURE_* */
+	cgm_nodeset online;		/**< nodes that are online */
+	cgm_nodeset memory;		/**< nodes that have memory */
+	cgm_nodeset own;		/**< nodes this process itself may use */
+	const char *release;		/**< kernel release */
+	const char *cpuset_mount;	/**< where cpuset's hierarchy is, or "" */
+};
+
+/**
+ * Make a context and look at the machine.
+ *
+ * @param ctx result; to be given to cgm_context_free()
+ * @param options NULL for the defaults
+ * @return 0 or a negative errno value (-ENOENT: no such sysroot, no /proc)
+ */
+int cgm_context_new(struct cgm_context **ctx,
+		    const struct cgm_context_options *options);
+
+/** Free a context. Everything made from it has to be freed before. NULL is fine. */
+void cgm_context_free(struct cgm_context *ctx);
+
+/** What failed last, in words; "" when nothing did. Valid until the next call. */
+const char *cgm_context_error(const struct cgm_context *ctx);
+
+/**
+ * Copy what was found out about the machine.
+ *
+ * @param features its size field has to be set
+ * @return 0, or -EINVAL for a size this library does not know
+ */
+int cgm_context_features(struct cgm_context *ctx, struct cgm_features *features);
+
+/** A backend's name: "engine-v2", "stock-v1", "move_pages", "none" ... */
+const char *cgm_backend_name(enum cgm_backend backend);
+/** A mode's name: "v1", "v2", "hybrid", "none". */
+const char *cgm_cgroup_mode_name(enum cgm_cgroup_mode mode);
+
+/** The version of the library as "major.minor.patch". */
+const char *cgm_version(void);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup group Groups
+ *  @{ */
+
+/** One cgroup of cpuset's hierarchy, held open. Opaque, reference counted. */
+struct cgm_group;
+
+/** Who else writes to a cgroup. */
+enum cgm_owner {
+	CGM_OWNER_NONE,		/**< nobody we know of */
+	CGM_OWNER_SYSTEMD,	/**< a systemd unit: PID 1 rewrites its settings */
+	CGM_OWNER_DELEGATED,	/**< below a unit that systemd has handed over */
+};
+
+/**
+ * Open a cgroup by name.
+ *
+ * @param path relative to the mount point of cpuset's hierarchy and starting
+ *	  with "/" ("/web"), or a full path below that mount point
+ * @return 0; -ENOENT: no such cgroup; -EOPNOTSUPP: no cpuset hierarchy
+ */
+int cgm_group_open(struct cgm_context *ctx, const char *path,
+		   struct cgm_group **group);
+
+/** Open the cgroup a process is in. -ESRCH: no such process. */
+int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
+		       struct cgm_group **group);
+
+/** Open the cgroup of a systemd unit, found by its name in the tree. */
+int cgm_group_open_unit(struct cgm_context *ctx, const char *unit,
+			struct cgm_group **group);
+
+/** Take another reference. */
+struct cgm_group *cgm_group_ref(struct cgm_group *group);
+/** Drop a reference. NULL is fine. */
+void cgm_group_unref(struct cgm_group *group);
+
+/** The path relative to the mount point, "/" for the root. */
+const char *cgm_group_path(const struct cgm_group *group);
+
+/** 1 when the cgroup has cpuset files of its own, 0 when it has not. */
+int cgm_group_has_cpuset(struct cgm_group *group);
+
+/** The nodes as configured; empty (v2) when it takes those of its parent. */
+int cgm_group_mems(struct cgm_group *group, cgm_nodeset *mems);
+
+/** The nodes in force, those of the nearest ancestor that has a cpuset. */
+int cgm_group_effective_mems(struct cgm_group *group, cgm_nodeset *mems);
+
+/**
+ * Who else writes to this cgroup.
+ *
+ * @param unit the unit's name is written here ("" when there is none)
+ * @param size room in @p unit
+ */
+enum cgm_owner cgm_group_owner(struct cgm_group *group, char *unit, size_t size);
+
+#define CGM_PIDS_SUBTREE 0x1u	/**< descendants too */
+
+/**
+ * List the processes (thread group leaders) of a cgroup.
+ *
+ * @param flags CGM_PIDS_*
+ * @param pids  result, sorted, each once; to be given to free(3)
+ * @param count how many
+ */
+int cgm_group_pids(struct cgm_group *group, unsigned int flags, pid_t **pids,
+		   size_t *count);
+
+/**
+ * Call @p fn for a cgroup and all its descendants, parents first. A return
+ * value other than 0 ends the walk and is returned.
+ */
+int cgm_group_walk(struct cgm_group *group,
+		   int (*fn)(struct cgm_group *group, void *data), void *data);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup placement Placement
+ *  @{ */
+
+/** Kinds of memory. */
+enum cgm_kind {
+	CGM_KIND_ANON,		/**< private memory, copied-on-write pages too */
+	CGM_KIND_FILE,		/**< page cache of files */
+	CGM_KIND_SHMEM,		/**< shared memory, tmpfs */
+	CGM_KIND_HUGETLB,	/**< huge pages from the pools */
+	CGM_KIND_KERNEL,	/**< kernel memory: stacks, page tables, slab; cannot move */
+	CGM_KIND_COUNT,
+	CGM_KIND_MOVABLE = -1,	/**< all but CGM_KIND_KERNEL together */
+};
+
+/** A kind's name: "anon", "file", "shmem", "hugetlb", "kernel". */
+const char *cgm_kind_name(enum cgm_kind kind);
+
+#define CGM_NODE_ALL (-1)	/**< all nodes together */
+
+/** Where memory is. Opaque. */
+struct cgm_placement;
+
+/** What the numbers were taken from. */
+enum cgm_source {
+	CGM_SOURCE_NONE,	/**< nothing could be read */
+	CGM_SOURCE_CHARGED,	/**< memory.numa_stat: what is charged, mapped or not */
+	CGM_SOURCE_MAPPED,	/**< the page tables of the processes */
+};
+
+#define CGM_PLACEMENT_CHARGED	0x1u /**< only from the memory controller */
+#define CGM_PLACEMENT_MAPPED	0x2u /**< only from the processes */
+#define CGM_PLACEMENT_PROCESSES	0x4u /**< keep every process (implies MAPPED) */
+
+/**
+ * Read where the memory of a cgroup and its descendants is.
+ *
+ * Without a flag, what the memory controller charges is taken where it covers
+ * what the processes have, else (pages stay charged to the cgroup they were
+ * first touched in) what the processes map. Memory shared by processes is
+ * counted once as far as /proc/PID/smaps_rollup tells.
+ *
+ * @param flags CGM_PLACEMENT_*
+ */
+int cgm_placement_read(struct cgm_group *group, unsigned int flags,
+		       struct cgm_placement **placement);
+
+/** Read where the memory of one process is. */
+int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
+			   struct cgm_placement **placement);
+
+/** Free a placement. NULL is fine. */
+void cgm_placement_free(struct cgm_placement *placement);
+
+/**
+ * Bytes of a kind on a node.
+ *
+ * @param kind a kind, or CGM_KIND_MOVABLE
+ * @param node a node, or CGM_NODE_ALL
+ */
+uint64_t cgm_placement_bytes(const struct cgm_placement *placement,
+			     enum cgm_kind kind, int node);
+
+/** The nodes on which the memory is allowed. */
+void cgm_placement_allowed(const struct cgm_placement *placement,
+			   cgm_nodeset *nodes);
+
+/** Movable bytes on nodes where they are not allowed. */
+uint64_t cgm_placement_stray(const struct cgm_placement *placement);
+
+/** What the numbers were taken from. */
+enum cgm_source cgm_placement_source(const struct cgm_placement *placement);
+
+/** Processes that were seen, and those that could not be read for lack of
+ *  permission. Either pointer may be NULL. */
+void cgm_placement_counts(const struct cgm_placement *placement,
+			  size_t *processes, size_t *unreadable);
+
+/** Free huge-page pool accounting: pages of @p page_size mapped on @p node. */
+uint64_t cgm_placement_hugetlb(const struct cgm_placement *placement,
+			       uint64_t page_size, int node);
+
+/** One process of a placement. */
+struct cgm_process {
+	size_t size;		/**< sizeof(struct cgm_process) */
+	pid_t pid;
+	const char *comm;	/**< lives as long as the placement */
+	const struct cgm_placement *placement; /**< likewise */
+};
+
+/**
+ * The index-th process, largest first (CGM_PLACEMENT_PROCESSES).
+ * @return 0, or -ENOENT past the end
+ */
+int cgm_placement_process(const struct cgm_placement *placement, size_t index,
+			  struct cgm_process *process);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup plan Plans
+ *  @{ */
+
+/** Moves that can be looked at, checked and started. Opaque. */
+struct cgm_plan;
+
+/** What one item of a plan does. */
+enum cgm_action {
+	CGM_ACTION_MEMS,	/**< set cpuset.mems of a cgroup */
+	CGM_ACTION_ATTACH,	/**< move processes into a cgroup */
+	CGM_ACTION_SETTLE,	/**< bring strays in, change no mask */
+	CGM_ACTION_PAGES,	/**< move the pages of a process, no cpuset involved */
+};
+
+/** One move to plan. Zero everything you do not set. */
+struct cgm_move {
+	size_t size;		/**< sizeof(struct cgm_move) */
+	enum cgm_action action;
+	struct cgm_group *group; /**< MEMS, SETTLE: whose; ATTACH: into which */
+	cgm_nodeset to;		/**< MEMS, PAGES: the nodes */
+	const pid_t *pids;	/**< ATTACH, PAGES: which processes */
+	size_t pid_count;
+};
+
+/** Make an empty plan. */
+int cgm_plan_new(struct cgm_context *ctx, struct cgm_plan **plan);
+/** Free a plan. Not before the job made from it. NULL is fine. */
+void cgm_plan_free(struct cgm_plan *plan);
+
+/**
+ * Add a move and look at what it means: reads masks and placement, changes
+ * nothing. What stands in its way is noted (cgm_plan_note()), it is not an
+ * error here.
+ */
+int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move);
+
+/** Check all moves together against the room on every node. Once, after the last. */
+int cgm_plan_check(struct cgm_plan *plan);
+
+/** How many moves there are. */
+size_t cgm_plan_size(const struct cgm_plan *plan);
+
+/** One planned move. */
+struct cgm_plan_item {
+	size_t size;		/**< sizeof(struct cgm_plan_item) */
+	enum cgm_action action;
+	enum cgm_backend backend;
+	struct cgm_group *group; /**< no reference is taken; NULL for PAGES */
+	const pid_t *pids;	/**< ATTACH, PAGES */
+	size_t pid_count;
+	cgm_nodeset from;	/**< nodes in force before */
+	cgm_nodeset to;		/**< nodes in force after */
+	size_t processes;	/**< how many processes that concerns */
+	uint64_t bytes;		/**< what should move */
+	uint64_t stray;		/**< of it, bytes on nodes of neither set */
+	int change;		/**< 0: nothing to do */
+	const struct cgm_placement *before; /**< may be NULL */
+};
+
+/** Look at the index-th move. -ENOENT past the end. */
+int cgm_plan_item(const struct cgm_plan *plan, size_t index,
+		  struct cgm_plan_item *item);
+
+/** Bytes the index-th move takes from one node to another. */
+uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, int from, int to);
+
+/** What a plan asks of one node. */
+struct cgm_plan_node {
+	size_t size;		/**< sizeof(struct cgm_plan_node) */
+	int node;
+	uint64_t incoming;	/**< bytes that come (without huge pages) */
+	uint64_t outgoing;	/**< bytes that leave */
+	uint64_t free;		/**< free now */
+	uint64_t low;		/**< sum of the low watermarks of its zones */
+	uint64_t reclaimable;	/**< clean page cache that could make room */
+	uint64_t huge_short;	/**< bytes of huge pages that find no free pool page */
+};
+
+/** Look at one node of a checked plan. -ENOENT: nothing goes to or from it. */
+int cgm_plan_node(const struct cgm_plan *plan, int node, struct cgm_plan_node *out);
+
+/** How grave a note is. */
+enum cgm_severity {
+	CGM_NOTE,		/**< worth knowing */
+	CGM_WARNING,		/**< may not be what was wanted */
+	CGM_REFUSAL,		/**< starting the plan fails, with this reason */
+};
+
+/** The index-th remark on a plan, or NULL past the end. */
+const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,
+			  enum cgm_severity *severity);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup job Jobs
+ *  @{ */
+
+/** A plan that runs. Opaque. */
+struct cgm_job;
+
+#define CGM_JOB_FORCE 0x1u	/**< start although the plan does not fit */
+
+/** Options of cgm_job_start(). Zero everything you do not set. */
+struct cgm_job_options {
+	size_t size;		/**< sizeof(struct cgm_job_options) */
+	unsigned int flags;	/**< CGM_JOB_* */
+	uint64_t rate;		/**< bytes per second, 0: no limit */
+	uint32_t max_stall_usec; /**< stock kernels: how long one batch may take, 0: 2000 */
+};
+
+/** How a job stands. */
+enum cgm_state {
+	CGM_STATE_RUNNING,
+	CGM_STATE_DONE,		/**< everything is where it should be */
+	CGM_STATE_PARTIAL,	/**< finished, some memory stayed */
+	CGM_STATE_CANCELLED,	/**< stopped by cgm_job_cancel() or by somebody's stop file */
+	CGM_STATE_SUPERSEDED,	/**< somebody else changed the cpuset meanwhile */
+	CGM_STATE_FAILED,	/**< could not go on: see cgm_context_error() */
+};
+
+/** A state's name: "running", "done", "partial" ... */
+const char *cgm_state_name(enum cgm_state state);
+
+/** How far a job is. */
+struct cgm_progress {
+	size_t size;		/**< sizeof(struct cgm_progress) */
+	enum cgm_state state;
+	uint64_t total;		/**< bytes that were to be moved, as planned */
+	uint64_t moved;		/**< bytes that were */
+	uint64_t stayed;	/**< bytes that cannot be, so far */
+	uint64_t elapsed_usec;
+	uint64_t max_batch_usec; /**< longest batch or chunk seen, 0: not known */
+	int held;		/**< 1 while the engine is told to hold */
+};
+
+/**
+ * Start a plan. On the engine the new mask is in force when this returns and
+ * the kernel does the rest, with or without us. On stock kernels nothing moves
+ * unless cgm_job_dispatch() (or cgm_job_wait()) is called.
+ *
+ * @param options NULL for the defaults
+ * @return 0; -ECANCELED: the plan was refused (cgm_context_error()); -EROFS on
+ *	   a recorded tree; other negative errno: a write failed, nothing changed
+ */
+int cgm_job_start(struct cgm_plan *plan, const struct cgm_job_options *options,
+		  struct cgm_job **job);
+
+/** Free a job. It does not stop what the kernel does. NULL is fine. */
+void cgm_job_free(struct cgm_job *job);
+
+/** A descriptor that is readable whenever cgm_job_dispatch() has something to do. */
+int cgm_job_fd(const struct cgm_job *job);
+
+/**
+ * Do what can be done now: on stock kernels one batch, on the engine read the
+ * counters. Returns soon.
+ *
+ * @return 1 while the job runs, 0 once it has ended
+ */
+int cgm_job_dispatch(struct cgm_job *job);
+
+/** How far it is; @p progress->size has to be set. */
+int cgm_job_progress(const struct cgm_job *job, struct cgm_progress *progress);
+
+/**
+ * Dispatch until the job ends.
+ * @param timeout_ms give up waiting after so long (-1: never); the job goes on
+ * @return 0 ended, -ETIMEDOUT
+ */
+int cgm_job_wait(struct cgm_job *job, int timeout_ms);
+
+/**
+ * Ask the job to stop at the next chunk. Goes on being dispatched until it has
+ * ended. On the engine the new mask stays in force and what was not moved are
+ * strays. On a v2 stock kernel the cpuset is left with the old and the new
+ * nodes, because narrowing it would make that kernel move the rest.
+ */
+int cgm_job_cancel(struct cgm_job *job);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup result Results
+ *  @{ */
+
+/** What became of every page a job looked at. Opaque; belongs to its job. */
+struct cgm_result;
+
+/** What became of a page. Names as in the kernel's cpuset.mems.stat. */
+enum cgm_reason {
+	CGM_MOVED,		/**< is on its new node */
+	CGM_INPLACE,		/**< was where it belongs, or the nearest to it */
+	CGM_GONE,		/**< freed meanwhile */
+	CGM_SWAPPED,		/**< swapped out to make room */
+	CGM_LEFT,		/**< not looked at: cancelled */
+	CGM_SKIP_VMA,		/**< in a mapping that cannot be moved (devices) */
+	CGM_SKIP_EXEMPT,	/**< the owner asked for it to stay */
+	CGM_SKIP_SHARED,	/**< also used from a cpuset that does not allow the new node */
+	CGM_FAIL_NOMEM,		/**< no room on the new nodes */
+	CGM_FAIL_PINNED,	/**< something in the kernel holds on to it */
+	CGM_FAIL_BUSY,		/**< locked, under writeback, or off the LRU lists */
+	CGM_FAIL_FS,		/**< its file system cannot move pages */
+	CGM_FAIL_NONLRU,	/**< a driver's page that cannot move */
+	CGM_FAIL_HUGETLB,	/**< no huge page free on the new nodes */
+	CGM_FAIL_PERM,		/**< shared with others, needs CAP_SYS_NICE (stock kernels) */
+	CGM_REASON_COUNT,
+};
+
+/** A reason's name: "moved", "fail_nomem" ... */
+const char *cgm_reason_name(enum cgm_reason reason);
+/** One line that explains a reason to a person. */
+const char *cgm_reason_text(enum cgm_reason reason);
+
+#define CGM_ROW_ESTIMATED 0x1u	/**< total is exact, its split by node and kind is not */
+
+/** One line of a result: so many bytes of this kind had this fate. */
+struct cgm_row {
+	size_t size;		/**< sizeof(struct cgm_row) */
+	size_t item;		/**< which move of the plan */
+	int from;		/**< node it was on; -1: not known */
+	int to;			/**< node it was to go to, or went to; -1: not known */
+	enum cgm_kind kind;	/**< CGM_KIND_MOVABLE: not known */
+	enum cgm_reason reason;
+	uint64_t bytes;
+	unsigned int flags;	/**< CGM_ROW_* */
+};
+
+/** The account of a job that has ended; NULL while it runs. */
+const struct cgm_result *cgm_job_result(const struct cgm_job *job);
+
+/** The index-th row; -ENOENT past the end. Rows add up to the totals. */
+int cgm_result_row(const struct cgm_result *result, size_t index,
+		   struct cgm_row *row);
+
+/** Bytes with a reason, over all moves of the job. */
+uint64_t cgm_result_total(const struct cgm_result *result, enum cgm_reason reason);
+
+/** Bytes that were looked at: all reasons but CGM_LEFT together. */
+uint64_t cgm_result_scanned(const struct cgm_result *result);
+
+/** Where the memory of the index-th move was when the job ended. May be NULL. */
+const struct cgm_placement *cgm_result_after(const struct cgm_result *result,
+					     size_t index);
+
+/** The index-th remark on how it went, or NULL past the end. */
+const char *cgm_result_note(const struct cgm_result *result, size_t index);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBCGMIGRATE_H */

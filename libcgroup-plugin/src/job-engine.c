@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Backend: the kernel's engine. It does the work; we write the mask without
+ * waiting, follow its counters, and make an account of how they changed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "group.h"
+#include "job.h"
+
+/* Counters are read at least so often; the events file wakes us earlier. */
+#define LOOK_USEC 100000
+
+struct engine_run {
+	struct engine_stat base;	/* counters before */
+	struct engine_stat now;
+	uint64_t stopped;		/* migrate_stopped before */
+	int events;			/* descriptor, -1 where it cannot be polled */
+	char *old_max;			/* limit to put back */
+};
+
+static uint64_t delta(const struct engine_run *er, enum engine_counter c)
+{
+	uint64_t now = er->now.value[c], base = er->base.value[c];
+
+	return now > base ? now - base : 0;
+}
+
+/* Reading arms the next notification. */
+static uint64_t read_stopped(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	uint64_t stopped = 0;
+	char *text;
+
+	if (er->events < 0 || lseek(er->events, 0, SEEK_SET) < 0)
+		return er->stopped;
+	text = fs_read_fd(er->events, NULL);
+	if (text)
+		fs_keyed_u64(text, "migrate_stopped", &stopped);
+	free(text);
+	return stopped;
+}
+
+static int open_events(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	struct cgm_group *group = run->item->group;
+	const char *file = engine_files(run->job->ctx)->events;
+	int err;
+
+	er->events = openat(group->dirfd, file, O_RDONLY | O_CLOEXEC);
+	if (er->events < 0)
+		return cgm_fail(run->job->ctx, errno, "%s/%s: cannot open: %s",
+				group->path, file, strerror(errno));
+	er->stopped = read_stopped(run);
+	err = job_watch(run->job, er->events, EPOLLPRI);
+	if (err && err != -EPERM)	/* a regular file of a recorded tree */
+		return cgm_fail(run->job->ctx, err, "%s/%s: cannot poll: %s",
+				group->path, file, strerror(-err));
+	return 0;
+}
+
+static int set_rate(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	struct cgm_group *group = run->item->group;
+	const char *file = engine_files(run->job->ctx)->max;
+	char text[32];
+
+	if (!run->job->options.rate)
+		return 0;
+	er->old_max = fs_read_at(group->dirfd, file, NULL);
+	if (!er->old_max)
+		return cgm_fail(run->job->ctx, errno, "%s/%s: cannot read: %s",
+				group->path, file, strerror(errno));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)run->job->options.rate);
+	return group_write(group, file, 0, text);
+}
+
+static void restore_rate(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+
+	if (!er->old_max)
+		return;
+	er->old_max[strcspn(er->old_max, "\n")] = '\0';
+	if (group_write(run->item->group, engine_files(run->job->ctx)->max, 0,
+			er->old_max))
+		run_note(run, "%s", run->job->ctx->error);
+	free(er->old_max);
+	er->old_max = NULL;
+}
+
+static int attach_all(struct job_run *run)
+{
+	struct plan_item *item = run->item;
+	int err = 0, done = 0;
+
+	for (size_t i = 0; i < item->pid_count; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%d", item->pids[i]);
+		err = group_write(item->group, "cgroup.procs", O_NONBLOCK, text);
+		if (err)
+			run_note(run, "%s", run->job->ctx->error);
+		else
+			done++;
+	}
+	return done ? 0 : err;
+}
+
+static int change(struct job_run *run)
+{
+	struct plan_item *item = run->item;
+	char list[1024];
+
+	switch (item->action) {
+	case CGM_ACTION_MEMS:
+		cgm_nodeset_format(&item->to, list, sizeof(list));
+		return group_write(item->group, "cpuset.mems", O_NONBLOCK, list);
+	case CGM_ACTION_ATTACH:
+		return attach_all(run);
+	case CGM_ACTION_SETTLE:
+		return group_write(item->group, engine_files(run->job->ctx)->settle,
+				   O_NONBLOCK, "1");
+	default:
+		return cgm_fail(run->job->ctx, EINVAL, "the engine moves cgroups only");
+	}
+}
+
+/*
+ * On cgroup v1 memory follows only while cpuset.memory_migrate is set. The
+ * engine reads it when the change is made, so it can be put back at once.
+ */
+static int change_migrating(struct job_run *run)
+{
+	struct cgm_group *group = run->item->group;
+	char *flag = NULL;
+	int err;
+
+	if (run->job->ctx->cpuset.version == 1 && run->item->action != CGM_ACTION_SETTLE)
+		flag = fs_read_at(group->dirfd, "cpuset.memory_migrate", NULL);
+	if (!flag || flag[0] != '0') {
+		free(flag);
+		return change(run);
+	}
+	free(flag);
+	err = group_write(group, "cpuset.memory_migrate", 0, "1");
+	if (err)
+		return err;
+	err = change(run);
+	if (!err)
+		return group_write(group, "cpuset.memory_migrate", 0, "0");
+	fs_write_at(group->dirfd, "cpuset.memory_migrate", 0, "0");
+	return err;
+}
+
+static int engine_start(struct job_run *run)
+{
+	struct engine_run *er = calloc(1, sizeof(*er));
+	int err;
+
+	run->private = er;
+	if (!er)
+		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
+	er->events = -1;
+	err = engine_read_stat(run->item->group, &er->base);
+	if (!err)
+		err = open_events(run);
+	if (!err)
+		err = set_rate(run);
+	if (!err)
+		err = change_migrating(run);
+	if (err) {
+		restore_rate(run);
+		return err;
+	}
+	if (er->base.value[EC_PENDING])
+		run_note(run, "%s: another move was under way: its pages are counted here too",
+			 run->item->group->path);
+	return 0;
+}
+
+/* ---- the account ---- */
+
+/* What left each node, by kind, and where it belongs. */
+static size_t cells_moved(struct job_run *run, struct cell *cells)
+{
+	struct plan_item *item = run->item;
+	const struct cgm_placement *after = run->job->result.after[run->index];
+	int nodes = run->job->plan->nodes;
+	size_t count = 0;
+
+	for (int from = 0; from < nodes; from++)
+		for (int to = 0; to < nodes; to++) {
+			if (!item->flows[from * nodes + to])
+				continue;
+			for (int k = 0; k < CGM_KIND_KERNEL; k++) {
+				uint64_t had = cgm_placement_bytes(item->before, k, from);
+				uint64_t has = after && !cgm_nodeset_has(&item->to, from) ?
+					       cgm_placement_bytes(after, k, from) : 0;
+
+				cells[count++] = (struct cell){
+					.from = from, .to = to, .kind = k,
+					.weight = had > has ? had - has : 0,
+				};
+			}
+		}
+	return count;
+}
+
+/* What is still outside, by node and kind. */
+static size_t cells_outside(struct job_run *run, struct cell *cells)
+{
+	struct plan_item *item = run->item;
+	const struct cgm_placement *after = run->job->result.after[run->index];
+	int nodes = run->job->plan->nodes;
+	size_t count = 0;
+
+	for (int from = 0; after && from < nodes; from++) {
+		if (cgm_nodeset_has(&item->to, from))
+			continue;
+		for (int k = 0; k < CGM_KIND_KERNEL; k++)
+			cells[count++] = (struct cell){
+				.from = from, .to = -1, .kind = k,
+				.weight = cgm_placement_bytes(after, k, from),
+			};
+	}
+	return count;
+}
+
+static int make_account(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	struct cgm_context *ctx = run->job->ctx;
+	int nodes = run->job->plan->nodes, err = 0;
+	struct cell *cells = calloc((size_t)nodes * nodes * CGM_KIND_COUNT, sizeof(*cells));
+
+	if (!cells)
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	for (int c = 0; c < EC_COUNT && !err; c++) {
+		enum cgm_reason reason = engine_counter_reason(c);
+		size_t count = 0;
+
+		if (reason == CGM_REASON_COUNT || !delta(er, c))
+			continue;
+		if (reason == CGM_MOVED)
+			count = cells_moved(run, cells);
+		else if (reason == CGM_LEFT || reason >= CGM_FAIL_NOMEM)
+			count = cells_outside(run, cells);
+		err = result_spread(&run->job->result, run->index, cells, count, reason,
+				    delta(er, c), ctx->page_size);
+	}
+	free(cells);
+	return err;
+}
+
+/* ---- following it ---- */
+
+static void update_progress(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	uint64_t stayed = delta(er, EC_LEFT);
+
+	for (int c = EC_SKIP_VMA; c <= EC_FAIL_HUGETLB; c++)
+		stayed += delta(er, c);
+	run->moved = delta(er, EC_MOVED) * run->job->ctx->page_size;
+	run->stayed = stayed * run->job->ctx->page_size;
+	run->held = er->now.value[EC_HELD] > 0;
+	if (delta(er, EC_CHUNK_MAX_USEC) || !er->base.value[EC_CHUNK_MAX_USEC])
+		run->max_batch_usec = er->now.value[EC_CHUNK_MAX_USEC];
+}
+
+static bool superseded(struct job_run *run)
+{
+	cgm_nodeset mems;
+
+	return run->item->action == CGM_ACTION_MEMS &&
+	       !cgm_group_mems(run->item->group, &mems) &&
+	       !cgm_nodeset_equal(&mems, &run->item->to);
+}
+
+static bool run_partial(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+
+	for (int c = EC_FAIL_NOMEM; c <= EC_FAIL_HUGETLB; c++)
+		if (delta(er, c))
+			return true;
+	return delta(er, EC_LEFT) > 0;
+}
+
+static void finish(struct job_run *run, enum cgm_state state)
+{
+	restore_rate(run);
+	run_read_after(run);
+	if (make_account(run))
+		state = CGM_STATE_FAILED;
+	run->state = state;
+}
+
+static void engine_step(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	uint64_t stopped = read_stopped(run);
+
+	if (engine_read_stat(run->item->group, &er->now)) {
+		run_note(run, "%s", run->job->ctx->error);
+		run->state = CGM_STATE_FAILED;
+		return;
+	}
+	update_progress(run);
+	if (er->now.value[EC_PENDING]) {
+		job_look_after(run->job, LOOK_USEC);
+		return;
+	}
+	if (stopped > er->stopped || (run->cancelled && delta(er, EC_LEFT)))
+		finish(run, CGM_STATE_CANCELLED);
+	else if (superseded(run))
+		finish(run, CGM_STATE_SUPERSEDED);
+	else
+		finish(run, run_partial(run) ? CGM_STATE_PARTIAL : CGM_STATE_DONE);
+}
+
+static void engine_cancel(struct job_run *run)
+{
+	run->cancelled = true;
+	if (group_write(run->item->group, engine_files(run->job->ctx)->stop, 0, "1"))
+		run_note(run, "%s", run->job->ctx->error);
+}
+
+static void engine_free(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+
+	restore_rate(run);
+	if (er->events >= 0)
+		close(er->events);
+	free(er);
+	run->private = NULL;
+}
+
+const struct run_ops engine_run_ops = {
+	.start = engine_start,
+	.step = engine_step,
+	.cancel = engine_cancel,
+	.free = engine_free,
+};

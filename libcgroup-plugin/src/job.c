@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A plan that runs: start, follow, stop, and the account at its end. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "job.h"
+
+/* Wake the job's descriptor when this one has something. */
+int job_watch(struct cgm_job *job, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	return epoll_ctl(job->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* Wake the job's descriptor after so long, once. */
+void job_look_after(struct cgm_job *job, uint64_t usec)
+{
+	struct itimerspec when = { 0 };
+
+	if (!usec)
+		usec = 1;
+	when.it_value.tv_sec = usec / 1000000;
+	when.it_value.tv_nsec = usec % 1000000 * 1000;
+	timerfd_settime(job->timer, 0, &when, NULL);
+}
+
+int run_account(struct job_run *run, const struct cell *cell, enum cgm_reason reason,
+		uint64_t bytes, unsigned int flags)
+{
+	return result_add(&run->job->result, run->index, cell, reason, bytes, flags);
+}
+
+void run_note(struct job_run *run, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	notes_add(&run->job->result.notes, CGM_NOTE, "%s", text);
+	free(text);
+}
+
+/* Keep where the memory is at the end; a cgroup that is gone has none. */
+void run_read_after(struct job_run *run)
+{
+	struct plan_item *item = run->item;
+	struct cgm_placement **after = &run->job->result.after[run->index];
+	struct cgm_context *ctx = run->job->ctx;
+
+	cgm_placement_free(*after);
+	*after = NULL;
+	if (item->action == CGM_ACTION_ATTACH || item->action == CGM_ACTION_PAGES) {
+		if (!placement_of_pids(ctx, item->pids, item->pid_count, 0, after))
+			(*after)->allowed = item->to;
+	} else {
+		unsigned int flags = item->before->source == CGM_SOURCE_CHARGED ?
+				     CGM_PLACEMENT_CHARGED : CGM_PLACEMENT_MAPPED;
+
+		cgm_placement_read(item->group, flags, after);
+	}
+}
+
+static const struct run_ops *ops_for(enum cgm_backend backend)
+{
+	switch (backend) {
+	case CGM_BACKEND_ENGINE_V2:
+	case CGM_BACKEND_ENGINE_V1:
+		return &engine_run_ops;
+	default:
+		return &stock_run_ops;
+	}
+}
+
+static int job_new(struct cgm_plan *plan, const struct cgm_job_options *options,
+		   struct cgm_job **out)
+{
+	struct cgm_job *job = calloc(1, sizeof(*job));
+
+	*out = job;
+	if (!job)
+		return -ENOMEM;
+	job->plan = plan;
+	job->ctx = plan->ctx;
+	if (options)
+		job->options = *options;
+	job->epoll = epoll_create1(EPOLL_CLOEXEC);
+	job->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	job->runs = calloc(plan->count ? plan->count : 1, sizeof(*job->runs));
+	if (job->epoll < 0 || job->timer < 0 || !job->runs ||
+	    result_init(&job->result, plan->count))
+		return -ENOMEM;
+	job->count = plan->count;
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+
+		run->job = job;
+		run->item = plan->items[i];
+		run->index = i;
+		run->ops = ops_for(run->item->backend);
+		run->state = CGM_STATE_RUNNING;
+	}
+	return job_watch(job, job->timer, EPOLLIN);
+}
+
+/* What was started is stopped again when a later one cannot start. */
+static int start_runs(struct cgm_job *job)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < job->count && !err; i++) {
+		struct job_run *run = &job->runs[i];
+
+		if (!run->item->change) {
+			run->state = CGM_STATE_DONE;
+			run_read_after(run);
+			continue;
+		}
+		err = run->ops->start(run);
+		if (!err || !i)
+			continue;
+		for (size_t j = 0; j < i; j++)
+			if (job->runs[j].state == CGM_STATE_RUNNING)
+				job->runs[j].ops->cancel(&job->runs[j]);
+		run->state = CGM_STATE_FAILED;
+		run_note(run, "%s", job->ctx->error);
+		for (size_t j = i + 1; j < job->count; j++)
+			job->runs[j].state = CGM_STATE_CANCELLED;
+		return 0;
+	}
+	return err;
+}
+
+CGM_PUBLIC int cgm_job_start(struct cgm_plan *plan,
+			     const struct cgm_job_options *options, struct cgm_job **out)
+{
+	struct cgm_context *ctx = plan->ctx;
+	struct cgm_job *job;
+	int err;
+
+	*out = NULL;
+	if (options && (options->size < sizeof(*options) ||
+			(options->flags & ~CGM_JOB_FORCE)))
+		return cgm_fail(ctx, EINVAL, "impossible job options");
+	if (!ctx->writable)
+		return cgm_fail(ctx, EROFS, "a recorded tree is not written to");
+	err = cgm_plan_check(plan);
+	if (err)
+		return err;
+	if (plan_refused(plan, options && (options->flags & CGM_JOB_FORCE)))
+		return -ECANCELED;
+	err = job_new(plan, options, &job);
+	if (err) {
+		cgm_job_free(job);
+		return cgm_fail(ctx, err, "cannot make a job: %s", strerror(-err));
+	}
+	job->started = now_usec();
+	err = start_runs(job);
+	if (err) {
+		cgm_job_free(job);
+		return err;
+	}
+	job_look_after(job, 0);
+	*out = job;
+	return 0;
+}
+
+CGM_PUBLIC void cgm_job_free(struct cgm_job *job)
+{
+	if (!job)
+		return;
+	for (size_t i = 0; i < job->count; i++)
+		if (job->runs[i].private)
+			job->runs[i].ops->free(&job->runs[i]);
+	if (job->epoll >= 0)
+		close(job->epoll);
+	if (job->timer >= 0)
+		close(job->timer);
+	result_clear(&job->result);
+	free(job->runs);
+	free(job);
+}
+
+CGM_PUBLIC int cgm_job_fd(const struct cgm_job *job)
+{
+	return job->epoll;
+}
+
+CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
+{
+	bool running = false;
+	uint64_t ticks;
+
+	if (job->finished)
+		return 0;
+	if (read(job->timer, &ticks, sizeof(ticks)) < 0)
+		ticks = 0;	/* woken by something else, or not at all */
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+
+		if (run->state == CGM_STATE_RUNNING)
+			run->ops->step(run);
+		running |= run->state == CGM_STATE_RUNNING;
+	}
+	if (!running) {
+		job->finished = true;
+		job->ended = now_usec();
+	}
+	return running;
+}
+
+/* The whole job is as its worst part. */
+static enum cgm_state job_state(const struct cgm_job *job)
+{
+	static const enum cgm_state worst_first[] = {
+		CGM_STATE_FAILED, CGM_STATE_CANCELLED, CGM_STATE_SUPERSEDED,
+		CGM_STATE_PARTIAL,
+	};
+
+	if (!job->finished)
+		return CGM_STATE_RUNNING;
+	for (size_t s = 0; s < ARRAY_SIZE(worst_first); s++)
+		for (size_t i = 0; i < job->count; i++)
+			if (job->runs[i].state == worst_first[s])
+				return worst_first[s];
+	return CGM_STATE_DONE;
+}
+
+CGM_PUBLIC int cgm_job_progress(const struct cgm_job *job, struct cgm_progress *out)
+{
+	if (out->size < sizeof(*out))
+		return -EINVAL;
+	*out = (struct cgm_progress){
+		.size = out->size,
+		.state = job_state(job),
+		.elapsed_usec = (job->finished ? job->ended : now_usec()) - job->started,
+	};
+	for (size_t i = 0; i < job->count; i++) {
+		const struct job_run *run = &job->runs[i];
+
+		out->total += run->item->bytes;
+		out->moved += run->moved;
+		out->stayed += run->stayed;
+		out->held |= run->held;
+		if (run->max_batch_usec > out->max_batch_usec)
+			out->max_batch_usec = run->max_batch_usec;
+	}
+	return 0;
+}
+
+CGM_PUBLIC int cgm_job_wait(struct cgm_job *job, int timeout_ms)
+{
+	uint64_t deadline = now_usec() + (uint64_t)timeout_ms * 1000;
+
+	while (cgm_job_dispatch(job)) {
+		struct pollfd pfd = { .fd = job->epoll, .events = POLLIN };
+		int left = -1;
+
+		if (timeout_ms >= 0) {
+			uint64_t now = now_usec();
+
+			if (now >= deadline)
+				return -ETIMEDOUT;
+			left = (deadline - now + 999) / 1000;
+		}
+		poll(&pfd, 1, left);
+	}
+	return 0;
+}
+
+CGM_PUBLIC int cgm_job_cancel(struct cgm_job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+
+		if (run->state != CGM_STATE_RUNNING || run->cancelled)
+			continue;
+		run->cancelled = true;
+		run->ops->cancel(run);
+	}
+	job_look_after(job, 0);
+	return 0;
+}
+
+CGM_PUBLIC const struct cgm_result *cgm_job_result(const struct cgm_job *job)
+{
+	return job->finished ? &job->result : NULL;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Reading memory.numa_stat of cgroup v2. Pure: text in, numbers out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memcg.h"
+
+/* What a line counts as. shmem is a part of file, so file gives it back. */
+static const struct {
+	const char *name;
+	enum cgm_kind kind;
+	int sign;
+} lines[] = {
+	{ "anon", CGM_KIND_ANON, 1 },
+	{ "file", CGM_KIND_FILE, 1 },
+	{ "shmem", CGM_KIND_SHMEM, 1 },
+	{ "shmem", CGM_KIND_FILE, -1 },
+	{ "kernel_stack", CGM_KIND_KERNEL, 1 },
+	{ "pagetables", CGM_KIND_KERNEL, 1 },
+	{ "sec_pagetables", CGM_KIND_KERNEL, 1 },
+	{ "slab_reclaimable", CGM_KIND_KERNEL, 1 },
+	{ "slab_unreclaimable", CGM_KIND_KERNEL, 1 },
+};
+
+/* " N0=123 N1=456": up to the end of the line. */
+static void parse_nodes(const char *p, enum cgm_kind kind, int sign,
+			void (*add)(void *, enum cgm_kind, int, int64_t), void *data)
+{
+	while (*p == ' ') {
+		char *end;
+		long node;
+
+		if (*++p != 'N')
+			return;
+		node = strtol(p + 1, &end, 10);
+		if (end == p + 1 || *end != '=' || node < 0 || node >= CGM_NODES_MAX)
+			return;
+		p = end + 1;
+		add(data, kind, node, sign * (int64_t)strtoull(p, &end, 10));
+		p = end;
+	}
+}
+
+/*
+ * Call @add for every number that counts. Returns -EINVAL when there was none
+ * of the lines that always are.
+ */
+int memcg_parse(const char *text,
+		void (*add)(void *data, enum cgm_kind kind, int node, int64_t bytes),
+		void *data)
+{
+	int seen = 0;
+
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		size_t len = strcspn(p, " \n");
+
+		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+			if (strlen(lines[i].name) != len || strncmp(p, lines[i].name, len))
+				continue;
+			parse_nodes(p + len, lines[i].kind, lines[i].sign, add, data);
+			seen = 1;
+		}
+	}
+	return seen ? 0 : -EINVAL;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Room on nodes, and how far they are from each other. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "numa.h"
+
+/* "Node 1 MemFree:   123 kB" of a node's meminfo, in bytes. */
+static uint64_t meminfo_bytes(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+static char *node_meminfo(struct cgm_context *ctx, int node)
+{
+	return fs_read(ctx, NULL, "sys/devices/system/node/node%d/meminfo", node);
+}
+
+/* Pages of all low watermarks of a node in /proc/zoneinfo. */
+uint64_t zoneinfo_low(const char *text, int node)
+{
+	uint64_t pages = 0;
+	int here = -1;
+
+	for (const char *p = text; *p; p++) {
+		unsigned long long low;
+
+		if (!strncmp(p, "Node ", 5))
+			here = strtol(p + 5, NULL, 10);
+		else if (here == node && sscanf(p, " low %llu", &low) == 1)
+			pages += low;
+		p = strchr(p, '\n');
+		if (!p)
+			break;
+	}
+	return pages;
+}
+
+int numa_low(struct cgm_context *ctx, int node, uint64_t *low)
+{
+	char *text = fs_read(ctx, NULL, "proc/zoneinfo");
+
+	if (!text)
+		return cgm_fail(ctx, errno, "cannot read /proc/zoneinfo: %m");
+	*low = zoneinfo_low(text, node) * ctx->page_size;
+	free(text);
+	return 0;
+}
+
+int numa_free(struct cgm_context *ctx, int node, uint64_t *bytes)
+{
+	char *text = node_meminfo(ctx, node);
+
+	if (!text)
+		return cgm_fail(ctx, errno,
+				"cannot read /sys/devices/system/node/node%d/meminfo: %m",
+				node);
+	*bytes = meminfo_bytes(text, " MemFree:");
+	free(text);
+	return 0;
+}
+
+int numa_room(struct cgm_context *ctx, int node, struct node_room *room)
+{
+	char *text = node_meminfo(ctx, node);
+	uint64_t cache, dirty;
+
+	if (!text)
+		return cgm_fail(ctx, errno,
+				"cannot read /sys/devices/system/node/node%d/meminfo: %m",
+				node);
+	room->free = meminfo_bytes(text, " MemFree:");
+	cache = meminfo_bytes(text, " Active(file):") +
+		meminfo_bytes(text, " Inactive(file):");
+	dirty = meminfo_bytes(text, " Dirty:") + meminfo_bytes(text, " Writeback:") +
+		meminfo_bytes(text, " Mapped:");
+	room->reclaimable = cache > dirty ? cache - dirty : 0;
+	room->reclaimable += meminfo_bytes(text, " SReclaimable:");
+	free(text);
+	return numa_low(ctx, node, &room->low);
+}
+
+/* Huge pages of a size that are free in a node's pool. */
+uint64_t numa_hugetlb_free(struct cgm_context *ctx, int node, uint64_t page_size)
+{
+	char *text = fs_read(ctx, NULL, "sys/devices/system/node/node%d/hugepages/"
+			     "hugepages-%llukB/free_hugepages", node,
+			     (unsigned long long)page_size / 1024);
+	uint64_t pages = text ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
+	return pages;
+}
+
+/*
+ * Distance as the firmware tells it, 10 for a node to itself; INT32_MAX when
+ * it is not known. The file has one number for every online node, in order.
+ */
+int numa_distance(struct cgm_context *ctx, int from, int to)
+{
+	char *text = fs_read(ctx, NULL, "sys/devices/system/node/node%d/distance", from);
+	char *p = text, *end;
+	int distance = INT32_MAX;
+
+	if (!text)
+		return INT32_MAX;
+	for (int node = cgm_nodeset_next(&ctx->features.online, -1); node >= 0;
+	     node = cgm_nodeset_next(&ctx->features.online, node)) {
+		long value = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		if (node == to) {
+			distance = value;
+			break;
+		}
+		p = end;
+	}
+	free(text);
+	return distance;
+}
+
+/*
+ * The node of a set that is nearest to a node; among equals the one with most
+ * free memory. -1 for an empty set.
+ */
+int numa_nearest(struct cgm_context *ctx, const cgm_nodeset *set, int node)
+{
+	int best = -1, best_distance = INT32_MAX;
+	uint64_t best_free = 0;
+
+	for (int n = cgm_nodeset_next(set, -1); n >= 0; n = cgm_nodeset_next(set, n)) {
+		int distance = numa_distance(ctx, node, n);
+		uint64_t bytes = 0;
+
+		if (best >= 0 && distance > best_distance)
+			continue;
+		numa_free(ctx, n, &bytes);
+		if (best >= 0 && distance == best_distance && bytes <= best_free)
+			continue;
+		best = n;
+		best_distance = distance;
+		best_free = bytes;
+	}
+	return best;
+}

@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Bytes by node and kind: from the memory controller, which counts everything
+ * charged in one read, or from the page tables of processes, which is exact
+ * for what they map and costs each a look at its address space.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group.h"
+#include "memcg.h"
+#include "numamaps.h"
+#include "placement.h"
+#include "procs.h"
+
+struct cgm_placement *placement_new(const struct cgm_context *ctx)
+{
+	struct cgm_placement *p = calloc(1, sizeof(*p));
+	int last = 0;
+
+	if (!p)
+		return NULL;
+	for (int n = 0; n >= 0; n = cgm_nodeset_next(&ctx->features.online, n))
+		last = n;
+	p->nodes = last + 1;
+	p->bytes = calloc((size_t)CGM_KIND_COUNT * p->nodes, sizeof(*p->bytes));
+	if (!p->bytes) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+CGM_PUBLIC void cgm_placement_free(struct cgm_placement *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->process_count; i++)
+		cgm_placement_free(p->processes[i].placement);
+	for (size_t i = 0; i < p->huge_count; i++)
+		free(p->huge[i].pages);
+	free(p->processes);
+	free(p->huge);
+	free(p->bytes);
+	free(p);
+}
+
+void placement_add(struct cgm_placement *p, enum cgm_kind kind, int node, uint64_t bytes)
+{
+	if (node >= 0 && node < p->nodes)
+		p->bytes[kind * p->nodes + node] += bytes;
+}
+
+static int huge_add(struct cgm_placement *p, uint64_t page_size, int node, uint64_t pages)
+{
+	struct huge_use *use;
+	size_t i;
+
+	if (node < 0 || node >= p->nodes)
+		return 0;
+	for (i = 0; i < p->huge_count; i++)
+		if (p->huge[i].page_size == page_size)
+			break;
+	if (i == p->huge_count) {
+		use = realloc(p->huge, (i + 1) * sizeof(*use));
+		if (!use)
+			return -ENOMEM;
+		p->huge = use;
+		use[i].page_size = page_size;
+		use[i].pages = calloc(p->nodes, sizeof(*use[i].pages));
+		if (!use[i].pages)
+			return -ENOMEM;
+		p->huge_count++;
+	}
+	p->huge[i].pages[node] += pages;
+	return 0;
+}
+
+int placement_merge(struct cgm_placement *into, const struct cgm_placement *from)
+{
+	int err = 0;
+
+	for (int k = 0; k < CGM_KIND_COUNT; k++)
+		for (int n = 0; n < from->nodes; n++)
+			placement_add(into, k, n, from->bytes[k * from->nodes + n]);
+	for (size_t i = 0; i < from->huge_count && !err; i++)
+		for (int n = 0; n < from->nodes && !err; n++)
+			err = huge_add(into, from->huge[i].page_size, n,
+				       from->huge[i].pages[n]);
+	return err;
+}
+
+/* ---- from the memory controller ---- */
+
+static void add_signed(void *data, enum cgm_kind kind, int node, int64_t bytes)
+{
+	struct cgm_placement *p = data;
+
+	if (node < p->nodes)
+		p->bytes[kind * p->nodes + node] += (uint64_t)bytes;
+}
+
+/* The counters are read one after the other and may disagree for a moment. */
+static void drop_negative(struct cgm_placement *p)
+{
+	for (int i = 0; i < CGM_KIND_COUNT * p->nodes; i++)
+		if ((int64_t)p->bytes[i] < 0)
+			p->bytes[i] = 0;
+}
+
+static void read_hugetlb_charge(struct cgm_group *group, struct cgm_placement *p)
+{
+	static const struct {
+		const char *file;
+		uint64_t size;
+	} sizes[] = {
+		{ "hugetlb.64KB.numa_stat", 64ULL << 10 },
+		{ "hugetlb.2MB.numa_stat", 2ULL << 20 },
+		{ "hugetlb.32MB.numa_stat", 32ULL << 20 },
+		{ "hugetlb.1GB.numa_stat", 1ULL << 30 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *text = fs_read_at(group->dirfd, sizes[i].file, NULL), *at;
+		int node;
+
+		for (at = text; at && (at = strstr(at, " N")); at++) {
+			unsigned long long bytes;
+
+			if (sscanf(at, " N%d=%llu", &node, &bytes) != 2)
+				continue;
+			placement_add(p, CGM_KIND_HUGETLB, node, bytes);
+			huge_add(p, sizes[i].size, node, bytes / sizes[i].size);
+		}
+		free(text);
+	}
+}
+
+static int read_charged(struct cgm_group *group, struct cgm_placement **out)
+{
+	struct cgm_context *ctx = group->ctx;
+	struct cgm_placement *p;
+	char *text;
+
+	*out = NULL;
+	if (ctx->cpuset.version != 2)
+		return cgm_fail(ctx, EOPNOTSUPP,
+				"%s: cgroup v1 counts memory in another hierarchy",
+				group->path);
+	text = fs_read_at(group->dirfd, "memory.numa_stat", NULL);
+	if (!text)
+		return cgm_fail(ctx, errno, "%s/memory.numa_stat: cannot read: %s",
+				group->path, strerror(errno));
+	p = placement_new(ctx);
+	if (!p) {
+		free(text);
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	}
+	if (memcg_parse(text, add_signed, p)) {
+		free(text);
+		cgm_placement_free(p);
+		return cgm_fail(ctx, EINVAL, "%s/memory.numa_stat: not in the known format",
+				group->path);
+	}
+	free(text);
+	drop_negative(p);
+	read_hugetlb_charge(group, p);
+	p->source = CGM_SOURCE_CHARGED;
+	*out = p;
+	return 0;
+}
+
+/* ---- from the processes ---- */
+
+/* Is a mapping's file shared memory? /proc/PID/maps tells the device. */
+static bool line_is_shmem(struct cgm_context *ctx, const char *maps, uint64_t start,
+			  const char *file)
+{
+	char key[32];
+	const char *p;
+	unsigned int major, minor;
+
+	if (numamaps_shared_name(file))
+		return true;
+	snprintf(key, sizeof(key), "%llx-", (unsigned long long)start);
+	for (p = maps; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		const char *digits = p + strspn(p, "0");
+
+		if (strncmp(digits, key, strlen(key)))
+			continue;
+		if (sscanf(p, "%*s %*s %*s %x:%x", &major, &minor) != 2)
+			return false;
+		return ctx_is_tmpfs(ctx, major, minor);
+	}
+	return false;
+}
+
+static int add_line(struct cgm_placement *p, struct cgm_context *ctx, const char *maps,
+		    const struct numa_line *line)
+{
+	enum cgm_kind kind = CGM_KIND_ANON;
+	uint64_t anon_left = line->anon;
+	int err = 0;
+
+	if (line->huge)
+		kind = CGM_KIND_HUGETLB;
+	else if (line->file[0] && line->anon < line->total)
+		kind = line_is_shmem(ctx, maps, line->start, line->file) ?
+		       CGM_KIND_SHMEM : CGM_KIND_FILE;
+
+	for (size_t i = 0; i < line->count && !err; i++) {
+		uint64_t pages = line->nodes[i].pages, anon = 0;
+		int node = line->nodes[i].node;
+
+		/* a private mapping of a file: copied pages are anonymous */
+		if (kind != CGM_KIND_HUGETLB && line->total) {
+			anon = i + 1 == line->count ? anon_left :
+			       line->anon * pages / line->total;
+			if (anon > pages)
+				anon = pages;
+			anon_left -= anon;
+		}
+		placement_add(p, CGM_KIND_ANON, node, anon * line->page_size);
+		placement_add(p, kind, node, (pages - anon) * line->page_size);
+		if (kind == CGM_KIND_HUGETLB)
+			err = huge_add(p, line->page_size, node, pages);
+	}
+	return err;
+}
+
+static uint64_t rollup_bytes(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+/* Scale one kind so that pages shared with others count for their part only. */
+static void scale_kind(struct cgm_placement *p, enum cgm_kind kind, uint64_t pss)
+{
+	uint64_t rss = cgm_placement_bytes(p, kind, CGM_NODE_ALL);
+
+	if (!rss || pss >= rss)
+		return;
+	for (int n = 0; n < p->nodes; n++) {
+		uint64_t *bytes = &p->bytes[kind * p->nodes + n];
+
+		*bytes = (uint64_t)((__uint128_t)*bytes * pss / rss);
+	}
+}
+
+static void scale_shared(struct cgm_context *ctx, pid_t pid, struct cgm_placement *p)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
+
+	if (!text)
+		return;
+	if (strstr(text, "\nPss_Anon:")) {
+		scale_kind(p, CGM_KIND_ANON, rollup_bytes(text, "\nPss_Anon:"));
+		scale_kind(p, CGM_KIND_FILE, rollup_bytes(text, "\nPss_File:"));
+		scale_kind(p, CGM_KIND_SHMEM, rollup_bytes(text, "\nPss_Shmem:"));
+	}
+	free(text);
+}
+
+/*
+ * One process as mapped. Shared pages count in full, or with @scale for the
+ * part that is this process's.
+ */
+static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
+			struct cgm_placement **out)
+{
+	struct cgm_placement *p;
+	struct numa_line line;
+	char *maps, *text;
+	int err = 0;
+
+	*out = NULL;
+	text = fs_read(ctx, NULL, "proc/%d/numa_maps", pid);
+	if (!text)
+		return -errno;
+	maps = fs_read(ctx, NULL, "proc/%d/maps", pid);
+	p = placement_new(ctx);
+	if (!p)
+		err = -ENOMEM;
+	for (const char *at = text; !err && at && *at;
+	     at = strchr(at, '\n'), at = at ? at + 1 : NULL)
+		if (!numamaps_parse(at, ctx->page_size, &line))
+			err = add_line(p, ctx, maps, &line);
+	free(text);
+	free(maps);
+	if (err) {
+		cgm_placement_free(p);
+		return err;
+	}
+	if (scale)
+		scale_shared(ctx, pid, p);
+	p->source = CGM_SOURCE_MAPPED;
+	p->seen = 1;
+	*out = p;
+	return 0;
+}
+
+static int compare_processes(const void *a, const void *b)
+{
+	const struct process_entry *x = a, *y = b;
+	uint64_t bx = cgm_placement_bytes(x->placement, CGM_KIND_MOVABLE, CGM_NODE_ALL);
+	uint64_t by = cgm_placement_bytes(y->placement, CGM_KIND_MOVABLE, CGM_NODE_ALL);
+
+	if (bx != by)
+		return bx < by ? 1 : -1;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* Takes the process's placement over. */
+static int keep_process(struct cgm_context *ctx, struct cgm_placement *p, pid_t pid,
+			struct cgm_placement *one)
+{
+	struct process_entry *more;
+
+	more = realloc(p->processes, (p->process_count + 1) * sizeof(*more));
+	if (!more) {
+		cgm_placement_free(one);
+		return -ENOMEM;
+	}
+	p->processes = more;
+	more += p->process_count++;
+	more->pid = pid;
+	more->placement = one;
+	process_comm(ctx, pid, more->comm, sizeof(more->comm));
+	return 0;
+}
+
+int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
+		      unsigned int flags, struct cgm_placement **out)
+{
+	struct cgm_placement *p = placement_new(ctx), *one;
+	int err = p ? 0 : -ENOMEM;
+
+	*out = NULL;
+	for (size_t i = 0; i < count && !err; i++) {
+		err = read_process(ctx, pids[i], count > 1, &one);
+		if (err == -ENOENT || err == -ESRCH) {	/* has exited */
+			err = 0;
+			continue;
+		}
+		if (err == -EACCES || err == -EPERM) {
+			p->unreadable++;
+			err = 0;
+			continue;
+		}
+		if (err)
+			break;
+		p->seen++;
+		err = placement_merge(p, one);
+		if (!err && (flags & CGM_PLACEMENT_PROCESSES))
+			err = keep_process(ctx, p, pids[i], one);
+		else
+			cgm_placement_free(one);
+	}
+	if (err) {
+		cgm_placement_free(p);
+		return cgm_fail(ctx, err, "cannot read where processes are: %s",
+				strerror(-err));
+	}
+	p->source = p->seen ? CGM_SOURCE_MAPPED : CGM_SOURCE_NONE;
+	if (p->process_count)
+		qsort(p->processes, p->process_count, sizeof(*p->processes),
+		      compare_processes);
+	*out = p;
+	return 0;
+}
+
+static int read_mapped(struct cgm_group *group, unsigned int flags,
+		       struct cgm_placement **out)
+{
+	pid_t *pids;
+	size_t count;
+	int err;
+
+	*out = NULL;
+	err = cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count);
+	if (err)
+		return err;
+	err = placement_of_pids(group->ctx, pids, count, flags, out);
+	free(pids);
+	return err;
+}
+
+/*
+ * Pages stay charged to the cgroup they were first touched in. Processes that
+ * came from elsewhere have more private memory than the controller knows of;
+ * an eighth and a MiB are for counters that lag behind.
+ */
+static bool charge_covers(struct cgm_group *group, const struct cgm_placement *charged)
+{
+	uint64_t anon = cgm_placement_bytes(charged, CGM_KIND_ANON, CGM_NODE_ALL);
+	uint64_t rss = 0;
+	pid_t *pids;
+	size_t count;
+
+	if (cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		rss += process_rss_anon(group->ctx, pids[i]);
+	free(pids);
+	return rss <= anon + anon / 8 + (1 << 20);
+}
+
+CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,
+				  struct cgm_placement **out)
+{
+	const unsigned int known = CGM_PLACEMENT_CHARGED | CGM_PLACEMENT_MAPPED |
+				   CGM_PLACEMENT_PROCESSES;
+	bool mapped = flags & (CGM_PLACEMENT_MAPPED | CGM_PLACEMENT_PROCESSES);
+	struct cgm_placement *p = NULL;
+	int err = -EOPNOTSUPP;
+
+	*out = NULL;
+	if ((flags & ~known) || (mapped && (flags & CGM_PLACEMENT_CHARGED)))
+		return cgm_fail(group->ctx, EINVAL, "impossible flags 0x%x", flags);
+	if (!mapped)
+		err = read_charged(group, &p);
+	if (err && !(flags & CGM_PLACEMENT_CHARGED))
+		err = read_mapped(group, flags, &p);
+	if (err)
+		return err;
+	if (!flags && p->source == CGM_SOURCE_CHARGED && !charge_covers(group, p)) {
+		cgm_placement_free(p);
+		err = read_mapped(group, flags, &p);
+		if (err)
+			return err;
+	}
+	err = cgm_group_effective_mems(group, &p->allowed);
+	if (err) {
+		cgm_placement_free(p);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+/* The nodes a process may use, as /proc says. */
+static void allowed_of(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	char *p = text ? strstr(text, "\nMems_allowed_list:") : NULL;
+
+	*nodes = ctx->features.memory;
+	if (p) {
+		p += strlen("\nMems_allowed_list:");
+		p[strcspn(p, "\n")] = '\0';
+		cgm_nodeset_parse(p, nodes);
+	}
+	free(text);
+}
+
+CGM_PUBLIC int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
+				      struct cgm_placement **out)
+{
+	int err = read_process(ctx, pid, false, out);
+
+	if (err)
+		return cgm_fail(ctx, err == -ENOENT ? ESRCH : err,
+				err == -ENOENT || err == -ESRCH ?
+				"%d: no such process" :
+				"%d: cannot read /proc/%d/numa_maps: %s", pid, pid,
+				strerror(-err));
+	allowed_of(ctx, pid, &(*out)->allowed);
+	return 0;
+}
+
+/* ---- looking at one ---- */
+
+CGM_PUBLIC uint64_t cgm_placement_bytes(const struct cgm_placement *p,
+					enum cgm_kind kind, int node)
+{
+	int first = kind == CGM_KIND_MOVABLE ? 0 : kind;
+	int last = kind == CGM_KIND_MOVABLE ? CGM_KIND_KERNEL - 1 : kind;
+	uint64_t sum = 0;
+
+	if (first < 0 || last >= CGM_KIND_COUNT)
+		return 0;
+	for (int k = first; k <= last; k++)
+		for (int n = 0; n < p->nodes; n++)
+			if (node == CGM_NODE_ALL || node == n)
+				sum += p->bytes[k * p->nodes + n];
+	return sum;
+}
+
+CGM_PUBLIC void cgm_placement_allowed(const struct cgm_placement *p, cgm_nodeset *nodes)
+{
+	*nodes = p->allowed;
+}
+
+CGM_PUBLIC uint64_t cgm_placement_stray(const struct cgm_placement *p)
+{
+	uint64_t sum = 0;
+
+	for (int n = 0; n < p->nodes; n++)
+		if (!cgm_nodeset_has(&p->allowed, n))
+			sum += cgm_placement_bytes(p, CGM_KIND_MOVABLE, n);
+	return sum;
+}
+
+CGM_PUBLIC enum cgm_source cgm_placement_source(const struct cgm_placement *p)
+{
+	return p->source;
+}
+
+CGM_PUBLIC void cgm_placement_counts(const struct cgm_placement *p, size_t *processes,
+				     size_t *unreadable)
+{
+	if (processes)
+		*processes = p->seen;
+	if (unreadable)
+		*unreadable = p->unreadable;
+}
+
+CGM_PUBLIC uint64_t cgm_placement_hugetlb(const struct cgm_placement *p,
+					  uint64_t page_size, int node)
+{
+	for (size_t i = 0; i < p->huge_count; i++)
+		if (p->huge[i].page_size == page_size && node >= 0 && node < p->nodes)
+			return p->huge[i].pages[node];
+	return 0;
+}
+
+CGM_PUBLIC int cgm_placement_process(const struct cgm_placement *p, size_t index,
+				     struct cgm_process *process)
+{
+	if (index >= p->process_count)
+		return -ENOENT;
+	if (process->size < sizeof(*process))
+		return -EINVAL;
+	process->pid = p->processes[index].pid;
+	process->comm = p->processes[index].comm;
+	process->placement = p->processes[index].placement;
+	return 0;
+}

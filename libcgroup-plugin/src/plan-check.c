@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What stands in the way of a plan: masks the kernel would not take, missing
+ * permission, other writers, and room on the nodes. Findings are remarks; a
+ * refusal among them keeps the plan from starting.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "group.h"
+#include "numa.h"
+#include "plan.h"
+
+static const char *list_of(const cgm_nodeset *set, char *buf, size_t size)
+{
+	cgm_nodeset_format(set, buf, size);
+	return *buf ? buf : "none";
+}
+
+static void minus(cgm_nodeset *out, const cgm_nodeset *a, const cgm_nodeset *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(out->bits); i++)
+		out->bits[i] = a->bits[i] & ~b->bits[i];
+}
+
+/* May we write this file? On a recorded tree the question makes no sense. */
+void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file)
+{
+	if (plan->ctx->recorded || !faccessat(item->group->dirfd, file, W_OK, AT_EACCESS))
+		return;
+	notes_add(&plan->notes, CGM_REFUSAL,
+		  "%s: no permission to write %s: become root, or have the cgroup delegated to you",
+		  item->group->path, file);
+}
+
+static void check_owner(struct cgm_plan *plan, struct plan_item *item)
+{
+	char unit[256];
+
+	if (cgm_group_owner(item->group, unit, sizeof(unit)) != CGM_OWNER_SYSTEMD)
+		return;
+	notes_add(&plan->notes, CGM_WARNING,
+		  "%s: belongs to systemd (%s), which writes its own AllowedMemoryNodes= back when it reloads; set that too if the move is to last",
+		  item->group->path, unit);
+}
+
+static void check_memory_nodes(struct cgm_plan *plan, struct plan_item *item)
+{
+	char buf[256], have[256];
+	cgm_nodeset bad;
+
+	minus(&bad, &item->to, &plan->ctx->features.memory);
+	if (cgm_nodeset_weight(&bad))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: node %s has no memory here; nodes with memory are %s",
+			  item->group->path, list_of(&bad, buf, sizeof(buf)),
+			  list_of(&plan->ctx->features.memory, have, sizeof(have)));
+	else if (!cgm_nodeset_weight(&item->to))
+		notes_add(&plan->notes, CGM_REFUSAL, "%s: no node to move to",
+			  item->group->path);
+}
+
+static int check_parent(struct cgm_plan *plan, struct plan_item *item)
+{
+	struct cgm_group *parent;
+	cgm_nodeset allowed, bad;
+	char buf[256], have[256];
+	int err = group_parent(item->group, &parent);
+
+	if (err)
+		return err;
+	err = cgm_group_effective_mems(parent, &allowed);
+	if (!err) {
+		minus(&bad, &item->to, &allowed);
+		if (cgm_nodeset_weight(&bad))
+			notes_add(&plan->notes, CGM_REFUSAL,
+				  "%s: node %s is not allowed by its parent %s, which has %s: widen that first",
+				  item->group->path, list_of(&bad, buf, sizeof(buf)),
+				  parent->path, list_of(&allowed, have, sizeof(have)));
+	}
+	cgm_group_unref(parent);
+	return err;
+}
+
+struct child_check {
+	struct cgm_plan *plan;
+	struct plan_item *item;
+};
+
+/* Descendants with a mask of their own. */
+static int check_child(struct cgm_group *child, void *data)
+{
+	struct child_check *check = data;
+	struct plan_item *item = check->item;
+	cgm_nodeset mems, both;
+	char buf[256], to[256];
+
+	if (!strcmp(child->path, item->group->path) || !cgm_group_has_cpuset(child) ||
+	    cgm_group_mems(child, &mems) || !cgm_nodeset_weight(&mems))
+		return 0;
+	list_of(&mems, buf, sizeof(buf));
+	list_of(&item->to, to, sizeof(to));
+	if (child->ctx->cpuset.version == 1) {
+		if (!cgm_nodeset_subset(&mems, &item->to))
+			notes_add(&check->plan->notes, CGM_REFUSAL,
+				  "%s: its child %s has nodes %s; on cgroup v1 they have to be among %s: change the child first",
+				  item->group->path, child->path, buf, to);
+		return 0;
+	}
+	cgm_nodeset_and(&both, &mems, &item->to);
+	if (!cgm_nodeset_weight(&both))
+		notes_add(&check->plan->notes, CGM_WARNING,
+			  "%s: has nodes %s of its own, none of them in %s: it will use %s as long as that is so",
+			  child->path, buf, to, to);
+	return 0;
+}
+
+/* A change of cpuset.mems. Errors are those of reading. */
+int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
+{
+	struct child_check check = { plan, item };
+	struct cgm_group *group = item->group;
+	int err;
+
+	if (!strcmp(group->path, "/")) {
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "/: the root cgroup always has all nodes");
+		return 0;
+	}
+	if (!cgm_group_has_cpuset(group)) {
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: has no cpuset: its parent's cgroup.subtree_control lacks \"cpuset\"",
+			  group->path);
+		return 0;
+	}
+	if (item->backend == CGM_BACKEND_NONE)
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: this kernel has neither the engine nor move_pages(2)",
+			  group->path);
+	err = cgm_group_mems(group, &item->configured);
+	if (err)
+		return err;
+	item->change = !cgm_nodeset_equal(&item->configured, &item->to);
+	check_memory_nodes(plan, item);
+	if (!item->change)
+		return 0;
+	err = check_parent(plan, item);
+	if (!err)
+		err = cgm_group_walk(group, check_child, &check);
+	if (err)
+		return err;
+	plan_check_access(plan, item, "cpuset.mems");
+	check_owner(plan, item);
+	return 0;
+}
+
+/* Processes into a cgroup: those that are there already are dropped. */
+int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
+{
+	struct cgm_group *group = item->group;
+	size_t kept = 0;
+	char *text;
+
+	for (size_t i = 0; i < item->pid_count; i++) {
+		struct cgm_group *now;
+		int err = cgm_group_open_pid(plan->ctx, item->pids[i], &now);
+
+		if (err)
+			return err;
+		if (strcmp(now->path, group->path))
+			item->pids[kept++] = item->pids[i];
+		cgm_group_unref(now);
+	}
+	item->pid_count = kept;
+	item->processes = kept;
+	item->change = kept > 0;
+	if (!kept)
+		return 0;
+	if (!cgm_nodeset_weight(&item->to))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: has no nodes yet: set its cpuset.mems first", group->path);
+	if (group->ctx->cpuset.version == 1) {
+		text = fs_read_at(group->dirfd, "cpuset.cpus", NULL);
+		if (text && (!*text || *text == '\n'))
+			notes_add(&plan->notes, CGM_REFUSAL,
+				  "%s: has no CPUs yet: set its cpuset.cpus first",
+				  group->path);
+		free(text);
+	}
+	plan_check_access(plan, item, "cgroup.procs");
+	check_owner(plan, item);
+	return 0;
+}
+
+/* ---- room ---- */
+
+static const char *human(uint64_t bytes, char *buf, size_t size)
+{
+	if (bytes >= 1ULL << 30)
+		snprintf(buf, size, "%.1fG", (double)bytes / (1ULL << 30));
+	else if (bytes >= 1ULL << 20)
+		snprintf(buf, size, "%.1fM", (double)bytes / (1ULL << 20));
+	else
+		snprintf(buf, size, "%lluK", (unsigned long long)(bytes + 1023) >> 10);
+	return buf;
+}
+
+/* Huge pages come from pools, not from free memory. */
+static void sum_huge(struct cgm_plan *plan, const struct plan_item *item)
+{
+	const struct cgm_placement *p = item->before;
+
+	for (size_t h = 0; p && h < p->huge_count; h++) {
+		uint64_t size = p->huge[h].page_size;
+
+		for (int to = 0; to < plan->nodes; to++) {
+			uint64_t need = 0, have;
+
+			for (int from = 0; from < plan->nodes; from++)
+				if (item->flows[from * plan->nodes + to])
+					need += p->huge[h].pages[from];
+			if (!need)
+				continue;
+			if (need * size < plan->rooms[to].incoming)
+				plan->rooms[to].incoming -= need * size;
+			else
+				plan->rooms[to].incoming = 0;
+			have = numa_hugetlb_free(plan->ctx, to, size);
+			if (need > have)
+				plan->rooms[to].huge_short += (need - have) * size;
+		}
+	}
+}
+
+static int sum_rooms(struct cgm_plan *plan)
+{
+	struct node_room room;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const uint64_t *flows = plan->items[i]->flows;
+
+		for (int from = 0; from < plan->nodes; from++)
+			for (int to = 0; to < plan->nodes; to++) {
+				plan->rooms[to].incoming += flows[from * plan->nodes + to];
+				plan->rooms[from].outgoing += flows[from * plan->nodes + to];
+			}
+		sum_huge(plan, plan->items[i]);
+	}
+	for (int n = 0; n < plan->nodes; n++) {
+		int err;
+
+		if (!plan->rooms[n].incoming && !plan->rooms[n].outgoing)
+			continue;
+		err = numa_room(plan->ctx, n, &room);
+		if (err)
+			return err;
+		plan->rooms[n].free = room.free;
+		plan->rooms[n].low = room.low;
+		plan->rooms[n].reclaimable = room.reclaimable;
+	}
+	return 0;
+}
+
+static uint64_t room_of(const struct cgm_plan_node *n)
+{
+	return n->free > n->low ? n->free - n->low : 0;
+}
+
+/*
+ * Pages that find no room on their own node may go to another of the new set,
+ * so only the sum decides. Clean page cache makes room, at a price.
+ */
+static void judge_room(struct cgm_plan *plan)
+{
+	uint64_t need = 0, room = 0, reclaimable = 0;
+	char a[32], b[32], c[32];
+
+	for (int n = 0; n < plan->nodes; n++) {
+		struct cgm_plan_node *r = &plan->rooms[n];
+		uint64_t net = r->incoming > r->outgoing ? r->incoming - r->outgoing : 0;
+
+		if (r->huge_short)
+			notes_add(&plan->notes, CGM_WARNING,
+				  "node %d: %s of huge pages find no free page in its pool and may stay",
+				  n, human(r->huge_short, a, sizeof(a)));
+		if (!r->incoming)
+			continue;
+		need += net;
+		room += room_of(r);
+		reclaimable += r->reclaimable;
+		if (net > room_of(r))
+			notes_add(&plan->notes, CGM_NOTE,
+				  "node %d: has room for %s above its low watermark, %s are to come",
+				  n, human(room_of(r), a, sizeof(a)),
+				  human(net, b, sizeof(b)));
+	}
+	plan->too_full = need > room + reclaimable;
+	if (plan->too_full)
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "no room: %s are to move, the nodes have %s above their low watermarks and %s of reclaimable cache",
+			  human(need, a, sizeof(a)), human(room, b, sizeof(b)),
+			  human(reclaimable, c, sizeof(c)));
+	else if (need > room)
+		notes_add(&plan->notes, CGM_WARNING,
+			  "tight: %s are to move, the nodes have %s above their low watermarks; page cache has to make room",
+			  human(need, a, sizeof(a)), human(room, b, sizeof(b)));
+}
+
+CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)
+{
+	int err;
+
+	if (plan->checked)
+		return 0;
+	plan->rooms = calloc(plan->nodes, sizeof(*plan->rooms));
+	if (!plan->rooms)
+		return cgm_fail(plan->ctx, ENOMEM, "out of memory");
+	for (int n = 0; n < plan->nodes; n++) {
+		plan->rooms[n].size = sizeof(plan->rooms[n]);
+		plan->rooms[n].node = n;
+	}
+	err = sum_rooms(plan);
+	if (err)
+		return err;
+	judge_room(plan);
+	plan->checked = true;
+	return 0;
+}
+
+/*
+ * Leaves the first refusal as the context's error. Force is about room only,
+ * and the remark about room comes last.
+ */
+bool plan_refused(const struct cgm_plan *plan, bool force)
+{
+	size_t count = plan->notes.count;
+
+	if (force && plan->too_full)
+		count--;
+	for (size_t i = 0; i < count; i++) {
+		const struct note *note = &plan->notes.list[i];
+
+		if (note->severity != CGM_REFUSAL)
+			continue;
+		cgm_fail(plan->ctx, ECANCELED, "%s", note->text);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A plan: for every move, what lies where now and where it would go. Making
+ * one reads only; plan-check.c says what stands in the way.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "group.h"
+#include "numa.h"
+#include "plan.h"
+#include "procs.h"
+
+CGM_PUBLIC int cgm_plan_new(struct cgm_context *ctx, struct cgm_plan **out)
+{
+	struct cgm_plan *plan = calloc(1, sizeof(*plan));
+	int last = 0;
+
+	*out = plan;
+	if (!plan)
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	plan->ctx = ctx;
+	for (int n = 0; n >= 0; n = cgm_nodeset_next(&ctx->features.online, n))
+		last = n;
+	plan->nodes = last + 1;
+	return 0;
+}
+
+static void item_free(struct plan_item *item)
+{
+	if (!item)
+		return;
+	cgm_group_unref(item->group);
+	cgm_placement_free(item->before);
+	free(item->pids);
+	free(item->flows);
+	free(item);
+}
+
+CGM_PUBLIC void cgm_plan_free(struct cgm_plan *plan)
+{
+	if (!plan)
+		return;
+	for (size_t i = 0; i < plan->count; i++)
+		item_free(plan->items[i]);
+	notes_free(&plan->notes);
+	free(plan->items);
+	free(plan->rooms);
+	free(plan);
+}
+
+/* Add to an item what a placement would do when its nodes change. */
+static void add_flows(struct cgm_plan *plan, struct plan_item *item,
+		      const struct cgm_placement *placement, const cgm_nodeset *from,
+		      const cgm_nodeset *to)
+{
+	for (int n = 0; n < plan->nodes; n++) {
+		uint64_t bytes = cgm_placement_bytes(placement, CGM_KIND_MOVABLE, n);
+		int dest = cgm_nodemap(from, to, n);
+
+		if (!bytes || dest == n || dest == -1)
+			continue;
+		if (dest == CGM_NODE_NEAREST) {
+			dest = numa_nearest(plan->ctx, to, n);
+			item->stray += bytes;
+		}
+		if (dest < 0 || dest >= plan->nodes)
+			continue;
+		item->flows[n * plan->nodes + dest] += bytes;
+		item->bytes += bytes;
+	}
+}
+
+static void note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p)
+{
+	size_t unreadable;
+
+	cgm_placement_counts(p, NULL, &unreadable);
+	if (unreadable)
+		notes_add(&plan->notes, CGM_WARNING,
+			  "%zu processes belong to somebody else and cannot be looked at: CAP_SYS_PTRACE is missing",
+			  unreadable);
+}
+
+static void count_processes(struct plan_item *item)
+{
+	pid_t *pids;
+
+	if (cgm_group_pids(item->group, CGM_PIDS_SUBTREE, &pids, &item->processes))
+		return;
+	free(pids);
+}
+
+static int add_group(struct cgm_plan *plan, struct plan_item *item,
+		     const struct cgm_move *move)
+{
+	struct cgm_context *ctx = plan->ctx;
+	int err;
+
+	err = cgm_group_effective_mems(item->group, &item->from);
+	if (err)
+		return err;
+	if (item->action == CGM_ACTION_SETTLE) {
+		item->to = item->from;
+	} else {
+		item->to = move->to;
+		err = plan_check_mems(plan, item);
+		if (err)
+			return err;
+	}
+	count_processes(item);
+	err = cgm_placement_read(item->group, 0, &item->before);
+	if (err)
+		return err;
+	note_unreadable(plan, item->before);
+	add_flows(plan, item, item->before, &item->from, &item->to);
+	if (item->action == CGM_ACTION_SETTLE)
+		item->change = item->bytes > 0;
+	if (item->action == CGM_ACTION_SETTLE && item->change &&
+	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
+	     item->backend == CGM_BACKEND_ENGINE_V1))
+		plan_check_access(plan, item, engine_files(ctx)->settle);
+	return 0;
+}
+
+/* The nodes a process may use now. */
+static int nodes_of_pid(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
+{
+	struct cgm_group *group;
+	int err = cgm_group_open_pid(ctx, pid, &group);
+
+	if (err)
+		return err;
+	err = cgm_group_effective_mems(group, nodes);
+	cgm_group_unref(group);
+	return err;
+}
+
+static int add_pid(struct cgm_plan *plan, struct plan_item *item, pid_t pid)
+{
+	struct cgm_placement *one;
+	cgm_nodeset from;
+	int err;
+
+	err = placement_of_pids(plan->ctx, &pid, 1, 0, &one);
+	if (err)
+		return err;
+	if (item->action == CGM_ACTION_ATTACH) {
+		err = nodes_of_pid(plan->ctx, pid, &from);
+	} else {
+		struct cgm_placement *p;
+
+		err = cgm_placement_read_pid(plan->ctx, pid, &p);
+		if (!err) {
+			cgm_placement_allowed(p, &from);
+			cgm_placement_free(p);
+		}
+	}
+	if (!err) {
+		note_unreadable(plan, one);
+		add_flows(plan, item, one, &from, &item->to);
+		cgm_nodeset_or(&item->from, &item->from, &from);
+		err = placement_merge(item->before, one);
+	}
+	item->before->seen += one->seen;
+	cgm_placement_free(one);
+	return err;
+}
+
+static int add_pids(struct cgm_plan *plan, struct plan_item *item,
+		    const struct cgm_move *move)
+{
+	struct cgm_context *ctx = plan->ctx;
+	int err = 0;
+
+	if (!move->pid_count)
+		return cgm_fail(ctx, EINVAL, "no process named");
+	item->pids = malloc(move->pid_count * sizeof(*item->pids));
+	item->before = placement_new(ctx);
+	if (!item->pids || !item->before)
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	memcpy(item->pids, move->pids, move->pid_count * sizeof(*item->pids));
+	item->pid_count = move->pid_count;
+	item->processes = move->pid_count;
+	if (item->action == CGM_ACTION_ATTACH) {
+		err = cgm_group_effective_mems(item->group, &item->to);
+		if (!err)
+			err = plan_check_attach(plan, item);
+	} else {
+		item->to = move->to;
+		item->change = true;
+	}
+	for (size_t i = 0; i < item->pid_count && !err; i++)
+		err = add_pid(plan, item, item->pids[i]);
+	item->before->source = CGM_SOURCE_MAPPED;
+	item->before->allowed = item->from;
+	return err;
+}
+
+CGM_PUBLIC int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move)
+{
+	struct cgm_context *ctx = plan->ctx;
+	struct plan_item *item, **more;
+	int err;
+
+	if (move->size < sizeof(*move) || plan->checked)
+		return cgm_fail(ctx, EINVAL, "a plan that was checked takes no more moves");
+	if (!move->group != (move->action == CGM_ACTION_PAGES))
+		return cgm_fail(ctx, EINVAL, "this action needs %s cgroup",
+				move->group ? "no" : "a");
+	item = calloc(1, sizeof(*item));
+	more = realloc(plan->items, (plan->count + 1) * sizeof(*more));
+	if (more)
+		plan->items = more;
+	if (item)
+		item->flows = calloc((size_t)plan->nodes * plan->nodes,
+				     sizeof(*item->flows));
+	if (!item || !more || !item->flows) {
+		item_free(item);
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	}
+	item->action = move->action;
+	item->backend = CGM_BACKEND_MOVE_PAGES;
+	if (move->group) {
+		item->group = cgm_group_ref(move->group);
+		item->backend = group_backend(move->group);
+	}
+	if (move->action == CGM_ACTION_MEMS || move->action == CGM_ACTION_SETTLE)
+		err = add_group(plan, item, move);
+	else
+		err = add_pids(plan, item, move);
+	if (err) {
+		item_free(item);
+		return err;
+	}
+	plan->items[plan->count++] = item;
+	return 0;
+}
+
+CGM_PUBLIC size_t cgm_plan_size(const struct cgm_plan *plan)
+{
+	return plan->count;
+}
+
+CGM_PUBLIC int cgm_plan_item(const struct cgm_plan *plan, size_t index,
+			     struct cgm_plan_item *out)
+{
+	const struct plan_item *item;
+
+	if (index >= plan->count)
+		return -ENOENT;
+	if (out->size < sizeof(*out))
+		return -EINVAL;
+	item = plan->items[index];
+	out->action = item->action;
+	out->backend = item->backend;
+	out->group = item->group;
+	out->pids = item->pids;
+	out->pid_count = item->pid_count;
+	out->from = item->from;
+	out->to = item->to;
+	out->processes = item->processes;
+	out->bytes = item->bytes;
+	out->stray = item->stray;
+	out->change = item->change;
+	out->before = item->before;
+	return 0;
+}
+
+CGM_PUBLIC uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, int from,
+				   int to)
+{
+	if (index >= plan->count || from < 0 || to < 0 || from >= plan->nodes ||
+	    to >= plan->nodes)
+		return 0;
+	return plan->items[index]->flows[from * plan->nodes + to];
+}
+
+CGM_PUBLIC int cgm_plan_node(const struct cgm_plan *plan, int node,
+			     struct cgm_plan_node *out)
+{
+	if (out->size < sizeof(*out))
+		return -EINVAL;
+	if (!plan->rooms || node < 0 || node >= plan->nodes ||
+	    (!plan->rooms[node].incoming && !plan->rooms[node].outgoing))
+		return -ENOENT;
+	*out = plan->rooms[node];
+	return 0;
+}
+
+CGM_PUBLIC const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,
+				     enum cgm_severity *severity)
+{
+	if (index >= plan->notes.count)
+		return NULL;
+	if (severity)
+		*severity = plan->notes.list[index].severity;
+	return plan->notes.list[index].text;
+}

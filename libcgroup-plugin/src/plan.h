@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Moves that were looked at and not yet done. */
+#ifndef CGM_PLAN_H
+#define CGM_PLAN_H
+
+#include "placement.h"
+#include "private.h"
+
+struct plan_item {
+	enum cgm_action action;
+	enum cgm_backend backend;
+	struct cgm_group *group;
+	pid_t *pids;
+	size_t pid_count;
+	cgm_nodeset configured;	/* MEMS: cpuset.mems as it was */
+	cgm_nodeset from;
+	cgm_nodeset to;
+	size_t processes;
+	uint64_t bytes;
+	uint64_t stray;
+	uint64_t *flows;	/* [from][to] */
+	struct cgm_placement *before;
+	bool change;
+};
+
+struct cgm_plan {
+	struct cgm_context *ctx;
+	struct plan_item **items;
+	size_t count;
+	int nodes;		/* rows and columns of flows */
+	struct cgm_plan_node *rooms; /* by node, once checked */
+	struct notes notes;
+	bool checked;
+	bool too_full;		/* the nodes lack the room: may be forced */
+};
+
+/* plan-check.c */
+int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
+int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
+void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file);
+bool plan_refused(const struct cgm_plan *plan, bool force);
+
+#endif /* CGM_PLAN_H */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of libcgmigrate share: the context, reading and writing
+ * below the system root, and helpers too small for a header of their own.
+ */
+#ifndef CGM_PRIVATE_H
+#define CGM_PRIVATE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "libcgmigrate.h"
+
+#define CGM_PUBLIC __attribute__((visibility("default")))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* A struct with a size field is ours when it has all fields up to MEMBER. */
+#define HAS_MEMBER(ptr, member) \
+	((ptr)->size >= offsetof(__typeof__(*(ptr)), member) + sizeof((ptr)->member))
+
+/* One cgroup hierarchy as mounted. */
+struct hierarchy {
+	int version;		/* 1, 2; 0: not mounted */
+	char *mount;		/* mount point, from the root of the (recorded) system */
+	char *root;		/* the cgroup that is mounted there */
+};
+
+struct cgm_context {
+	int rootfd;		/* "/", or the sysroot */
+	bool recorded;		/* rootfd is not the running system */
+	bool writable;		/* jobs may write */
+	struct hierarchy cpuset;
+	struct hierarchy unified; /* the v2 tree, with or without cpuset */
+	struct cgm_features features;
+	char *release;
+	unsigned int page_size;
+	uint32_t *tmpfs_devs;	/* devices whose files are shared memory */
+	size_t tmpfs_count;
+	char error[1024];
+};
+
+/* context.c */
+int cgm_fail(struct cgm_context *ctx, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool ctx_is_tmpfs(const struct cgm_context *ctx, unsigned int major,
+		  unsigned int minor);
+
+/* fs.c: files of /proc, /sys and cgroupfs */
+int fs_open(struct cgm_context *ctx, int flags, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+char *fs_read_fd(int fd, size_t *len);
+char *fs_read_at(int dirfd, const char *name, size_t *len);
+char *fs_read(struct cgm_context *ctx, size_t *len, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int fs_write_at(int dirfd, const char *name, int flags, const char *text);
+bool fs_exists_at(int dirfd, const char *name);
+bool fs_keyed_u64(const char *text, const char *key, uint64_t *value);
+
+static inline uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
+/* A list of remarks, kept by plans and results. */
+struct notes {
+	struct note {
+		char *text;
+		enum cgm_severity severity;
+	} *list;
+	size_t count;
+};
+
+int notes_add(struct notes *notes, enum cgm_severity severity,
+	      const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void notes_free(struct notes *notes);
+
+#endif /* CGM_PRIVATE_H */

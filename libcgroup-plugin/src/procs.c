@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Which processes are in a cgroup, and a little about each. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "procs.h"
+
+int pid_list_add(struct pid_list *list, pid_t pid)
+{
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		pid_t *more = realloc(list->pids, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		list->pids = more;
+		list->room = room;
+	}
+	list->pids[list->count++] = pid;
+	return 0;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sort, and keep each once. */
+void pid_list_sort(struct pid_list *list)
+{
+	size_t kept = 0;
+
+	if (!list->count)
+		return;
+	qsort(list->pids, list->count, sizeof(*list->pids), compare_pids);
+	for (size_t i = 0; i < list->count; i++)
+		if (!kept || list->pids[kept - 1] != list->pids[i])
+			list->pids[kept++] = list->pids[i];
+	list->count = kept;
+}
+
+bool dir_entry_is_dir(int dirfd, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return !fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
+static pid_t leader_of(struct cgm_context *ctx, pid_t tid)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", tid);
+	char *p = text ? strstr(text, "\nTgid:") : NULL;
+	pid_t pid = p ? strtol(p + 6, NULL, 10) : 0;
+
+	free(text);
+	return pid;
+}
+
+/* Numbers, one a line; 0 stands for a process of another pid namespace. */
+static int add_pids(struct cgm_context *ctx, const char *text, bool threads,
+		    struct pid_list *list)
+{
+	char *end;
+	int err = 0;
+
+	for (const char *p = text; *p && !err; p = end) {
+		pid_t pid = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		if (threads)
+			pid = leader_of(ctx, pid);
+		if (pid > 0)
+			err = pid_list_add(list, pid);
+		end += *end == '\n';
+	}
+	return err;
+}
+
+/* The processes of one cgroup; a threaded one only lists its threads. */
+static int procs_of_one(struct cgm_context *ctx, int dirfd, struct pid_list *list)
+{
+	char *text = fs_read_at(dirfd, "cgroup.procs", NULL);
+	bool threads = false;
+	int err;
+
+	if (!text && errno == EOPNOTSUPP) {
+		text = fs_read_at(dirfd, "cgroup.threads", NULL);
+		threads = true;
+	}
+	if (!text)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+	err = add_pids(ctx, text, threads, list);
+	free(text);
+	return err;
+}
+
+static int procs_of_children(struct cgm_context *ctx, int dirfd, struct pid_list *list)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), child;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int err = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return 0;	/* removed meanwhile */
+	}
+	while (!err && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !dir_entry_is_dir(dirfd, entry))
+			continue;
+		child = openat(dirfd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (child < 0)
+			continue;
+		err = procs_of_dir(ctx, child, true, list);
+		close(child);
+	}
+	closedir(dir);
+	return err;
+}
+
+/* Add the processes of a cgroup to a list, unsorted. 0 or -errno. */
+int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
+		 struct pid_list *list)
+{
+	int err = procs_of_one(ctx, dirfd, list);
+
+	if (!err && subtree)
+		err = procs_of_children(ctx, dirfd, list);
+	return err;
+}
+
+void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/comm", pid);
+
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	snprintf(buf, size, "%s", text ? text : "?");
+	free(text);
+}
+
+/* Private memory of a process in bytes; cheap, and hardly ever shared. */
+uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	char *p = text ? strstr(text, "\nRssAnon:") : NULL;
+	uint64_t bytes = p ? strtoull(p + 9, NULL, 10) * 1024 : 0;
+
+	free(text);
+	return bytes;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which processes are in a cgroup, and a little about each. */
+#ifndef CGM_PROCS_H
+#define CGM_PROCS_H
+
+#include <dirent.h>
+
+#include "private.h"
+
+struct pid_list {
+	pid_t *pids;
+	size_t count;
+	size_t room;
+};
+
+int pid_list_add(struct pid_list *list, pid_t pid);
+void pid_list_sort(struct pid_list *list);
+bool dir_entry_is_dir(int dirfd, const struct dirent *entry);
+int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
+		 struct pid_list *list);
+void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
+uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid);
+
+#endif /* CGM_PROCS_H */

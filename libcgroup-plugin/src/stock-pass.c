@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * One pass over the pages of all processes of a run, in small steps: look at a
+ * chunk, then hand it to move_pages(2) in batches, one destination a batch.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "numa.h"
+#include "stock.h"
+
+#define CHUNK 1024
+
+/* Free memory is read again after so many bytes or so much time. */
+#define BUDGET_BYTES (16ULL << 20)
+#define BUDGET_USEC 100000
+
+int pass_start(struct job_run *run, enum pass pass)
+{
+	struct stock_run *sr = run->private;
+
+	if (!sr->chunk) {
+		sr->chunk = malloc(CHUNK * sizeof(*sr->chunk));
+		sr->budget = calloc(run->job->plan->nodes, sizeof(*sr->budget));
+		sr->low = calloc(run->job->plan->nodes, sizeof(*sr->low));
+		if (!sr->chunk || !sr->budget || !sr->low)
+			return -ENOMEM;
+	}
+	pass_end(sr);
+	sr->pass = pass;
+	sr->pid = 0;
+	return scopes_list_pids(run);
+}
+
+void pass_end(struct stock_run *sr)
+{
+	if (sr->walking)
+		walker_close(&sr->walker);
+	sr->walking = false;
+	sr->chunk_count = 0;
+}
+
+/* ---- room ---- */
+
+static void read_budget(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	struct cgm_context *ctx = run->job->ctx;
+
+	for (int n = 0; n < run->job->plan->nodes; n++) {
+		uint64_t bytes = 0;
+
+		sr->budget[n] = 0;
+		if (!cgm_nodeset_has(&ctx->features.memory, n) ||
+		    numa_free(ctx, n, &bytes))
+			continue;
+		if (!sr->low[n] && numa_low(ctx, n, &sr->low[n]))
+			continue;
+		sr->budget[n] = bytes > sr->low[n] ? bytes - sr->low[n] : 0;
+	}
+	sr->budget_used = 0;
+	sr->budget_time = now_usec();
+}
+
+/*
+ * A node of the new set with room for a page: the one it belongs to, else the
+ * nearest that has room. -1: none has. Huge pages come from pools.
+ */
+static int find_room(struct job_run *run, const struct scope *s, int dest,
+		     const struct walk_page *page)
+{
+	struct stock_run *sr = run->private;
+	cgm_nodeset roomy = { 0 };
+
+	if (page->kind == CGM_KIND_HUGETLB)
+		return dest;
+	if (sr->budget_used > BUDGET_BYTES || !sr->budget_time ||
+	    now_usec() - sr->budget_time > BUDGET_USEC)
+		read_budget(run);
+	if (sr->budget[dest] < page->size) {
+		for (int n = cgm_nodeset_next(&s->to, -1); n >= 0;
+		     n = cgm_nodeset_next(&s->to, n))
+			if (n < run->job->plan->nodes && sr->budget[n] >= page->size)
+				cgm_nodeset_add(&roomy, n);
+		dest = numa_nearest(run->job->ctx, &roomy, dest);
+	}
+	if (dest >= 0) {
+		sr->budget[dest] -= page->size;
+		sr->budget_used += page->size;
+	}
+	return dest;
+}
+
+/* ---- the account ---- */
+
+static void account(struct job_run *run, const struct move_page *p,
+		    enum cgm_reason reason)
+{
+	struct cell cell = { .from = p->from, .to = p->to, .kind = p->page.kind };
+
+	if (reason == CGM_INPLACE)
+		cell.to = p->from;
+	run_account(run, &cell, reason, p->page.size, 0);
+	if (reason == CGM_MOVED)
+		run->moved += p->page.size;
+	else if (reason > CGM_LEFT)
+		run->stayed += p->page.size;
+}
+
+static int keep_late(struct stock_run *sr, const struct move_page *p)
+{
+	const struct scoped_pid *sp = &sr->pids[sr->pid];
+
+	if (sr->late_count == sr->late_room) {
+		size_t room = sr->late_room ? sr->late_room * 2 : 256;
+		struct late_page *more = realloc(sr->late, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		sr->late = more;
+		sr->late_room = room;
+	}
+	sr->late[sr->late_count++] = (struct late_page){
+		.pid = sp->pid,
+		.addr = p->page.addr,
+		.size = p->page.size,
+		.from = p->from,
+		.kind = p->page.kind,
+		.scope = sp->scope,
+	};
+	return 0;
+}
+
+/*
+ * A page that did not move. In the first pass those that are inside the new
+ * set stay; the others are met again in later passes, and counted in the last.
+ */
+static int not_moved(struct job_run *run, struct move_page *p, const struct scope *s)
+{
+	struct stock_run *sr = run->private;
+
+	if (p->reason == CGM_GONE || sr->pass == PASS_LAST ||
+	    cgm_nodeset_has(&s->to, p->from)) {
+		account(run, p, p->reason);
+		return 0;
+	}
+	return sr->pass == PASS_OUTSIDE ? keep_late(sr, p) : 0;
+}
+
+/* ---- looking ---- */
+
+/*
+ * Where a page is to go, -1 when it is to stay. What was moved once is not
+ * moved again, though its new node may be one of the old set: such pages can
+ * be met again only where they are shared.
+ */
+static int destination(struct stock_run *sr, const struct scope *s,
+		       const struct move_page *p)
+{
+	int dest = s->dest[p->from];
+
+	if (sr->pass != PASS_FIRST && cgm_nodeset_has(&s->to, p->from))
+		return -1;
+	if (dest < 0 || !s->overlap || !p->page.shared || !cgm_nodeset_has(&s->to, p->from))
+		return dest;
+	/* not told which frame it is: it may have been moved already */
+	if (!p->page.pfn || pfnset_has(&sr->done, p->page.pfn))
+		return -1;
+	return dest;
+}
+
+/* Decide about the pages of a chunk; those to be moved stay in it. */
+static int sort_chunk(struct job_run *run, size_t count)
+{
+	struct stock_run *sr = run->private;
+	const struct scope *s = &sr->scopes[sr->pids[sr->pid].scope];
+	size_t kept = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct move_page *p = &sr->chunk[i];
+
+		if (p->from < 0 || p->from >= run->job->plan->nodes)
+			continue;	/* gone, or the zero page */
+		p->tried = false;
+		p->to = destination(sr, s, p);
+		if (p->to < 0) {
+			if (sr->pass == PASS_FIRST)
+				account(run, p, CGM_INPLACE);
+			continue;
+		}
+		p->to = find_room(run, s, p->to, &p->page);
+		if (p->to < 0) {
+			p->reason = CGM_FAIL_NOMEM;
+			err = not_moved(run, p, s);
+			continue;
+		}
+		sr->chunk[kept++] = *p;
+	}
+	sr->chunk_count = kept;
+	return err;
+}
+
+/* Cannot this process be dealt with now, so that narrowing has to do it? */
+static bool scope_blocked(const struct stock_run *sr, const struct scope *s)
+{
+	return sr->widened && !cgm_nodeset_subset(&s->to, &s->wide);
+}
+
+/* Go to the next process that can be looked at. False: the pass is over. */
+static bool next_process(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	for (; sr->pid < sr->pid_count; sr->pid++) {
+		struct scoped_pid *sp = &sr->pids[sr->pid];
+		const struct scope *s = &sr->scopes[sp->scope];
+		int err;
+
+		if (scope_blocked(sr, s))
+			continue;
+		err = walker_open(&sr->walker, run->job->ctx, sp->pid, s->overlap);
+		if (!err) {
+			sr->walking = true;
+			return true;
+		}
+		if (err != -ESRCH)
+			run_note(run, "%d: cannot look at its pages: %s", sp->pid,
+				 strerror(-err));
+	}
+	return false;
+}
+
+static void leave_process(struct stock_run *sr)
+{
+	pass_end(sr);
+	sr->pid++;
+}
+
+/* Look at the next chunk. 1: there may be more, 0: the pass is over, -errno. */
+static int look(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	struct walk_page pages[CHUNK];
+	int n, err;
+
+	if (!sr->walking && !next_process(run))
+		return 0;
+	n = walker_next(&sr->walker, pages, CHUNK);
+	if (n <= 0) {
+		leave_process(sr);
+		return 1;
+	}
+	for (int i = 0; i < n; i++)
+		sr->chunk[i].page = pages[i];
+	err = mover_query(sr->pids[sr->pid].pid, sr->chunk, n);
+	if (err == -ESRCH || err == -EINVAL) {	/* has exited; has no mm left */
+		leave_process(sr);
+		return 1;
+	}
+	if (err) {
+		run_note(run, "%d: cannot ask where its pages are: %s",
+			 sr->pids[sr->pid].pid, strerror(-err));
+		leave_process(sr);
+		return 1;
+	}
+	err = sort_chunk(run, n);
+	return err ? err : 1;
+}
+
+/* ---- moving ---- */
+
+/* Pages of the chunk with one destination, as many as fit a batch. */
+static size_t pick_batch(struct stock_run *sr, struct move_page **batch)
+{
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sr->chunk_count && n < MOVER_PAGES; i++) {
+		struct move_page *p = &sr->chunk[i];
+
+		if (p->tried || (n && p->to != batch[0]->to))
+			continue;
+		if (n && bytes + p->page.size > sr->mover.batch)
+			break;
+		bytes += p->page.size;
+		batch[n++] = p;
+	}
+	sr->sent += bytes;
+	return n;
+}
+
+/* Remember where shared pages are now. */
+static int remember(struct stock_run *sr, pid_t pid, const struct move_page *p)
+{
+	uint64_t pfn;
+
+	if (!p->page.shared)
+		return 0;
+	pfn = mover_pfn(&sr->mover, pid, p->page.addr);
+	return pfn ? pfnset_add(&sr->done, pfn) : 0;
+}
+
+/* The process cannot be moved at all: all of its chunk shares that fate. */
+static int give_up(struct job_run *run, struct move_page **batch, size_t n, int why)
+{
+	struct stock_run *sr = run->private;
+	const struct scope *s = &sr->scopes[sr->pids[sr->pid].scope];
+	pid_t pid = sr->pids[sr->pid].pid;
+	int err = 0;
+
+	if (why != -ESRCH && why != -EINVAL)
+		run_note(run, "%d: cannot move its pages: %s", pid,
+			 why == -EACCES ? "its cpuset does not allow the new nodes" :
+					  strerror(-why));
+	for (size_t i = 0; i < n && !err; i++) {
+		batch[i]->reason = why == -ESRCH || why == -EINVAL ? CGM_GONE :
+								     CGM_FAIL_PERM;
+		err = not_moved(run, batch[i], s);
+	}
+	return err;
+}
+
+static int move_batch(struct job_run *run, struct move_page **batch, size_t n)
+{
+	struct stock_run *sr = run->private;
+	const struct scope *s = &sr->scopes[sr->pids[sr->pid].scope];
+	pid_t pid = sr->pids[sr->pid].pid;
+	int err;
+
+	err = mover_move(&sr->mover, pid, batch, n, batch[0]->to);
+	run->max_batch_usec = sr->mover.max_usec;
+	if (err) {
+		for (size_t i = 0; i < n; i++)
+			batch[i]->tried = true;
+		return give_up(run, batch, n, err);
+	}
+	for (size_t i = 0; i < n && !err; i++) {
+		struct move_page *p = batch[i];
+
+		if (p->reason == CGM_MOVED || p->reason == CGM_INPLACE)
+			account(run, p, p->reason);
+		else
+			err = not_moved(run, p, s);
+		if (!err && s->overlap && p->reason == CGM_MOVED)
+			err = remember(sr, pid, p);
+	}
+	return err;
+}
+
+/* One batch, or one look. 1: there is more, 0: the pass is over, or -errno. */
+int pass_step(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	struct move_page *batch[MOVER_PAGES];
+	size_t n = pick_batch(sr, batch);
+	int err;
+
+	if (!n)
+		return look(run);
+	err = move_batch(run, batch, n);
+	return err ? err : 1;
+}
+
+/*
+ * After narrowing: what the kernel moved that we could not. What is still
+ * outside is met by the last pass.
+ */
+int pass_review_late(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	for (size_t i = 0; i < sr->late_count; i++) {
+		const struct late_page *late = &sr->late[i];
+		struct move_page p = {
+			.page = { .addr = late->addr, .size = late->size,
+				  .kind = late->kind },
+		};
+		int err = mover_query(late->pid, &p, 1);
+
+		if (err && err != -ESRCH && err != -EINVAL)
+			return err;
+		p.to = err ? -ENOENT : p.from;
+		p.from = late->from;
+		if (p.to < 0) {
+			p.to = -1;
+			account(run, &p, CGM_GONE);
+		} else if (cgm_nodeset_has(&sr->scopes[late->scope].to, p.to)) {
+			account(run, &p, CGM_MOVED);
+		}
+	}
+	sr->late_count = 0;
+	return 0;
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Backend: kernels without the engine.
+ *
+ * The cpuset is widened to the old and the new nodes, which moves nothing;
+ * move_pages(2) then moves the pages in batches of bounded time, each to the
+ * place it has in the new set; at the end the cpuset is narrowed to the new
+ * nodes. Narrowing lets the kernel move what is left outside, and only that:
+ * it leaves pages alone whose node stays allowed when the sets differ in size
+ * (do_migrate_pages() in mm/mempolicy.c), and old and new nodes together are
+ * more than the new ones. Changed in one write, a kernel without the engine
+ * would move pages of threads twice where the sets overlap.
+ *
+ * Killed at any point, the cpuset is left as it was, wide, or narrow.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stock.h"
+
+#define DEFAULT_STALL_USEC 2000
+
+enum stage {
+	STAGE_FIRST,	/* every page, the mask is wide */
+	STAGE_OUTSIDE,	/* what failed, and what was touched meanwhile */
+	STAGE_NARROW,
+	STAGE_LAST,	/* what the kernel left, one more try, with reasons */
+	STAGE_ACCOUNT,
+};
+
+static void stock_free(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	pass_end(sr);
+	mover_exit(&sr->mover);
+	scopes_free(sr);
+	pfnset_free(&sr->done);
+	free(sr->chunk);
+	free(sr->late);
+	free(sr->budget);
+	free(sr->low);
+	free(sr->narrow);
+	free(sr->wide);
+	free(sr);
+	run->private = NULL;
+}
+
+static char *format_nodes(const cgm_nodeset *set)
+{
+	int len = cgm_nodeset_format(set, NULL, 0);
+	char *text = malloc(len + 2);
+
+	if (text)
+		cgm_nodeset_format(set, text, len + 1);
+	/* an empty write does nothing; a newline clears the mask */
+	if (text && !len)
+		strcpy(text, "\n");
+	return text;
+}
+
+/* Does writing mems make this kernel move pages? v1 asks a flag. */
+static bool writing_moves(struct cgm_group *group)
+{
+	char *flag;
+	bool moves = true;
+
+	if (group->ctx->cpuset.version == 2)
+		return true;
+	flag = fs_read_at(group->dirfd, "cpuset.memory_migrate", NULL);
+	if (flag)
+		moves = flag[0] == '1';
+	free(flag);
+	return moves;
+}
+
+/*
+ * Write the wide mask where it differs from what is there. An error leaves
+ * everything as it was.
+ */
+static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset *narrow,
+		 const cgm_nodeset *current)
+{
+	struct stock_run *sr = run->private;
+	struct cgm_group *group = run->item->group;
+	int err;
+
+	sr->wide = format_nodes(wide);
+	sr->narrow = format_nodes(narrow);
+	if (!sr->wide || !sr->narrow)
+		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
+	sr->kernel_moves = writing_moves(group);
+	if (!cgm_nodeset_equal(wide, current)) {
+		err = group_write(group, "cpuset.mems", 0, sr->wide);
+		if (err)
+			return err;
+	}
+	sr->widened = !cgm_nodeset_equal(wide, narrow);
+	return 0;
+}
+
+static int start_mems(struct job_run *run)
+{
+	struct plan_item *item = run->item;
+	cgm_nodeset wide;
+	int err = scopes_of_group(run);
+
+	if (err)
+		return cgm_fail(run->job->ctx, err, "%s: cannot look below it: %s",
+				item->group->path, strerror(-err));
+	cgm_nodeset_or(&wide, &item->from, &item->to);
+	return widen(run, &wide, &item->to, &item->configured);
+}
+
+/* Can the destination take in the nodes the processes come from for a while? */
+static bool can_widen(struct job_run *run, const cgm_nodeset *wide)
+{
+	struct cgm_group *group = run->item->group, *parent;
+	cgm_nodeset allowed;
+	bool can;
+
+	if (!cgm_group_has_cpuset(group) || group_parent(group, &parent))
+		return false;
+	can = !cgm_group_effective_mems(parent, &allowed) &&
+	      cgm_nodeset_subset(wide, &allowed);
+	cgm_group_unref(parent);
+	return can;
+}
+
+static int attach(struct job_run *run)
+{
+	struct plan_item *item = run->item;
+	int err = 0, done = 0;
+
+	for (size_t i = 0; i < item->pid_count; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%d", item->pids[i]);
+		err = group_write(item->group, "cgroup.procs", 0, text);
+		if (err)
+			run_note(run, "%s", run->job->ctx->error);
+		else
+			done++;
+	}
+	return done ? 0 : err;
+}
+
+static int start_attach(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	struct plan_item *item = run->item;
+	cgm_nodeset wide, configured;
+	int err = scopes_of_pids(run);
+
+	if (err)
+		return err;
+	cgm_nodeset_or(&wide, &item->from, &item->to);
+	if (cgm_nodeset_equal(&wide, &item->to))
+		return attach(run);
+	if (!can_widen(run, &wide)) {
+		run_note(run, "%s: cannot be widened for the move: the kernel moved the memory in one go, with no bound on stalls",
+			 item->group->path);
+		return attach(run);
+	}
+	err = cgm_group_mems(item->group, &configured);
+	if (!err)
+		err = widen(run, &wide, &configured, &configured);
+	if (err)
+		return err;
+	err = attach(run);
+	if (err && sr->widened)
+		group_write(item->group, "cpuset.mems", 0, sr->narrow);
+	return err;
+}
+
+static int stock_start(struct job_run *run)
+{
+	struct stock_run *sr = calloc(1, sizeof(*sr));
+	uint32_t bound = run->job->options.max_stall_usec;
+	int err = 0;
+
+	run->private = sr;
+	if (!sr)
+		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
+	mover_init(&sr->mover, run->job->ctx, bound ? bound : DEFAULT_STALL_USEC);
+	sr->begun = now_usec();
+	switch (run->item->action) {
+	case CGM_ACTION_MEMS:
+		err = start_mems(run);
+		break;
+	case CGM_ACTION_ATTACH:
+		err = start_attach(run);
+		break;
+	case CGM_ACTION_SETTLE:
+		err = scopes_of_group(run);
+		break;
+	case CGM_ACTION_PAGES:
+		err = scopes_of_pids(run);
+		break;
+	}
+	if (err)
+		return err;
+	sr->stage = STAGE_FIRST;
+	err = pass_start(run, PASS_FIRST);
+	if (err)
+		run_note(run, "cannot list processes: %s", strerror(-err));
+	return 0;
+}
+
+/* ---- ending ---- */
+
+static bool somebody_wrote(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	cgm_nodeset now, wrote;
+
+	return !cgm_group_mems(run->item->group, &now) &&
+	       !cgm_nodeset_parse(sr->wide, &wrote) && !cgm_nodeset_equal(&now, &wrote);
+}
+
+/* Narrow without letting a v1 kernel move what is left. */
+static void narrow_quietly(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	struct cgm_group *group = run->item->group;
+
+	if (sr->kernel_moves && group_write(group, "cpuset.memory_migrate", 0, "0"))
+		return;
+	if (group_write(group, "cpuset.mems", 0, sr->narrow))
+		run_note(run, "%s", run->job->ctx->error);
+	else
+		sr->widened = false;
+	if (sr->kernel_moves)
+		group_write(group, "cpuset.memory_migrate", 0, "1");
+}
+
+/* What is outside now was not come to. */
+static void account_left(struct job_run *run)
+{
+	const struct cgm_placement *after = run->job->result.after[run->index];
+
+	for (int n = 0; after && n < run->job->plan->nodes; n++) {
+		if (cgm_nodeset_has(&run->item->to, n))
+			continue;
+		for (int k = 0; k < CGM_KIND_KERNEL; k++) {
+			struct cell cell = { .from = n, .to = -1, .kind = k };
+
+			run_account(run, &cell, CGM_LEFT,
+				    cgm_placement_bytes(after, k, n), 0);
+		}
+	}
+}
+
+static void end_cancelled(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	pass_end(sr);
+	if (sr->widened && run->job->ctx->cpuset.version == 1)
+		narrow_quietly(run);
+	if (sr->widened)
+		run_note(run, "%s: stopped half-way: cpuset.mems is left at %s, because narrowing it makes this kernel move the rest",
+			 run->item->group->path, sr->wide);
+	run_read_after(run);
+	account_left(run);
+	run->state = CGM_STATE_CANCELLED;
+}
+
+static void end_failed(struct job_run *run, int err)
+{
+	struct stock_run *sr = run->private;
+
+	pass_end(sr);
+	run_note(run, "the move failed: %s", strerror(-err));
+	if (sr->widened)
+		run_note(run, "%s: cpuset.mems is left at %s", run->item->group->path,
+			 sr->wide);
+	run_read_after(run);
+	account_left(run);
+	run->state = CGM_STATE_FAILED;
+}
+
+static void narrow(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err;
+
+	if (somebody_wrote(run)) {
+		run_note(run, "%s: somebody else changed cpuset.mems meanwhile: it was not touched again",
+			 run->item->group->path);
+		run_read_after(run);
+		run->state = CGM_STATE_SUPERSEDED;
+		return;
+	}
+	err = group_write(run->item->group, "cpuset.mems", 0, sr->narrow);
+	if (err) {
+		run_note(run, "%s", run->job->ctx->error);
+		end_failed(run, err);
+		return;
+	}
+	sr->widened = false;
+	err = pass_review_late(run);
+	if (!err)
+		err = pass_start(run, PASS_LAST);
+	if (err)
+		end_failed(run, err);
+	sr->stage = STAGE_LAST;
+}
+
+static bool has_partial(const struct job_run *run)
+{
+	const struct cgm_result *r = &run->job->result;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (r->rows[i].item == run->index &&
+		    (r->rows[i].reason >= CGM_FAIL_NOMEM || r->rows[i].reason == CGM_LEFT))
+			return true;
+	return false;
+}
+
+/* ---- stages ---- */
+
+static int next_stage(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	switch (sr->stage) {
+	case STAGE_FIRST:
+		sr->stage = sr->widened ? STAGE_OUTSIDE : STAGE_LAST;
+		return pass_start(run, sr->widened ? PASS_OUTSIDE : PASS_LAST);
+	case STAGE_OUTSIDE:
+		sr->stage = STAGE_NARROW;
+		return 0;
+	default:
+		sr->stage = STAGE_ACCOUNT;
+		return 0;
+	}
+}
+
+/* With a rate: how long to wait until the next batch may go, in microseconds. */
+static uint64_t ahead_of_rate(const struct job_run *run)
+{
+	const struct stock_run *sr = run->private;
+	uint64_t rate = run->job->options.rate, due, spent;
+
+	if (!rate)
+		return 0;
+	due = (uint64_t)((__uint128_t)sr->sent * 1000000 / rate);
+	spent = now_usec() - sr->begun;
+	return due > spent ? due - spent : 0;
+}
+
+static void stock_step(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	uint64_t wait;
+	int more;
+
+	if (run->cancelled) {
+		end_cancelled(run);
+		return;
+	}
+	wait = ahead_of_rate(run);
+	if (wait) {
+		job_look_after(run->job, wait);
+		return;
+	}
+	if (sr->stage == STAGE_NARROW) {
+		narrow(run);
+	} else if (sr->stage == STAGE_ACCOUNT) {
+		run_read_after(run);
+		run->state = has_partial(run) ? CGM_STATE_PARTIAL : CGM_STATE_DONE;
+	} else {
+		more = pass_step(run);
+		if (!more)
+			more = next_stage(run);
+		if (more < 0)
+			end_failed(run, more);
+	}
+	job_look_after(run->job, 0);
+}
+
+static void stock_cancel(struct job_run *run)
+{
+	run->cancelled = true;
+}
+
+const struct run_ops stock_run_ops = {
+	.start = stock_start,
+	.step = stock_step,
+	.cancel = stock_cancel,
+	.free = stock_free,
+};

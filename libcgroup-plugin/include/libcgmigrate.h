@@ -263,6 +263,12 @@ int cgm_group_pids(struct cgm_group *group, unsigned int flags, pid_t **pids,
 		   size_t *count);
 
 /**
+ * How many address spaces the kernel is moving, or has still to move, in a
+ * cgroup and below it. Without the engine that is always 0.
+ */
+int cgm_group_pending(struct cgm_group *group, uint64_t *pending);
+
+/**
  * Call @p fn for a cgroup and all its descendants, parents first. A return
  * value other than 0 ends the walk and is returned.
  */

@@ -101,3 +101,17 @@ int engine_read_stat(struct cgm_group *group, struct engine_stat *stat)
 				group->path, file);
 	return 0;
 }
+
+CGM_PUBLIC int cgm_group_pending(struct cgm_group *group, uint64_t *pending)
+{
+	struct engine_stat stat;
+	int err;
+
+	*pending = 0;
+	if (!fs_exists_at(group->dirfd, engine_files(group->ctx)->stat))
+		return 0;
+	err = engine_read_stat(group, &stat);
+	if (!err)
+		*pending = stat.value[EC_PENDING];
+	return err;
+}

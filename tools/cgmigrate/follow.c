@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Wait for a job: progress on a terminal, interrupts, time-outs. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgmigrate.h"
+
+#define REDRAW_USEC 200000
+
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	interrupts++;
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
+/* Signals are held back except while waiting, so that none gets lost. */
+static void hold_signals(sigset_t *waiting)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t held;
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigprocmask(SIG_BLOCK, &held, waiting);
+	sigdelset(waiting, SIGINT);
+	sigdelset(waiting, SIGTERM);
+}
+
+static void draw(struct app *app, const struct cgm_progress *p)
+{
+	char moved[32], total[32], rate[32], eta[32] = "";
+	uint64_t speed = p->elapsed_usec ?
+			 (uint64_t)((double)p->moved * 1e6 / p->elapsed_usec) : 0;
+	uint64_t done = p->moved + p->stayed;
+	unsigned int percent = p->total ? 100.0 * done / p->total : 0;
+
+	if (percent > 100)
+		percent = 100;
+	if (speed && p->total > done) {
+		unsigned long long left = (p->total - done) / speed;
+
+		snprintf(eta, sizeof(eta), "  ETA %llu:%02llu", left / 60, left % 60);
+	}
+	fprintf(stderr, "\r  %s of %s  %u%%  %s/s%s%s\033[K",
+		size_text(app, p->moved, moved, sizeof(moved)),
+		size_text(app, p->total, total, sizeof(total)), percent,
+		size_text(app, speed, rate, sizeof(rate)), eta, p->held ? "  held" : "");
+	fflush(stderr);
+}
+
+static int code_of(enum cgm_state state)
+{
+	switch (state) {
+	case CGM_STATE_DONE:
+		return EXIT_OK;
+	case CGM_STATE_PARTIAL:
+		return EXIT_PARTIAL;
+	case CGM_STATE_CANCELLED:
+		return EXIT_CANCELLED;
+	case CGM_STATE_SUPERSEDED:
+		return EXIT_SUPERSEDED;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+/* Does the kernel go on when we leave? */
+static bool runs_alone(const struct app *app)
+{
+	return app->features.backend == CGM_BACKEND_ENGINE_V2 ||
+	       app->features.backend == CGM_BACKEND_ENGINE_V1;
+}
+
+/*
+ * Follow a job to its end. Returns false when the user does not want to wait
+ * for the end, or nobody does after a time-out; *code is the exit code.
+ */
+int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
+	       int *code)
+{
+	struct cgm_progress progress = { .size = sizeof(progress) };
+	bool show = !options->quiet && !app->json && isatty(STDERR_FILENO);
+	uint64_t start = now_usec(), drawn = 0;
+	bool timed_out = false, cancelled = false;
+	sigset_t waiting;
+
+	hold_signals(&waiting);
+	while (cgm_job_dispatch(job)) {
+		struct pollfd pfd = { .fd = cgm_job_fd(job), .events = POLLIN };
+		struct timespec tick = { .tv_nsec = REDRAW_USEC * 1000 };
+		uint64_t now = now_usec();
+
+		if (show && now - drawn >= REDRAW_USEC) {
+			cgm_job_progress(job, &progress);
+			draw(app, &progress);
+			drawn = now;
+		}
+		ppoll(&pfd, 1, &tick, &waiting);
+		if (interrupts > 1) {
+			*code = EXIT_CANCELLED;
+			return false;
+		}
+		if (interrupts && !cancelled) {
+			cgm_job_cancel(job);
+			cancelled = true;
+		}
+		if (!options->timeout_usec || timed_out ||
+		    now - start < options->timeout_usec)
+			continue;
+		timed_out = true;
+		*code = EXIT_TIMEOUT;
+		if (runs_alone(app))
+			return false;
+		cgm_job_cancel(job);	/* nobody else would go on */
+	}
+	if (show)
+		fputs("\r\033[K", stderr);
+	cgm_job_progress(job, &progress);
+	*code = code_of(progress.state);
+	if (timed_out && progress.state == CGM_STATE_CANCELLED)
+		*code = EXIT_TIMEOUT;
+	return true;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/* cgmigrate: see and move the memory of cgroups between NUMA nodes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgmigrate.h"
+
+static const struct verb verbs[] = {
+	{ "show", cmd_show, "where memory is: cgroups or processes by node" },
+	{ "move", cmd_move, "move memory to other nodes, or processes into a cgroup" },
+	{ "settle", cmd_settle, "bring memory in that is outside a cgroup's nodes" },
+	{ "wait", cmd_wait, "wait until no move is under way" },
+	{ "features", cmd_features, "what this kernel and system can do" },
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("Usage: cgmigrate VERB [OPTION...] [TARGET...]\n"
+	      "\n"
+	      "See and move the memory of running jobs between NUMA nodes.\n"
+	      "\n"
+	      "Verbs:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\n"
+	      "A TARGET is a cgroup (/web), a systemd unit (web.service) or a process (1234).\n"
+	      "\"cgmigrate VERB --help\" tells more; so does cgmigrate(8).\n", out);
+}
+
+/* Errors in what follows are JSON too, wherever the option stands. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "-J") || !strcmp(argv[i], "--json"))
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct app app = { .verb = "" };
+	int code;
+
+	atexit(close_stdout);
+	app.json = wants_json(argc, argv);
+	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (argc > 1 && (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version"))) {
+		printf("cgmigrate %s\n", cgm_version());
+		return EXIT_OK;
+	}
+	if (argc < 2) {
+		if (!app.json)
+			print_usage(stderr);
+		return app.json ? usage_error(&app, "no verb named") : EXIT_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(argv[1], verbs[i].name))
+			continue;
+		app.verb = verbs[i].name;
+		code = verbs[i].run(&app, argc - 1, argv + 1);
+		cgm_context_free(app.ctx);
+		return code;
+	}
+	return usage_error(&app,
+			   "%s: no such verb; verbs are show, move, settle, wait, features",
+			   argv[1]);
+}

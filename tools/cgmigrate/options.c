@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options that all verbs share, and values that several read. */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgmigrate.h"
+
+/* Take one of the options of COMMON_LONG. */
+bool common_option(struct app *app, int c)
+{
+	switch (c) {
+	case 'J':
+		app->json = true;
+		return true;
+	case OPT_SYSROOT:
+		app->sysroot = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int usage_error(struct app *app, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fail(app, EXIT_USAGE, "%s", text);
+	if (!app->json)
+		fprintf(stderr, "Try \"cgmigrate %s%s--help\".\n", app->verb,
+			*app->verb ? " " : "");
+	return EXIT_USAGE;
+}
+
+/* What getopt_long() did not like; opterr is off. */
+int bad_option(struct app *app, int c, char **argv)
+{
+	if (c == ':')
+		return usage_error(app, "%s: needs a value", argv[optind - 1]);
+	if (optopt && optopt < 256)
+		return usage_error(app, "-%c: no such option", optopt);
+	return usage_error(app, "%s: no such option, or not the only one it stands for",
+			   argv[optind - 1]);
+}
+
+/* Make the context, once all options are known. */
+int app_open(struct app *app)
+{
+	struct cgm_context_options options = {
+		.size = sizeof(options),
+		.sysroot = app->sysroot,
+	};
+	int err = cgm_context_new(&app->ctx, &options);
+
+	if (err)
+		return fail(app, EXIT_FAILED, "cannot look at %s: %s",
+			    app->sysroot ? app->sysroot : "this system", strerror(-err));
+	app->features.size = sizeof(app->features);
+	cgm_context_features(app->ctx, &app->features);
+	return 0;
+}
+
+int parse_nodes(struct app *app, const char *option, const char *text, cgm_nodeset *set)
+{
+	int err = cgm_nodeset_parse(text, set);
+
+	if (err == -ERANGE)
+		return usage_error(app, "%s %s: node numbers end at %d", option, text,
+				   CGM_NODES_MAX - 1);
+	if (err || !cgm_nodeset_weight(set))
+		return usage_error(app, "%s \"%s\": not a list of nodes such as 2-3 or 0,4",
+				   option, text);
+	return 0;
+}
+
+int parse_size(struct app *app, const char *option, const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	const char *unit;
+	double value;
+
+	errno = 0;
+	value = strtod(text, &end);
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		for (const char *u = units; u <= unit; u++)
+			value *= 1024;
+		end++;
+		if (!strcmp(end, "iB"))
+			end += 2;
+	}
+	if (errno || end == text || *end || !(value >= 1) || value >= 1e18)
+		return usage_error(app, "%s %s: not a size such as 500M or 2G", option,
+				   text);
+	*bytes = value;
+	return 0;
+}
+
+int parse_time(struct app *app, const char *option, const char *text, uint64_t *usec)
+{
+	static const struct {
+		const char *unit;
+		double usec;
+	} units[] = {
+		{ "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "", 1e6 }, { "m", 6e7 },
+		{ "min", 6e7 }, { "h", 3.6e9 },
+	};
+	char *end;
+	double value;
+
+	errno = 0;
+	value = strtod(text, &end);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(end, units[i].unit))
+			continue;
+		value *= units[i].usec;
+		if (errno || end == text || !(value >= 1) || value >= 1e15)
+			break;
+		*usec = value;
+		return 0;
+	}
+	return usage_error(app, "%s %s: not a time such as 2ms, 30 (seconds) or 5min",
+			   option, text);
+}

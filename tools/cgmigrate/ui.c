@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Words, numbers and errors, for people and for programs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cgmigrate.h"
+
+/* Tell an error and pass the exit code on. */
+int fail(struct app *app, int code, const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (app->json)
+		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:s}}", "command", app->verb,
+				     "state", code_name(code), "exit", code, "changed", 0,
+				     "error", "message", text));
+	else
+		fprintf(stderr, "cgmigrate: %s%s%s\n", app->verb, *app->verb ? ": " : "",
+			text);
+	return code;
+}
+
+/* The library failed before anything was changed: what it says. */
+int fail_errno(struct app *app, int err)
+{
+	const char *text = cgm_context_error(app->ctx);
+
+	switch (-err) {
+	case ECANCELED:
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case EBUSY:
+	case EINVAL:
+	case ENOSPC:
+		return fail(app, EXIT_REFUSED, "%s", *text ? text : strerror(-err));
+	default:
+		return fail(app, EXIT_FAILED, "%s", *text ? text : strerror(-err));
+	}
+}
+
+void warn(struct app *app, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "cgmigrate: %s: ", app->verb);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* 1.5G, or the bytes. */
+const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t size)
+{
+	static const char units[] = "KMGTPE";
+	double value = bytes;
+	int unit = -1;
+
+	if (app->bytes || bytes < 1024) {
+		snprintf(buf, size, "%llu%s", (unsigned long long)bytes,
+			 app->bytes || !bytes ? "" : "B");
+		return buf;
+	}
+	while (value >= 1023.95 && units[unit + 1]) {
+		value /= 1024;
+		unit++;
+	}
+	if (unit < 0) {
+		value /= 1024;
+		unit = 0;
+	}
+	snprintf(buf, size, "%.1f%c", value, units[unit]);
+	return buf;
+}
+
+const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
+{
+	cgm_nodeset_format(set, buf, size);
+	return buf;
+}
+
+/* Takes the object over. */
+void print_json(json_t *object)
+{
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+}
+
+json_t *json_nodes(const cgm_nodeset *set)
+{
+	char buf[2048];
+
+	return json_string(nodes_text(set, buf, sizeof(buf)));
+}
+
+/* {"total": B, "stray": B, "nodes": {"0": B}, "kinds": {"anon": {"0": B}}} */
+json_t *json_placement(const struct app *app, const struct cgm_placement *p)
+{
+	json_t *nodes = json_object(), *kinds = json_object(), *kind;
+	const cgm_nodeset *online = &app->features.online;
+	char key[16];
+
+	if (!p)
+		return json_null();
+	for (int k = 0; k < CGM_KIND_COUNT; k++) {
+		kind = json_object();
+		for (int n = cgm_nodeset_next(online, -1); n >= 0;
+		     n = cgm_nodeset_next(online, n)) {
+			snprintf(key, sizeof(key), "%d", n);
+			json_object_set_new(kind, key,
+					    json_integer(cgm_placement_bytes(p, k, n)));
+		}
+		json_object_set_new(kinds, cgm_kind_name(k), kind);
+	}
+	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
+		snprintf(key, sizeof(key), "%d", n);
+		json_object_set_new(nodes, key,
+				    json_integer(cgm_placement_bytes(p, CGM_KIND_MOVABLE, n)));
+	}
+	return json_pack("{s:I, s:I, s:s, s:o, s:o}", "total",
+			 (json_int_t)cgm_placement_bytes(p, CGM_KIND_MOVABLE, CGM_NODE_ALL),
+			 "stray", (json_int_t)cgm_placement_stray(p), "source",
+			 cgm_placement_source(p) == CGM_SOURCE_CHARGED ? "charged" :
+			 cgm_placement_source(p) == CGM_SOURCE_MAPPED ? "mapped" : "none",
+			 "nodes", nodes, "kinds", kinds);
+}
+
+/* A full disk is an error, also when the last write happens at exit. */
+void close_stdout(void)
+{
+	bool failed = ferror(stdout);
+
+	if (fclose(stdout) && errno != EBADF)
+		failed = true;
+	if (failed) {
+		fprintf(stderr, "cgmigrate: cannot write output: %s\n", strerror(errno));
+		_exit(EXIT_FAILED);
+	}
+}

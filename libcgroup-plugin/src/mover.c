@@ -22,8 +22,11 @@
 #define UNTOUCHED INT_MIN
 
 #define BATCH_FIRST	(64ULL << 12)
-#define BATCH_LEAST	(8ULL << 12)
+#define BATCH_LEAST	(16ULL << 12)
 #define BATCH_MOST	((uint64_t)MOVER_PAGES << 12)
+
+/* The overhead of a call is measured again every so many calls. */
+#define OVERHEAD_CALLS	32
 
 /* Bits of /proc/kpageflags. */
 #define KPF_LOCKED	(1ULL << 0)
@@ -39,21 +42,15 @@ static long sys_move_pages(pid_t pid, unsigned long count, void **addrs,
  * Every call switches the LRU caches of all CPUs off and on, which takes long
  * and does not hurt the process whose pages move: it is measured apart.
  */
-static uint64_t measure_overhead(int flags)
+static void measure_overhead(struct mover *m)
 {
-	uint64_t best = UINT64_MAX;
+	uint64_t start = now_usec();
 	void *addr = NULL;
 	int node = 0, status;
 
-	for (int i = 0; i < 3; i++) {
-		uint64_t start = now_usec(), took;
-
-		sys_move_pages(0, 0, &addr, &node, &status, flags);
-		took = now_usec() - start;
-		if (took < best)
-			best = took;
-	}
-	return best;
+	sys_move_pages(0, 0, &addr, &node, &status,
+		       m->all ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE);
+	samples_add(&m->steer.overhead, now_usec() - start);
 }
 
 void mover_init(struct mover *m, struct cgm_context *ctx, uint64_t bound_usec)
@@ -61,9 +58,9 @@ void mover_init(struct mover *m, struct cgm_context *ctx, uint64_t bound_usec)
 	memset(m, 0, sizeof(*m));
 	m->ctx = ctx;
 	m->all = ctx->features.flags & CGM_FEATURE_SYS_NICE;
-	m->bound_usec = bound_usec;
-	m->batch = BATCH_FIRST;
-	m->overhead_usec = measure_overhead(m->all ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE);
+	steer_init(&m->steer, bound_usec, BATCH_FIRST, BATCH_LEAST, BATCH_MOST);
+	for (int i = 0; i < 3; i++)
+		measure_overhead(m);
 	m->kpageflags = fs_open(ctx, O_RDONLY, "proc/kpageflags");
 	m->pagemap = -1;
 }
@@ -76,27 +73,6 @@ void mover_exit(struct mover *m)
 		close(m->pagemap);
 	m->kpageflags = -1;
 	m->pagemap = -1;
-}
-
-/*
- * How much to move next when so much took so long. Growth is slow and shrinking
- * is quick: a stall has been felt by the time it is measured.
- */
-uint64_t mover_next_batch(uint64_t batch, uint64_t took, uint64_t bound)
-{
-	uint64_t next;
-
-	if (!took)
-		took = 1;
-	if (took > bound)
-		next = batch * bound / took * 9 / 10;
-	else if (took * 2 < bound)
-		next = batch * 2;
-	else
-		next = batch + batch * (bound - took) / bound / 2;
-	if (next < BATCH_LEAST)
-		return BATCH_LEAST;
-	return next > BATCH_MOST ? BATCH_MOST : next;
 }
 
 /* Ask on which node pages are. 0 or -errno (-ESRCH: exited). */
@@ -247,8 +223,7 @@ int mover_move(struct mover *m, pid_t pid, struct move_page **pages, size_t coun
 				     m->all ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE);
 		if (ret < 0)
 			ret = -errno;
-		took = now_usec() - start;
-		took = took > m->overhead_usec ? took - m->overhead_usec : 0;
+		took = steer_call(&m->steer, bytes, now_usec() - start);
 		if (took > m->max_usec)
 			m->max_usec = took;
 		if (ret < 0 && ret != -ENOMEM)
@@ -258,8 +233,8 @@ int mover_move(struct mover *m, pid_t pid, struct move_page **pages, size_t coun
 		err = sort_out(m, pid, pages + done, &b, n, ret);
 		if (err)
 			return err;
-		if (bytes >= m->batch / 2)
-			m->batch = mover_next_batch(m->batch, took, m->bound_usec);
+		if (!(++m->calls % OVERHEAD_CALLS))
+			measure_overhead(m);
 		done += n;
 	}
 	return 0;

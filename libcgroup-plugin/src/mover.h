@@ -4,6 +4,7 @@
 #define CGM_MOVER_H
 
 #include "private.h"
+#include "steer.h"
 #include "walk.h"
 
 struct move_page {
@@ -17,10 +18,9 @@ struct move_page {
 struct mover {
 	struct cgm_context *ctx;
 	bool all;		/* move pages that others map too */
-	uint64_t bound_usec;	/* how long a call may stall the process */
-	uint64_t overhead_usec;	/* of a call that moves nothing */
-	uint64_t batch;		/* bytes a call moves at most */
+	struct steer steer;
 	uint64_t max_usec;	/* longest call, without the overhead */
+	unsigned int calls;
 	int kpageflags;		/* descriptor or -1 */
 	int pagemap;		/* of pagemap_pid, or -1 */
 	pid_t pagemap_pid;
@@ -35,6 +35,5 @@ int mover_query(pid_t pid, struct move_page *pages, size_t count);
 int mover_move(struct mover *m, pid_t pid, struct move_page **pages, size_t count,
 	       int node);
 uint64_t mover_pfn(struct mover *m, pid_t pid, uint64_t addr);
-uint64_t mover_next_batch(uint64_t batch, uint64_t took, uint64_t bound);
 
 #endif /* CGM_MOVER_H */

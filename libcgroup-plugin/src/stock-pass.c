@@ -282,7 +282,7 @@ static size_t pick_batch(struct stock_run *sr, struct move_page **batch)
 
 		if (p->tried || (n && p->to != batch[0]->to))
 			continue;
-		if (n && bytes + p->page.size > sr->mover.batch)
+		if (n && bytes + p->page.size > sr->mover.steer.batch)
 			break;
 		bytes += p->page.size;
 		batch[n++] = p;

@@ -90,6 +90,55 @@ class Output:
             self.held = b""
 
 
+class Input:
+    """Our standard input on its way to the guest, never more than a block ahead."""
+
+    def __init__(self, selector, guest):
+        self.selector = selector
+        self.guest = guest
+        self.rest = b""
+        self.closing = False
+        self.keep_open = False
+        guest.setblocking(False)
+        selector.register(0, selectors.EVENT_READ, "stdin")
+
+    def take(self):
+        """Standard input has something, or has ended; return it."""
+        data = os.read(0, 65536)
+        self.rest = data
+        self.selector.unregister(0)
+        if not data:
+            self.closing = not self.keep_open
+            return data
+        self.give()
+        return data
+
+    def give(self):
+        """Send what the guest has room for; take more when all is sent."""
+        try:
+            self.rest = self.rest[self.guest.send(self.rest) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.rest = b""  # the command does not read any more
+        waiting = self.guest in self.selector.get_map()
+        if self.rest and not waiting:
+            self.selector.register(self.guest, selectors.EVENT_WRITE, "give")
+        elif not self.rest:
+            if waiting:
+                self.selector.unregister(self.guest)
+            self.selector.register(0, selectors.EVENT_READ, "stdin")
+
+    def close_when_read(self):
+        """End the guest's input; QEMU forgets what it has not read when we do."""
+        if not self.closing:
+            return
+        unread = fcntl.ioctl(self.guest, termios.TIOCOUTQ, b"\0" * 4)
+        if unread == b"\0" * 4:
+            self.guest.close()
+            self.closing = False
+
+
 class Session:
     """A started guest until its end.
 
@@ -108,13 +157,14 @@ class Session:
         self.up = False
         self.said_all = False
         self.blocked = []
+        self.input = None
         self.kill_keys = []
         self.tty = "tty" in sockets
         self.outputs = {}
         for name, descriptor in (("tty", 1), ("out", 1), ("err", 2)):
             if name in sockets:
                 self.outputs[name] = Output(descriptor, mark.encode())
-        self.selector = selectors.DefaultSelector()
+        self.selector = selectors.PollSelector()  # takes regular files
         for name in ("console", "ctl", *self.outputs):
             self.selector.register(sockets[name], selectors.EVENT_READ, name)
 
@@ -140,12 +190,19 @@ class Session:
         """Pass on what is there. None, or what changed: up, exit, done, late, gone."""
         if self._finished():
             return "done"
+        if self.input:
+            self.input.close_when_read()
         left = deadline - time.monotonic()
         if left <= 0:
             return "late"
-        for key, _ in self.selector.select(min(left, 60)):
+        closing = self.input and self.input.closing
+        for key, _ in self.selector.select(min(left, 0.05 if closing else 60)):
             if key.data == "stdin":
-                self._feed_guest()
+                if self.input.take() == KILL_KEY and self.tty:
+                    self._check_kill_key()
+                continue
+            if key.data == "give":
+                self.input.give()
                 continue
             try:
                 data = key.fileobj.recv(65536)
@@ -190,38 +247,19 @@ class Session:
     def _connect_input(self):
         """From now on standard input belongs to the command."""
         if not self.tty:
-            self.guest_input = self.sockets["in"]
+            self.input = Input(self.selector, self.sockets["in"])
         else:
-            self.guest_input = self.sockets["tty"]
+            # A second descriptor, as the selector takes each for one purpose.
+            self.input = Input(self.selector, self.sockets["tty"].dup())
+            self.input.keep_open = True
             tty.setraw(0)
             signal.signal(signal.SIGWINCH, self._resized)
-        try:
-            self.selector.register(0, selectors.EVENT_READ, "stdin")
-        except PermissionError:  # a file: always ready, not something to wait for
-            data = b""
-            while block := os.read(0, 65536):
-                data += block
-            self._send_and_close(data)
 
-    def _send_and_close(self, data):
-        with contextlib.suppress(OSError):
-            self.guest_input.sendall(data)
-        self.guest_input.close()
-
-    def _feed_guest(self):
-        data = os.read(0, 4096)
-        if self.tty and data == KILL_KEY:
-            now = time.monotonic()
-            self.kill_keys = [at for at in self.kill_keys if now - at < 1] + [now]
-            if len(self.kill_keys) == 3:
-                raise KeyboardInterrupt
-        if data:
-            with contextlib.suppress(OSError):
-                self.guest_input.sendall(data)
-            return
-        self.selector.unregister(0)
-        if not self.tty:
-            self.guest_input.close()
+    def _check_kill_key(self):
+        now = time.monotonic()
+        self.kill_keys = [at for at in self.kill_keys if now - at < 1] + [now]
+        if len(self.kill_keys) == 3:
+            raise KeyboardInterrupt
 
     def _resized(self, *_):
         rows, columns = terminal_size()

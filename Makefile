@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything starts here; `make` alone lists what there is.
+
+# KERNEL: stock, engine or debug. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
+KERNEL ?= engine
+VM ?=
+PREFIX ?= /usr/local
+
+build := $(abspath build)
+parts := O=$(build) PREFIX=$(PREFIX)
+
+help: ## list the targets
+	@echo "Targets (KERNEL=stock|engine|debug where a kernel is meant, $(KERNEL) if not given):"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1 \2/p' Makefile | \
+		while read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+
+kernel: ## build the kernel KERNEL and print the folder it is in
+	@scripts/deps build
+	@scripts/kernel-build $(KERNEL)
+
+lib: ## build libcgmigrate into build/lib
+	@scripts/deps build
+	$(MAKE) -C libcgroup-plugin $(parts) all
+
+tools: lib ## build cgmigrate into build/bin
+	$(MAKE) -C tools/cgmigrate $(parts) all
+
+tests: lib ## build the programs the tests need into build/tests
+	@scripts/deps build check
+	$(MAKE) -C tests/kernel $(parts) all
+
+shell: tools ## a root shell in a NUMA guest, with build/bin on PATH (VM=options of tests/vm/vm)
+	@scripts/deps build guest
+	@tests/vm/vm --kernel $(KERNEL) $(VM)
+
+series: ## apply mm-patches one by one, building what each of them touches
+	@scripts/deps build
+	@scripts/series
+
+install: tools ## install library, headers, command and man pages below PREFIX
+	$(MAKE) -C libcgroup-plugin $(parts) install
+	$(MAKE) -C tools/cgmigrate $(parts) install
+
+clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
+	$(RM) -r build
+
+.PHONY: help kernel lib tools tests shell series install clean

@@ -429,8 +429,8 @@ struct cgm_plan_item {
 	cgm_nodeset to;		/**< nodes in force after */
 	size_t processes;	/**< how many processes that concerns */
 	uint64_t bytes;		/**< what should move */
-	uint64_t stray;		/**< of it, bytes on nodes of neither set */
-	int change;		/**< 0: nothing to do */
+	uint64_t stray;		/**< bytes on nodes of neither set */
+	int change;		/**< 0: nothing to do; strays may be there all the same */
 	const struct cgm_placement *before; /**< may be NULL */
 };
 
@@ -572,6 +572,7 @@ enum cgm_reason {
 	CGM_SKIP_VMA,		/**< in a mapping that cannot be moved (devices) */
 	CGM_SKIP_EXEMPT,	/**< the owner asked for it to stay */
 	CGM_SKIP_SHARED,	/**< also used from a cpuset that does not allow the new node */
+	CGM_SKIP_UNMAPPED,	/**< page cache that no process maps (stock kernels) */
 	CGM_FAIL_NOMEM,		/**< no room on the new nodes */
 	CGM_FAIL_PINNED,	/**< something in the kernel holds on to it */
 	CGM_FAIL_BUSY,		/**< locked, under writeback, or off the LRU lists */

@@ -287,22 +287,14 @@ static bool superseded(struct job_run *run)
 	       !cgm_nodeset_equal(&mems, &run->item->to);
 }
 
-static bool run_partial(struct job_run *run)
-{
-	struct engine_run *er = run->private;
-
-	for (int c = EC_FAIL_NOMEM; c <= EC_FAIL_HUGETLB; c++)
-		if (delta(er, c))
-			return true;
-	return delta(er, EC_LEFT) > 0;
-}
-
 static void finish(struct job_run *run, enum cgm_state state)
 {
 	restore_rate(run);
 	run_read_after(run);
 	if (make_account(run))
 		state = CGM_STATE_FAILED;
+	if (state == CGM_STATE_DONE && result_partial(&run->job->result, run->index))
+		state = CGM_STATE_PARTIAL;
 	run->state = state;
 }
 
@@ -326,7 +318,7 @@ static void engine_step(struct job_run *run)
 	else if (superseded(run))
 		finish(run, CGM_STATE_SUPERSEDED);
 	else
-		finish(run, run_partial(run) ? CGM_STATE_PARTIAL : CGM_STATE_DONE);
+		finish(run, CGM_STATE_DONE);
 }
 
 static void engine_cancel(struct job_run *run)

@@ -215,6 +215,7 @@ CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 	if (!running) {
 		job->finished = true;
 		job->ended = now_usec();
+		result_sort(&job->result);
 	}
 	return running;
 }

@@ -73,6 +73,12 @@ static void add_flows(struct cgm_plan *plan, struct plan_item *item,
 	}
 }
 
+static void clear_flows(const struct cgm_plan *plan, struct plan_item *item)
+{
+	memset(item->flows, 0, (size_t)plan->nodes * plan->nodes * sizeof(*item->flows));
+	item->bytes = 0;
+}
+
 static void note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p)
 {
 	size_t unreadable;
@@ -118,6 +124,8 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 	add_flows(plan, item, item->before, &item->from, &item->to);
 	if (item->action == CGM_ACTION_SETTLE)
 		item->change = item->bytes > 0;
+	else if (!item->change)	/* a mask already in force moves nothing */
+		clear_flows(plan, item);
 	if (item->action == CGM_ACTION_SETTLE && item->change &&
 	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
 	     item->backend == CGM_BACKEND_ENGINE_V1))

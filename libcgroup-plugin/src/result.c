@@ -125,13 +125,39 @@ int result_spread(struct cgm_result *result, size_t item, struct cell *cells,
 	return err;
 }
 
-/* Did something stay that should not have? What is skipped is policy. */
-bool result_partial(const struct cgm_result *result)
+static int compare_rows(const void *a, const void *b)
 {
-	for (int r = CGM_FAIL_NOMEM; r < CGM_REASON_COUNT; r++)
-		if (result->totals[r])
+	const struct cgm_row *x = a, *y = b;
+
+	if (x->item != y->item)
+		return x->item < y->item ? -1 : 1;
+	if (x->reason != y->reason)
+		return (int)x->reason - (int)y->reason;
+	if (x->from != y->from)
+		return x->from - y->from;
+	if (x->to != y->to)
+		return x->to - y->to;
+	return (int)x->kind - (int)y->kind;
+}
+
+/* In the order people read them: what moved first, then what stayed and why. */
+void result_sort(struct cgm_result *result)
+{
+	if (result->count)
+		qsort(result->rows, result->count, sizeof(*result->rows), compare_rows);
+}
+
+/* Did something of a move stay that should not have? What is skipped is policy. */
+bool result_partial(const struct cgm_result *result, size_t item)
+{
+	for (size_t i = 0; i < result->count; i++) {
+		const struct cgm_row *row = &result->rows[i];
+
+		if (row->item == item &&
+		    (row->reason >= CGM_FAIL_NOMEM || row->reason == CGM_LEFT))
 			return true;
-	return result->totals[CGM_LEFT] > 0;
+	}
+	return false;
 }
 
 CGM_PUBLIC int cgm_result_row(const struct cgm_result *result, size_t index,

@@ -308,15 +308,47 @@ static void narrow(struct job_run *run)
 	sr->stage = STAGE_LAST;
 }
 
-static bool has_partial(const struct job_run *run)
+/* Rows of this run that already tell of memory of a kind left on a node. */
+static uint64_t accounted(const struct job_run *run, int node, enum cgm_kind kind)
 {
 	const struct cgm_result *r = &run->job->result;
+	uint64_t sum = 0;
 
 	for (size_t i = 0; i < r->count; i++)
-		if (r->rows[i].item == run->index &&
-		    (r->rows[i].reason >= CGM_FAIL_NOMEM || r->rows[i].reason == CGM_LEFT))
-			return true;
-	return false;
+		if (r->rows[i].item == run->index && r->rows[i].reason > CGM_LEFT &&
+		    r->rows[i].from == node && r->rows[i].kind == kind)
+			sum += r->rows[i].bytes;
+	return sum;
+}
+
+/*
+ * Page cache that is charged to the cgroup and mapped by nobody has no address
+ * to name it by. The controller's counters lag behind by up to a MiB, so less
+ * is not worth telling.
+ */
+static void account_unmapped(struct job_run *run)
+{
+	static const enum cgm_kind kinds[] = { CGM_KIND_FILE, CGM_KIND_SHMEM };
+	struct plan_item *item = run->item;
+	struct cgm_placement *charged;
+
+	if (item->action != CGM_ACTION_MEMS ||
+	    cgm_placement_read(item->group, CGM_PLACEMENT_CHARGED, &charged))
+		return;
+	for (int n = 0; n < run->job->plan->nodes; n++) {
+		if (cgm_nodeset_has(&item->to, n))
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			struct cell cell = { .from = n, .to = -1, .kind = kinds[k] };
+			uint64_t bytes = cgm_placement_bytes(charged, kinds[k], n);
+			uint64_t told = accounted(run, n, kinds[k]);
+
+			if (bytes > told + (1 << 20))
+				run_account(run, &cell, CGM_SKIP_UNMAPPED, bytes - told,
+					    CGM_ROW_ESTIMATED);
+		}
+	}
+	cgm_placement_free(charged);
 }
 
 /* ---- stages ---- */
@@ -370,7 +402,9 @@ static void stock_step(struct job_run *run)
 		narrow(run);
 	} else if (sr->stage == STAGE_ACCOUNT) {
 		run_read_after(run);
-		run->state = has_partial(run) ? CGM_STATE_PARTIAL : CGM_STATE_DONE;
+		account_unmapped(run);
+		run->state = result_partial(&run->job->result, run->index) ?
+			     CGM_STATE_PARTIAL : CGM_STATE_DONE;
 	} else {
 		more = pass_step(run);
 		if (!more)

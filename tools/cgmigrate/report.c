@@ -225,7 +225,7 @@ static void print_item(struct app *app, const struct cgm_plan *plan, size_t inde
 	       item->processes == 1 ? "" : "es",
 	       size_text(app, item->bytes, size, sizeof(size)));
 	if (item->stray)
-		printf(", %s of it strays", size_text(app, item->stray, size, sizeof(size)));
+		printf(", %s outside", size_text(app, item->stray, size, sizeof(size)));
 	printf(" (%s)\n", cgm_backend_name(item->backend));
 	print_flows(app, plan, index);
 }
@@ -297,9 +297,10 @@ static void print_rows(struct app *app, const struct cgm_result *result)
 }
 
 /* How to finish a move that was stopped, and how to go back. */
-static void print_ways_on(const struct app *app, const struct cgm_plan *plan)
+static void print_ways_on(const struct cgm_plan *plan)
 {
 	struct cgm_plan_item item = { .size = sizeof(item) };
+	cgm_nodeset now;
 	char from[256], to[256];
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
@@ -309,7 +310,7 @@ static void print_ways_on(const struct app *app, const struct cgm_plan *plan)
 			continue;
 		nodes_text(&item.from, from, sizeof(from));
 		nodes_text(&item.to, to, sizeof(to));
-		if (app->features.flags & CGM_FEATURE_ENGINE)
+		if (!cgm_group_mems(item.group, &now) && cgm_nodeset_equal(&now, &item.to))
 			printf("to finish:  cgmigrate settle %s\n", path);
 		else
 			printf("to finish:  cgmigrate move %s --to %s\n", path, to);
@@ -334,10 +335,10 @@ void print_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *
 			 (uint64_t)((double)p.moved * 1e6 / p.elapsed_usec) : 0, rate,
 			 sizeof(rate)));
 	if (p.max_batch_usec)
-		printf(", longest stall %.2f ms", p.max_batch_usec / 1e3);
+		printf(", longest batch %.2f ms", p.max_batch_usec / 1e3);
 	putchar('\n');
 	for (size_t i = 0; (text = cgm_result_note(result, i)); i++)
 		warn(app, "%s", text);
 	if (code == EXIT_CANCELLED || code == EXIT_TIMEOUT)
-		print_ways_on(app, plan);
+		print_ways_on(plan);
 }

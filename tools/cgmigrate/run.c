@@ -29,6 +29,21 @@ static const char *refusal(const struct cgm_plan *plan, bool force)
 	return NULL;
 }
 
+/* The mask is in force; memory may be outside it all the same. */
+static void tell_unchanged(struct app *app, const struct cgm_plan *plan)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	char size[32];
+
+	puts("nothing to do");
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
+		if (item.stray && item.action == CGM_ACTION_MEMS)
+			printf("%s: %s are outside its nodes: \"cgmigrate settle %s\" brings them in\n",
+			       cgm_group_path(item.group),
+			       size_text(app, item.stray, size, sizeof(size)),
+			       cgm_group_path(item.group));
+}
+
 /* What is told when nothing runs: a dry run, nothing to do, or a refusal. */
 static int tell_plan(struct app *app, const struct cgm_plan *plan, const char *state,
 		     int code, const char *error)
@@ -39,7 +54,7 @@ static int tell_plan(struct app *app, const struct cgm_plan *plan, const char *s
 		if (error)
 			return fail(app, code, "%s", error);
 		if (!strcmp(state, "unchanged"))
-			puts("nothing to do");
+			tell_unchanged(app, plan);
 		return code;
 	}
 	object = report_plan(app, plan);

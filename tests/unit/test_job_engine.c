@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The engine's backend, with the test in the place of the kernel. */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t before[4] = { 100 * MIB, 60 * MIB, 0, 0 };
+static const uint64_t after[4] = { 0, 0, 100 * MIB, 60 * MIB };
+
+#define PAGES(bytes) ((unsigned long)((bytes) / 4096))
+
+struct fixture {
+	struct tree tree;
+	struct cgm_context *ctx;
+	struct cgm_group *group;
+	struct cgm_plan *plan;
+	struct cgm_job *job;
+};
+
+/* What the kernel would write into its files. */
+static void kernel_says(struct fixture *f, int pending, unsigned long moved,
+			unsigned long nomem, unsigned long left, int stopped)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "migrate_pending %d\nmigrate_held 0\nmigrate_total 1\n"
+		 "migrate_scanned %lu\nmigrate_moved %lu\nmigrate_moved_thp 0\n"
+		 "migrate_inplace 0\nmigrate_fail_nomem %lu\nmigrate_left %lu\n"
+		 "migrate_chunk_max_usec %d\n",
+		 pending, 1000 + moved + nomem, 1000 + moved, nomem, left,
+		 moved ? 1800 : 0);
+	tree_write(&f->tree, text, "sys/fs/cgroup/web/cpuset.mems.stat");
+	snprintf(text, sizeof(text), "migrate_start 1\nmigrate_stopped %d\n", stopped);
+	tree_write(&f->tree, text, "sys/fs/cgroup/web/cpuset.mems.events");
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	tree_make(&f->tree);
+	tree_machine(&f->tree, 1);
+	tree_cgroup(&f->tree, "/web", "0-1", before);
+	tree_write(&f->tree, "max\n", "sys/fs/cgroup/web/cpuset.mems.migrate.max");
+	tree_write(&f->tree, "", "sys/fs/cgroup/web/cpuset.mems.migrate.stop");
+	tree_write(&f->tree, "", "sys/fs/cgroup/web/cpuset.mems.migrate.settle");
+	kernel_says(f, 0, 0, 0, 0, 0);
+	f->ctx = tree_context(&f->tree);
+	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	cgm_job_free(f->job);
+	cgm_plan_free(f->plan);
+	cgm_group_unref(f->group);
+	cgm_context_free(f->ctx);
+	tree_remove(&f->tree);
+	free(f);
+	return 0;
+}
+
+static void assert_file(struct fixture *f, const char *path, const char *wanted)
+{
+	char *text = tree_read(&f->tree, path);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void start(struct fixture *f, const char *to, uint64_t rate)
+{
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_MEMS,
+				 .group = f->group };
+	struct cgm_job_options options = { .size = sizeof(options), .rate = rate };
+
+	assert_int_equal(cgm_nodeset_parse(to, &move.to), 0);
+	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	assert_int_equal(cgm_job_start(f->plan, &options, &f->job), 0);
+}
+
+static enum cgm_state end(struct fixture *f)
+{
+	struct cgm_progress p = { .size = sizeof(p) };
+
+	assert_int_equal(cgm_job_wait(f->job, 5000), 0);
+	assert_int_equal(cgm_job_progress(f->job, &p), 0);
+	return p.state;
+}
+
+static void plan_is_right(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	struct cgm_plan_node node = { .size = sizeof(node) };
+
+	start(f, "2-3", 0);
+	assert_int_equal(cgm_plan_item(f->plan, 0, &item), 0);
+	assert_int_equal(item.backend, CGM_BACKEND_ENGINE_V2);
+	assert_int_equal(item.bytes, 160 * MIB);
+	assert_int_equal(cgm_plan_bytes(f->plan, 0, 0, 2), 100 * MIB);
+	assert_int_equal(cgm_plan_bytes(f->plan, 0, 1, 3), 60 * MIB);
+	assert_int_equal(cgm_plan_bytes(f->plan, 0, 0, 3), 0);
+	assert_int_equal(cgm_plan_node(f->plan, 2, &node), 0);
+	assert_int_equal(node.free, 512 * MIB);
+	assert_int_equal(node.low, 2048 * 4096);
+	assert_int_equal(node.reclaimable, 31 * MIB);
+}
+
+static void moves_all(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_progress p = { .size = sizeof(p) };
+	struct cgm_row row = { .size = sizeof(row) };
+	const struct cgm_result *result;
+
+	start(f, "2-3", 0);
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems", "2-3");
+	kernel_says(f, 1, PAGES(40 * MIB), 0, 0, 0);
+	assert_int_equal(cgm_job_dispatch(f->job), 1);
+	assert_null(cgm_job_result(f->job));
+	cgm_job_progress(f->job, &p);
+	assert_int_equal(p.state, CGM_STATE_RUNNING);
+	assert_int_equal(p.moved, 40 * MIB);
+	assert_int_equal(p.total, 160 * MIB);
+
+	tree_anon(&f->tree, "/web", after);
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	result = cgm_job_result(f->job);
+	assert_int_equal(cgm_result_total(result, CGM_MOVED), 160 * MIB);
+	assert_int_equal(cgm_result_row(result, 0, &row), 0);
+	assert_int_equal(row.from, 0);
+	assert_int_equal(row.to, 2);
+	assert_int_equal(row.bytes, 100 * MIB);
+	assert_int_equal(cgm_result_row(result, 1, &row), 0);
+	assert_int_equal(row.bytes, 60 * MIB);
+	cgm_job_progress(f->job, &p);
+	assert_int_equal(p.max_batch_usec, 1800);
+}
+
+static void partial_tells_where(void **state)
+{
+	struct fixture *f = *state;
+	static const uint64_t stuck[4] = { 0, 10 * MIB, 100 * MIB, 50 * MIB };
+	struct cgm_row row = { .size = sizeof(row) };
+
+	start(f, "2-3", 0);
+	tree_write(&f->tree, "2-3\n", "sys/fs/cgroup/web/cpuset.mems.effective");
+	tree_anon(&f->tree, "/web", stuck);
+	kernel_says(f, 0, PAGES(150 * MIB), PAGES(10 * MIB), 0, 0);
+	assert_int_equal(end(f), CGM_STATE_PARTIAL);
+	assert_int_equal(cgm_result_row(cgm_job_result(f->job), 2, &row), 0);
+	assert_int_equal(row.reason, CGM_FAIL_NOMEM);
+	assert_int_equal(row.from, 1);
+	assert_int_equal(row.kind, CGM_KIND_ANON);
+	assert_int_equal(row.bytes, 10 * MIB);
+	assert_int_equal(row.flags, 0);
+	assert_int_equal(cgm_placement_stray(cgm_result_after(cgm_job_result(f->job), 0)),
+			 10 * MIB);
+}
+
+static void cancel_stops(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 0);
+	kernel_says(f, 1, PAGES(MIB), 0, 0, 0);
+	assert_int_equal(cgm_job_dispatch(f->job), 1);
+	assert_int_equal(cgm_job_cancel(f->job), 0);
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems.migrate.stop", "1");
+	kernel_says(f, 0, PAGES(MIB), 0, PAGES(159 * MIB), 1);
+	assert_int_equal(end(f), CGM_STATE_CANCELLED);
+	assert_int_equal(cgm_result_total(cgm_job_result(f->job), CGM_LEFT), 159 * MIB);
+}
+
+static void cancel_too_late_is_done(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 0);
+	cgm_job_cancel(f->job);
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+}
+
+static void somebody_else_stops(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 0);
+	kernel_says(f, 0, PAGES(MIB), 0, PAGES(MIB), 1);
+	assert_int_equal(end(f), CGM_STATE_CANCELLED);
+}
+
+static void superseded_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 0);
+	tree_write(&f->tree, "3", "sys/fs/cgroup/web/cpuset.mems");
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_SUPERSEDED);
+}
+
+static void rate_is_put_back(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 50 * MIB);
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems.migrate.max", "52428800");
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems.migrate.max", "max");
+}
+
+static void another_move_is_noted(void **state)
+{
+	struct fixture *f = *state;
+
+	kernel_says(f, 1, 0, 0, 0, 0);
+	start(f, "2-3", 0);
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_non_null(strstr(cgm_result_note(cgm_job_result(f->job), 0), "another move"));
+}
+
+static void waiting_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 0);
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_int_equal(cgm_job_wait(f->job, 20), -ETIMEDOUT);
+	assert_null(cgm_job_result(f->job));
+}
+
+static void settle_brings_strays_in(void **state)
+{
+	struct fixture *f = *state;
+	static const uint64_t strays[4] = { 0, 60 * MIB, 0, 8 * MIB };
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_SETTLE,
+				 .group = f->group };
+	struct cgm_plan_item item = { .size = sizeof(item) };
+
+	tree_anon(&f->tree, "/web", strays);
+	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	assert_int_equal(cgm_plan_item(f->plan, 0, &item), 0);
+	assert_int_equal(item.bytes, 8 * MIB);
+	assert_int_equal(item.stray, 8 * MIB);
+	assert_int_equal(cgm_job_start(f->plan, NULL, &f->job), 0);
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems.migrate.settle", "1");
+	assert_file(f, "sys/fs/cgroup/web/cpuset.mems", "0-1");
+	kernel_says(f, 0, PAGES(8 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+}
+
+static void group_gone_fails(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+
+	start(f, "2-3", 0);
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/web/cpuset.mems.stat", f->tree.dir);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(end(f), CGM_STATE_FAILED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(plan_is_right),
+		TEST(moves_all),
+		TEST(partial_tells_where),
+		TEST(cancel_stops),
+		TEST(cancel_too_late_is_done),
+		TEST(somebody_else_stops),
+		TEST(superseded_is_told),
+		TEST(rate_is_put_back),
+		TEST(another_move_is_noted),
+		TEST(waiting_ends),
+		TEST(settle_brings_strays_in),
+		TEST(group_gone_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

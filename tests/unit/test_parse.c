@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The parsers of what the kernel writes. */
+#include "tree.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine.h"
+#include "memcg.h"
+#include "numa.h"
+#include "numamaps.h"
+
+static void numamaps_anon(void **state)
+{
+	struct numa_line line;
+
+	(void)state;
+	assert_int_equal(numamaps_parse(
+		"7f5c2c000000 default anon=33 dirty=33 active=0 N0=20 N1=13 kernelpagesize_kB=4\n7f",
+		4096, &line), 0);
+	assert_true(line.start == 0x7f5c2c000000ULL);
+	assert_string_equal(line.file, "");
+	assert_int_equal(line.anon, 33);
+	assert_int_equal(line.total, 33);
+	assert_int_equal(line.count, 2);
+	assert_int_equal(line.nodes[1].node, 1);
+	assert_int_equal(line.nodes[1].pages, 13);
+	assert_int_equal(line.page_size, 4096);
+	assert_false(line.huge);
+}
+
+static void numamaps_file_with_octal(void **state)
+{
+	struct numa_line line;
+
+	(void)state;
+	assert_int_equal(numamaps_parse(
+		"55d0 bind:0-1 file=/tmp/a\\040N9=7\\134b\\040(deleted) mapped=4 mapmax=2 N3=4",
+		4096, &line), 0);
+	assert_string_equal(line.file, "/tmp/a N9=7\\b (deleted)");
+	assert_int_equal(line.total, 4);
+	assert_int_equal(line.nodes[0].node, 3);
+	assert_int_equal(line.anon, 0);
+}
+
+static void numamaps_huge(void **state)
+{
+	struct numa_line line;
+
+	(void)state;
+	assert_int_equal(numamaps_parse(
+		"7f0000000000 default file=/anon_hugepage\\040(deleted) huge anon=3 dirty=3 N0=1 N2=2 kernelpagesize_kB=2048",
+		4096, &line), 0);
+	assert_true(line.huge);
+	assert_int_equal(line.page_size, 2 * MIB);
+	assert_int_equal(line.total, 3);
+}
+
+static void numamaps_bad(void **state)
+{
+	struct numa_line line;
+
+	(void)state;
+	assert_int_equal(numamaps_parse("hello world", 4096, &line), -EINVAL);
+	assert_int_equal(numamaps_parse("", 4096, &line), -EINVAL);
+	assert_int_equal(numamaps_parse("10 default N99999=5 Nx=3", 4096, &line), 0);
+	assert_int_equal(line.total, 0);
+}
+
+struct sums {
+	int64_t bytes[CGM_KIND_COUNT][4];
+};
+
+static void add(void *data, enum cgm_kind kind, int node, int64_t bytes)
+{
+	struct sums *sums = data;
+
+	assert_in_range(node, 0, 3);
+	sums->bytes[kind][node] += bytes;
+}
+
+static void memcg_kinds(void **state)
+{
+	struct sums sums = { 0 };
+
+	(void)state;
+	assert_int_equal(memcg_parse("anon N0=4096 N1=8192\nfile N0=100 N1=50\n"
+				     "kernel_stack N0=16 N1=0\nshmem N0=30 N1=50\n"
+				     "file_mapped N0=1 N1=1\nanon_thp N0=7 N1=7\n"
+				     "slab_reclaimable N0=2 N1=3\n", add, &sums), 0);
+	assert_int_equal(sums.bytes[CGM_KIND_ANON][1], 8192);
+	assert_int_equal(sums.bytes[CGM_KIND_SHMEM][0], 30);
+	assert_int_equal(sums.bytes[CGM_KIND_FILE][0], 70);
+	assert_int_equal(sums.bytes[CGM_KIND_FILE][1], 0);
+	assert_int_equal(sums.bytes[CGM_KIND_KERNEL][0], 18);
+	assert_int_equal(sums.bytes[CGM_KIND_KERNEL][1], 3);
+	assert_int_equal(sums.bytes[CGM_KIND_HUGETLB][0], 0);
+}
+
+static void memcg_bad(void **state)
+{
+	struct sums sums = { 0 };
+
+	(void)state;
+	assert_int_equal(memcg_parse("", add, &sums), -EINVAL);
+	assert_int_equal(memcg_parse("total=12 N0=3\n", add, &sums), -EINVAL);
+	assert_int_equal(memcg_parse("anon Nx=3 N0=4\n", add, &sums), 0);
+	assert_int_equal(sums.bytes[CGM_KIND_ANON][0], 0);
+}
+
+static void zoneinfo(void **state)
+{
+	static const char text[] =
+		"Node 0, zone      DMA\n"
+		"  per-node stats\n      nr_inactive_anon 7\n"
+		"  pages free     3840\n        min      100\n        low      125\n"
+		"        high     150\n"
+		"        protection: (0, 900, 900)\n"
+		"      nr_free_pages 3840\n"
+		"  pagesets\n    cpu: 0\n              count:    5\n"
+		"              high:     378\n              low_x:    9\n"
+		"Node 0, zone   Normal\n  pages free     10\n        min      1\n"
+		"        low      2\n"
+		"Node 1, zone   Normal\n        low      40\n"
+		"Node 10, zone   Normal\n        low      77\n";
+
+	(void)state;
+	assert_int_equal(zoneinfo_low(text, 0), 127);
+	assert_int_equal(zoneinfo_low(text, 1), 40);
+	assert_int_equal(zoneinfo_low(text, 10), 77);
+	assert_int_equal(zoneinfo_low(text, 2), 0);
+}
+
+static void engine_stat(void **state)
+{
+	struct engine_stat stat;
+
+	(void)state;
+	assert_int_equal(engine_parse_stat(
+		"migrate_pending 2\nmigrate_held 0\nmigrate_moved_thp 512\n"
+		"migrate_moved 1000\nmigrate_fail_nomem 5\nmigrate_new_thing 9\n", &stat), 0);
+	assert_int_equal(stat.value[EC_PENDING], 2);
+	assert_int_equal(stat.value[EC_MOVED], 1000);
+	assert_int_equal(stat.value[EC_FAIL_NOMEM], 5);
+	assert_int_equal(stat.value[EC_GONE], 0);
+	assert_int_equal(engine_parse_stat("nothing 1\n", &stat), -EINVAL);
+	assert_int_equal(engine_parse_stat("xmigrate_pending 1\n", &stat), -EINVAL);
+	assert_int_equal(engine_parse_stat("migrate_pending x\n", &stat), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numamaps_anon),
+		cmocka_unit_test(numamaps_file_with_octal),
+		cmocka_unit_test(numamaps_huge),
+		cmocka_unit_test(numamaps_bad),
+		cmocka_unit_test(memcg_kinds),
+		cmocka_unit_test(memcg_bad),
+		cmocka_unit_test(zoneinfo),
+		cmocka_unit_test(engine_stat),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,6 +5,7 @@
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cgmigrate.h"
 
@@ -18,6 +19,7 @@ static const struct option long_options[] = {
 	{ "by", required_argument, NULL, OPT_BY },
 	{ "bytes", no_argument, NULL, 'b' },
 	{ "noheadings", no_argument, NULL, 'n' },
+	{ "output", required_argument, NULL, 'o' },
 	{ "raw", no_argument, NULL, 'r' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -33,6 +35,7 @@ static const char help[] =
 	"      --by process       a line for every process\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
+	"  -o, --output LIST      columns, separated by commas\n"
 	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
 	COMMON_HELP;
 
@@ -44,10 +47,18 @@ struct entry {
 	struct cgm_placement *placement;
 };
 
+enum column {
+	COL_CGROUP, COL_PID, COL_COMMAND, COL_KIND, COL_MEMS, COL_SOURCE, COL_TOTAL,
+	COL_NODES, COL_STRAY, COL_COUNT,
+};
+
 struct show {
 	struct app *app;
 	enum by by;
 	bool all;
+	const char *output;		/* columns the user asked for */
+	enum column columns[32];
+	size_t column_count;
 	struct entry *entries;
 	size_t count;
 };
@@ -177,97 +188,168 @@ static void free_entries(struct show *show)
 
 /* ---- the table ---- */
 
-static const struct column {
+static const struct {
 	const char *name;
 	int flags;
-	unsigned int by;	/* shown in these views */
+	const char *help;
 } columns[] = {
-	{ "CGROUP", 0, 1 << BY_TARGET | 1 << BY_KIND | 1 << BY_PROCESS },
-	{ "PID", SCOLS_FL_RIGHT, 1 << BY_PROCESS },
-	{ "COMMAND", 0, 1 << BY_PROCESS },
-	{ "KIND", 0, 1 << BY_KIND },
-	{ "MEMS", 0, 1 << BY_TARGET },
-	{ "TOTAL", SCOLS_FL_RIGHT, 1 << BY_TARGET | 1 << BY_KIND | 1 << BY_PROCESS },
+	[COL_CGROUP] = { "CGROUP", 0, "cgroup, or the process that was named" },
+	[COL_PID] = { "PID", SCOLS_FL_RIGHT, "process" },
+	[COL_COMMAND] = { "COMMAND", 0, "name of the process" },
+	[COL_KIND] = { "KIND", 0, "anon, file, shmem, hugetlb or kernel" },
+	[COL_MEMS] = { "MEMS", 0, "nodes it may use" },
+	[COL_SOURCE] = { "SOURCE", 0, "charged (memory controller) or mapped (page tables)" },
+	[COL_TOTAL] = { "TOTAL", SCOLS_FL_RIGHT, "bytes on all nodes" },
+	[COL_NODES] = { NULL, SCOLS_FL_RIGHT, "a column for every node" },
+	[COL_STRAY] = { "STRAY", SCOLS_FL_RIGHT, "bytes outside MEMS" },
 };
 
-enum { COL_CGROUP, COL_PID, COL_COMMAND, COL_KIND, COL_MEMS, COL_TOTAL };
+/* What is shown without -o. */
+static const char * const views[] = {
+	[BY_TARGET] = "CGROUP,MEMS,TOTAL,NODES,STRAY",
+	[BY_KIND] = "CGROUP,KIND,TOTAL,NODES,STRAY",
+	[BY_PROCESS] = "CGROUP,PID,COMMAND,TOTAL,NODES,STRAY",
+};
 
-/* Where a column is in the table, or -1. */
-static int position(const struct show *show, unsigned int column)
+static const char *column_name(int column)
 {
-	int pos = 0;
-
-	if (!(columns[column].by & 1U << show->by))
-		return -1;
-	for (unsigned int i = 0; i < column; i++)
-		pos += !!(columns[i].by & 1U << show->by);
-	return pos;
+	return column == COL_NODES ? "NODES" : columns[column].name;
 }
 
-static void set_text(const struct show *show, struct libscols_line *line,
-		     unsigned int column, const char *text)
+/* Read a list of columns. 0, or an exit code. */
+static int choose_columns(struct show *show, const char *list)
 {
-	int pos = position(show, column);
+	show->column_count = 0;
+	for (const char *p = list; *p;) {
+		size_t len = strcspn(p, ",");
+		int i;
 
-	if (pos >= 0)
-		scols_line_set_data(line, pos, text);
+		for (i = 0; i < COL_COUNT; i++)
+			if (strlen(column_name(i)) == len &&
+			    !strncasecmp(p, column_name(i), len))
+				break;
+		if (i == COL_COUNT)
+			return usage_error(show->app,
+					   "--output %.*s: no such column; see \"cgmigrate show --help\"",
+					   (int)len, p);
+		if (show->column_count == ARRAY_SIZE(show->columns))
+			return usage_error(show->app, "--output: too many columns");
+		show->columns[show->column_count++] = i;
+		p += len + (p[len] == ',');
+	}
+	if (!show->column_count)
+		return usage_error(show->app, "--output: no column named");
+	return 0;
 }
 
-static void set_size(const struct show *show, struct libscols_line *line, int pos,
+static void print_column_help(void)
+{
+	puts("\nColumns for --output:");
+	for (int i = 0; i < COL_COUNT; i++)
+		printf("  %-8s %s\n", column_name(i), columns[i].help);
+}
+
+/* What one line is about. */
+struct subject {
+	const struct entry *entry;
+	const struct cgm_placement *placement;
+	enum cgm_kind kind;
+	const struct cgm_process *process;	/* or NULL */
+};
+
+static bool is_stray(const struct subject *s, int node)
+{
+	cgm_nodeset allowed = s->entry->mems;
+
+	return s->kind != CGM_KIND_KERNEL && cgm_nodeset_weight(&allowed) &&
+	       !cgm_nodeset_has(&allowed, node);
+}
+
+static void set_size(const struct show *show, struct libscols_line *line, size_t pos,
 		     uint64_t bytes, bool stray)
 {
 	char buf[40];
 
 	size_text(show->app, bytes, buf, sizeof(buf) - 1);
-	if (stray && bytes && !show->app->raw && !show->app->bytes)
+	if (stray && bytes && !show->app->bytes)
 		strcat(buf, "*");
 	scols_line_set_data(line, pos, bytes || show->app->bytes ? buf : "-");
 }
 
-/* The cells by node, and how much of them is where it must not be. */
-static void set_nodes(const struct show *show, struct libscols_line *line,
-		      const struct cgm_placement *p, enum cgm_kind kind)
+/* Fill in the columns of nodes from @pos on; returns how many there are. */
+static size_t set_nodes(const struct show *show, struct libscols_line *line, size_t pos,
+			const struct subject *s)
 {
 	const cgm_nodeset *online = &show->app->features.online;
-	int pos = position(show, COL_TOTAL);
-	uint64_t outside = 0;
-	cgm_nodeset allowed;
+	size_t start = pos;
 
-	cgm_placement_allowed(p, &allowed);
-	set_size(show, line, pos++, cgm_placement_bytes(p, kind, CGM_NODE_ALL), false);
-	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
-		uint64_t bytes = cgm_placement_bytes(p, kind, n);
-		bool stray = kind != CGM_KIND_KERNEL && cgm_nodeset_weight(&allowed) &&
-			     !cgm_nodeset_has(&allowed, n);
-
-		outside += stray ? bytes : 0;
-		set_size(show, line, pos++, bytes, stray);
-	}
-	set_size(show, line, pos, outside, false);
+	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n))
+		set_size(show, line, pos++, cgm_placement_bytes(s->placement, s->kind, n),
+			 is_stray(s, n));
+	return pos - start;
 }
 
-static const char *label_of(const struct entry *e, char *buf, size_t size)
+static uint64_t stray_of(const struct show *show, const struct subject *s)
 {
-	if (!e->pid)
+	const cgm_nodeset *online = &show->app->features.online;
+	uint64_t sum = 0;
+
+	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n))
+		if (is_stray(s, n))
+			sum += cgm_placement_bytes(s->placement, s->kind, n);
+	return sum;
+}
+
+static const char *cell_text(int column, const struct subject *s, char *buf, size_t size)
+{
+	const struct entry *e = s->entry;
+	pid_t pid = s->process ? s->process->pid : e->pid;
+
+	snprintf(buf, size, "-");
+	if (column == COL_CGROUP && !e->pid)
 		return e->cgroup;
-	snprintf(buf, size, "%d", e->pid);
-	return buf;
+	switch (column) {
+	case COL_CGROUP:	/* a process stands for itself */
+	case COL_PID:
+		if (pid)
+			snprintf(buf, size, "%d", pid);
+		return buf;
+	case COL_COMMAND:
+		return s->process ? s->process->comm : buf;
+	case COL_KIND:
+		return cgm_kind_name(s->kind);
+	case COL_MEMS:
+		return nodes_text(&e->mems, buf, size);
+	default:
+		return cgm_placement_source(s->placement) == CGM_SOURCE_CHARGED ?
+		       "charged" : "mapped";
+	}
 }
 
 static int add_line(const struct show *show, struct libscols_table *table,
-		    const struct entry *e, const struct cgm_placement *p,
-		    enum cgm_kind kind, struct libscols_line **out)
+		    const struct subject *s)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char label[32], mems[1024];
+	char buf[2048];
+	size_t pos = 0;
 
 	if (!line)
 		return -ENOMEM;
-	set_text(show, line, COL_CGROUP, label_of(e, label, sizeof(label)));
-	set_text(show, line, COL_MEMS, nodes_text(&e->mems, mems, sizeof(mems)));
-	set_text(show, line, COL_KIND, cgm_kind_name(kind));
-	set_nodes(show, line, p, kind);
-	*out = line;
+	for (size_t i = 0; i < show->column_count; i++) {
+		int column = show->columns[i];
+
+		if (column == COL_NODES)
+			pos += set_nodes(show, line, pos, s);
+		else if (column == COL_TOTAL)
+			set_size(show, line, pos++,
+				 cgm_placement_bytes(s->placement, s->kind, CGM_NODE_ALL),
+				 false);
+		else if (column == COL_STRAY)
+			set_size(show, line, pos++, stray_of(show, s), false);
+		else
+			scols_line_set_data(line, pos++,
+					    cell_text(column, s, buf, sizeof(buf)));
+	}
 	return 0;
 }
 
@@ -275,17 +357,12 @@ static int add_processes(const struct show *show, struct libscols_table *table,
 			 const struct entry *e)
 {
 	struct cgm_process process = { .size = sizeof(process) };
-	struct libscols_line *line;
-	char buf[32];
 	int err = 0;
 
 	for (size_t i = 0; !err && !cgm_placement_process(e->placement, i, &process); i++) {
-		err = add_line(show, table, e, process.placement, CGM_KIND_MOVABLE, &line);
-		if (err)
-			break;
-		snprintf(buf, sizeof(buf), "%d", process.pid);
-		set_text(show, line, COL_PID, buf);
-		set_text(show, line, COL_COMMAND, process.comm);
+		struct subject s = { e, process.placement, CGM_KIND_MOVABLE, &process };
+
+		err = add_line(show, table, &s);
 	}
 	return err;
 }
@@ -293,42 +370,52 @@ static int add_processes(const struct show *show, struct libscols_table *table,
 static int add_lines(const struct show *show, struct libscols_table *table,
 		     const struct entry *e)
 {
-	struct libscols_line *line;
+	struct subject s = { e, e->placement, CGM_KIND_MOVABLE, NULL };
 	int err = 0;
 
-	switch (show->by) {
-	case BY_TARGET:
-		return add_line(show, table, e, e->placement, CGM_KIND_MOVABLE, &line);
-	case BY_PROCESS:
+	if (show->by == BY_PROCESS && !e->pid)
 		return add_processes(show, table, e);
-	case BY_KIND:
-		for (int k = 0; k < CGM_KIND_COUNT && !err; k++)
-			if (cgm_placement_bytes(e->placement, k, CGM_NODE_ALL))
-				err = add_line(show, table, e, e->placement, k, &line);
-		return err;
+	if (show->by != BY_KIND)
+		return add_line(show, table, &s);
+	for (int k = 0; k < CGM_KIND_COUNT && !err; k++) {
+		s.kind = k;
+		if (cgm_placement_bytes(e->placement, k, CGM_NODE_ALL))
+			err = add_line(show, table, &s);
 	}
 	return err;
 }
 
-static int print_table(const struct show *show)
+static void add_columns(const struct show *show, struct libscols_table *table)
 {
 	const cgm_nodeset *online = &show->app->features.online;
-	struct libscols_table *table = scols_new_table();
 	char name[16];
+
+	for (size_t i = 0; i < show->column_count; i++) {
+		int column = show->columns[i];
+
+		if (column != COL_NODES) {
+			scols_table_new_column(table, columns[column].name, 0,
+					       columns[column].flags);
+			continue;
+		}
+		for (int n = cgm_nodeset_next(online, -1); n >= 0;
+		     n = cgm_nodeset_next(online, n)) {
+			snprintf(name, sizeof(name), "N%d", n);
+			scols_table_new_column(table, name, 0, columns[column].flags);
+		}
+	}
+}
+
+static int print_table(const struct show *show)
+{
+	struct libscols_table *table = scols_new_table();
 	int err = table ? 0 : -ENOMEM;
 
 	if (err)
 		return err;
 	scols_table_enable_raw(table, show->app->raw);
 	scols_table_enable_noheadings(table, show->app->noheadings);
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		if (columns[i].by & 1U << show->by)
-			scols_table_new_column(table, columns[i].name, 0, columns[i].flags);
-	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
-		snprintf(name, sizeof(name), "N%d", n);
-		scols_table_new_column(table, name, 0, SCOLS_FL_RIGHT);
-	}
-	scols_table_new_column(table, "STRAY", 0, SCOLS_FL_RIGHT);
+	add_columns(show, table);
 	for (size_t i = 0; i < show->count && !err; i++)
 		err = add_lines(show, table, &show->entries[i]);
 	if (!err)
@@ -399,6 +486,9 @@ static int take_option(struct show *show, int c, char **argv)
 	case 'n':
 		show->app->noheadings = true;
 		return 0;
+	case 'o':
+		show->output = optarg;
+		return 0;
 	case 'r':
 		show->app->raw = true;
 		show->app->bytes = true;
@@ -414,16 +504,19 @@ int cmd_show(struct app *app, int argc, char **argv)
 	int c, code = 0;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":bnr" COMMON_SHORT, long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":bno:r" COMMON_SHORT, long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
+			print_column_help();
 			return EXIT_OK;
 		}
 		code = take_option(&show, c, argv);
 		if (code)
 			return code;
 	}
-	code = app_open(app);
+	code = choose_columns(&show, show.output ? show.output : views[show.by]);
+	if (!code)
+		code = app_open(app);
 	if (code)
 		return code;
 	if (optind == argc)

@@ -6,34 +6,25 @@ import re
 # What the kernel prints when something went wrong in the kernel, never when only a program
 # did. Each pattern names the message as lib/, mm/, kernel/ print it.
 SPLAT = re.compile(
-    r"""
-      \bBUG:\ (?!KASAN:\ no)          # BUG: KASAN, sleeping function, soft lockup, ...
-    | \bWARNING:\                     # WARN(), lockdep, RCU
-    | \bkernel\ BUG\ at\
-    | \bOops\b
-    | \bKernel\ panic
-    | \bUBSAN:\
-    | \bKFENCE:\
-    | possible\ (circular|recursive|irq)
-    | inconsistent\ lock\ state
-    | suspicious\ RCU\ usage
-    | bad\ unlock\ balance
-    | still\ held\ when\ returning
-    | \brcu:\ INFO:\ | \bINFO:\ rcu
-    | \bdetected\ (expedited\ )?stalls?\b
-    | \bself-detected\ stall\b
-    | \bINFO:\ task\ .*\ blocked\ for\ more\ than
-    | \bsoft\ lockup\b
-    | \bhard\ LOCKUP\b
-    | \bnew\ suspected\ memory\ leaks
-    | \bgeneral\ protection\ fault.*SMP
-    | \bunable\ to\ handle\b
-    | \bworkqueue\ lockup\b
-    | \bBad\ page\ (state|map)\b
-    | \bODEBUG:\
-    | \brefcount_t:\
-    """,
-    re.VERBOSE,
+    "|".join(
+        [
+            r"\bBUG: ",  # KASAN, sleeping function, soft lockup, bad page, ...
+            r"\bWARNING: ",  # WARN(), lockdep, RCU
+            r"\bkernel BUG at ",
+            r"\bOops\b",
+            r"\bKernel panic\b",
+            r"\bUBSAN: ",
+            r"\bKFENCE: ",
+            r"\bINFO: rcu|\brcu: INFO: ",  # stalls
+            r"\bINFO: task .* blocked for more than ",
+            r"\bINFO: (possible|inconsistent|suspicious|trying to)\b",  # lockdep, older
+            r"\bhard LOCKUP\b",
+            r"\bnew suspected memory leaks\b",
+            r"\bODEBUG: ",
+            r"\brefcount_t: ",
+            r"\blist_(add|del) corruption\b",
+        ]
+    )
 )
 
 # Where one complaint ends; without one of these it is cut after SPLAT_LINES.

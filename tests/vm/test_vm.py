@@ -244,7 +244,9 @@ def test_disk_of_another_kind(kind):
 
 def test_raw_disk():
     """Left to the command."""
-    done = guest("--disk", "64M,raw", script="blockdev --getsize64 /dev/vda; ls -d /disk")
+    done = guest(
+        "--disk", "64M,raw", script="blockdev --getsize64 /dev/vda; ls -d /disk"
+    )
     assert done.stdout == f"{64 << 20}\n"
 
 
@@ -281,8 +283,12 @@ def test_systemd(layout):
 
 def machines():
     """The QEMU processes there are."""
-    found = subprocess.run(["pgrep", "-f", "qemu-system-x86_64.*-name vm"], check=False,
-                           capture_output=True, text=True)
+    found = subprocess.run(
+        ["pgrep", "-f", "qemu-system-x86_64.*-name vm"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     return set(found.stdout.split())
 
 
@@ -290,8 +296,13 @@ def machines():
 def test_nothing_left_behind(number):
     """However vm is ended, its QEMU ends too."""
     command = [VM, "--kernel", KERNEL, "--", "sh", "-c", "echo up; sleep 1000"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         assert process.stdout.readline() == "up\n"
         children = f"/proc/{process.pid}/task/{process.pid}/children"
         with open(children, encoding="ascii") as file:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Count what tests report: junit XML, KUnit's lines on a console, exit statuses."""
+
+import dataclasses
+import glob
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+
+# Printed by every suite with kunit.stats_enabled=2, of its cases, parameters included.
+KUNIT_TOTALS = re.compile(r"\] # Totals: pass:(\d+) fail:(\d+) skip:(\d+) total:\d+")
+KUNIT_FAILED = re.compile(r"\]\s+not ok \d+ (\S+)(?!.*# SKIP)")
+VM_STATUS = {
+    124: "it ran longer than it may",
+    254: "the guest never came up",
+    255: "the kernel complained",
+}
+
+
+@dataclasses.dataclass
+class Result:
+    """What a stage found; the names are of what failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    names: list = dataclasses.field(default_factory=list)
+
+    def add(self, other):
+        """Count the other's too."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.names += other.names
+
+    def fail(self, name):
+        """One more failure."""
+        self.failed += 1
+        self.names.append(name)
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def from_junit(path):
+    """The cases of one junit file, as pytest and cmocka write them."""
+    result = Result()
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        kinds = {child.tag for child in case}
+        name = f"{case.get('classname', '')}.{case.get('name', '')}".lstrip(".")
+        if kinds & {"failure", "error"}:
+            result.fail(name)
+        elif "skipped" in kinds:
+            result.skipped += 1
+        else:
+            result.passed += 1
+    return result
+
+
+def from_pytest(path, status):
+    """A pytest run: its junit file, and its exit status where that says more."""
+    if not os.path.exists(path):
+        result = Result()
+        result.fail(VM_STATUS.get(status, f"no result, exit status {status}"))
+        return result
+    result = from_junit(path)
+    if status == 5 or status == 0 and result.passed == 0:
+        result.fail("no test ran")
+    elif status and not (status == 1 and result.failed):
+        result.fail(VM_STATUS.get(status, f"exit status {status}"))
+    return result
+
+
+def from_cmocka(pattern, status):
+    """C test programs: one junit file each, and make's exit status."""
+    result = Result()
+    for path in sorted(glob.glob(pattern)):
+        result.add(from_junit(path))
+    if status and not result.failed:
+        result.fail(f"exit status {status}")
+    if not result.passed and not result.failed:
+        result.fail("no test ran")
+    return result
+
+
+def from_kunit(path):
+    """The KUnit suites that ran while the kernel of this console log booted."""
+    result = Result()
+    if os.path.exists(path):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if match := KUNIT_TOTALS.search(line):
+                    passed, failed, skipped = map(int, match.groups())
+                    result.add(Result(passed, failed, skipped))
+                elif match := KUNIT_FAILED.search(line):
+                    result.names.append(match[1])
+    if not result.passed and not result.failed:
+        result.fail("no KUnit suite ran")
+    return result
+
+
+def from_status(name, status):
+    """One test that is its exit status."""
+    if status:
+        return Result(failed=1, names=[name])
+    return Result(passed=1)

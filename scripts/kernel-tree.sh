@@ -131,6 +131,13 @@ apply_series() {
 	done
 }
 
+# need_kernel_tools - stop when something a kernel is built with is missing
+need_kernel_tools() {
+	need_tools gcc ld make flex bison bc patch rsync xz tar flock cmp
+	echo '#include <gelf.h>' | gcc -E - >/dev/null 2>&1 ||
+		die "missing: gelf.h (scripts/deps build installs what a build needs)"
+}
+
 # make_overlay DIR [COUNT] - DIR/in -> DIR/out and the list of its files, DIR/list
 make_overlay() {
 	rm -rf "$1/out" "$1/list"
@@ -180,23 +187,44 @@ sync_tree() {
 	say "$changed of $(wc -l <"$dir/list") overlay files changed"
 }
 
-# configure_tree TREE DIR - derive .config from DIR/in/config and check that all of it is so
-configure_tree() {
-	local tree=$1 wanted=$2/in/config dropped
-
-	kernel_make "$tree" -s KCONFIG_ALLCONFIG="$wanted" allnoconfig >"$2/kconfig.log" 2>&1 || {
+# set_config TREE DIR - derive .config from DIR/in/config, on top of nothing
+set_config() {
+	kernel_make "$1" -s KCONFIG_ALLCONFIG="$2/in/config" allnoconfig >"$2/kconfig.log" 2>&1 || {
 		cat "$2/kconfig.log" >&2
 		die "the kernel's configuration failed"
 	}
-	dropped=$(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$wanted" |
-		awk 'NR == FNR { have[$0]; sub(/=.*/, ""); set[$0]; next }
-		     $0 in have { next }
-		     /^#/ && !($2 in set) { next }
-		     { print "  " $0 }' "$tree/.config" -)
+}
+
+# check_config TREE DIR - all that DIR/in/config asks for is so in .config
+check_config() {
+	local dropped
+
+	dropped=$(awk 'NR == FNR { have[$0]; sub(/=.*/, ""); set[$0]; next }
+		$0 in have { next }
+		/^#/ && !($2 in set) { next }
+		{ print "  " $0 }' "$1/.config" "$2/in/config")
 	[ -z "$dropped" ] || {
 		printf 'kernel/configs asks for these, Kconfig did not grant them:\n%s\n' "$dropped" >&2
 		die "look at what they depend on"
 	}
+}
+
+# enter_check_tree - set $tree and $work to a tree for checks, locked until the script ends,
+# and a working folder with the engine's inputs. Kernels are built in others: what checks
+# leave there does not matter.
+enter_check_tree() {
+	need_kernel_tools
+	mkdir -p "$cache"
+	tree=$cache/tree-check
+	work=$(mktemp -d "$cache/.work-XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	exec 9>"$tree.lock"
+	flock 9
+	find_source
+	unpack_source
+	need_space "$cache" 1024 "checking the engine's sources"
+	stage_inputs "$work" engine
+	open_tree "$tree"
 }
 
 # kernel_make TREE ARG... - make in TREE, with what keeps results the same from build to build

@@ -121,7 +121,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
 
 
 def debug_stage(name, arguments, seconds):
-    """The guest with the debug kernel: KUnit while it boots, then pytest, then leaks."""
+    """A guest with the debug kernel: KUnit while it boots, then pytest, then leaks."""
     vm = ["--append", "kunit.enable=1 kunit.stats_enabled=2", "--mem-per-node", "1536M"]
     stage = guest_stage(name, "debug", arguments, seconds, vm, leaks=True)
     count = stage.count

@@ -111,7 +111,7 @@ def kernel_arguments(options, kernel, job):
         if options.cgroup == "v1":
             append.append("systemd.legacy_systemd_cgroup_controller=yes")
     append += shlex.split(options.append)
-    # With a value each: init= ends the kernel's own parameters, VM_JOB becomes environment.
+    # VM_JOB is none of the kernel's parameters and becomes init's environment.
     init = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init")
     append += [f'VM_JOB="{job}"', f'init="{init}"']
     return ["-kernel", kernel, "-append", " ".join(append)]

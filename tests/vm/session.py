@@ -267,7 +267,7 @@ class Session:
             self.sockets["ctl"].send(f"size {rows} {columns}\n".encode())
 
     def _show_blocked(self):
-        """Ask a guest that is late, by SysRq, which tasks are blocked and what CPUs do."""
+        """Ask a late guest, by SysRq, which tasks are blocked and what CPUs do."""
         before = len(self.console.lines)
         with contextlib.suppress(OSError):
             for key in b"wl":

@@ -3,8 +3,8 @@
 
 import re
 
-# What the kernel prints when something went wrong in the kernel, never when only a program
-# did. Each pattern names the message as lib/, mm/, kernel/ print it.
+# What the kernel prints when something went wrong in the kernel, never when only a
+# program did. Each pattern names the message as lib/, mm/ and kernel/ print it.
 SPLAT = re.compile(
     "|".join(
         [

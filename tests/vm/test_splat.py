@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of splat.py: what is a complaint of the kernel's and what only looks like one."""
+"""Tests of splat.py: what is a complaint of the kernel's, what only looks like one."""
 
 import pytest
 from splat import Console
@@ -17,7 +17,7 @@ COMPLAINTS = [
     "WARNING: suspicious RCU usage",
     "kernel BUG at mm/swap.c:1!",
     "Oops: int3: 0000 [#1] SMP",
-    "Oops: general protection fault, probably for non-canonical address 1: 0000 [#1] SMP",
+    "Oops: general protection fault, maybe for address 0x1: 0000 [#1] SMP",
     "Kernel panic - not syncing: Fatal exception",
     "UBSAN: array-index-out-of-bounds in mm/x.c:1:2",
     "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",

@@ -95,7 +95,7 @@ def test_path_and_environment():
 
 @core
 def test_share(tmp_path):
-    """What a share holds is seen, and what is written there, and only there, comes back.
+    """A share is seen, and what is written there, and only there, comes back.
 
     The folder is below /tmp, which is another one in the guest.
     """
@@ -169,7 +169,8 @@ def test_splat_of_a_command_that_succeeds(tmp_path):
 def test_v1():
     """A mount a controller, with prefixed files."""
     script = """stat -f -c %T /sys/fs/cgroup/cpuset
-        cd /sys/fs/cgroup; ls -d cpuset/cpuset.memory_migrate memory/tasks freezer/tasks"""
+        cd /sys/fs/cgroup
+        ls -d cpuset/cpuset.memory_migrate memory/tasks freezer/tasks"""
     done = guest("--cgroup", "v1", script=script)
     assert done.stdout.split() == [
         "cgroupfs",

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one write asks for.
+ *
+ * A change begins when somebody writes cpuset.mems, moves tasks into a cpuset
+ * or asks for a sweep.  It has a part for each cpuset concerned, and a part has
+ * a job for each address space, however many threads name it.  The cpuset code
+ * adds them with cpuset_mutex held and ends the change; then the jobs start,
+ * and the writer, if it waits, does so on its way back to user space, where it
+ * holds no lock that anybody else could want.
+ *
+ * When the last job of a part has ended, the part closes: tasks forked in the
+ * meantime may have inherited pages from before their parent's were moved.
+ * Each cpuset's set of nodes has a name, and an address space remembers the
+ * name of the one it was placed for, so they are easy to tell.
+ *
+ * Locks, outermost first:
+ *
+ *   cgroup_mutex			attach: a change is added to and ended
+ *     cpus_read_lock
+ *       cgroup_threadgroup_rwsem
+ *	   cpuset_mutex			mems, attach, settle: likewise
+ *	     css_set_lock		css_task_iter_next(), never across a sleep
+ *	     cm_lock			state of jobs, parts, changes; a leaf
+ *
+ *   mmap_lock (read)			one chunk of a walk, no more; rebinding
+ *     hugetlb vma lock, page table lock
+ *	 lruvec->lru_lock, hugetlb_lock	isolation
+ *
+ *   (none)				migrate_pages() takes, for one batch:
+ *     folio lock, anon_vma or i_mmap_rwsem, mmu notifier range, page table lock
+ *
+ * Jobs run with none of the first group held, and the second and third group
+ * do not nest.  cm_lock may be taken anywhere, in process context.
+ */
+
+#include <linux/ktime.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* How often a part looks for forked tasks before it leaves the rest. */
+#define CM_CLOSE_ROUNDS		8
+
+DEFINE_SPINLOCK(cm_lock);
+
+/* Source of names for sets of nodes; 0 is nobody's.  Under cpuset_mutex. */
+static u64 cm_last_placement;
+
+/**
+ * cpuset_migrate_css_init - set up what a cpuset has for migration
+ * @cs: the cpuset, zeroed
+ */
+void cpuset_migrate_css_init(struct cpuset *cs)
+{
+	cs->migrate.max = U64_MAX;
+}
+
+/**
+ * cpuset_migrate_css_offline - a cpuset is being removed
+ * @cs: the cpuset; cpuset_mutex is held
+ *
+ * Its jobs go on, for address spaces that have left it; nothing can release
+ * them from its limits any more, so those end.  Never waits.
+ */
+void cpuset_migrate_css_offline(struct cpuset *cs)
+{
+	WRITE_ONCE(cs->migrate.hold, false);
+	WRITE_ONCE(cs->migrate.max, U64_MAX);
+	cm_jobs_recheck_held();
+}
+
+static void change_put(struct cpuset_change *change)
+{
+	if (!refcount_dec_and_test(&change->ref))
+		return;
+
+	xa_destroy(&change->moved);
+	css_put(&change->origin->css);
+	kfree(change);
+}
+
+static void change_wait(struct callback_head *work)
+{
+	struct cpuset_change *change =
+		container_of(work, struct cpuset_change, work);
+
+	wait_event_state(change->wait, !READ_ONCE(change->busy),
+			 (TASK_KILLABLE | TASK_FREEZABLE));
+	change_put(change);
+}
+
+/**
+ * cm_change_busy - somebody to wait for comes or goes
+ * @change: the change
+ * @n: 1 or -1
+ *
+ * Call with cm_lock held.
+ */
+void cm_change_busy(struct cpuset_change *change, int n)
+{
+	lockdep_assert_held(&cm_lock);
+
+	WRITE_ONCE(change->busy, change->busy + n);
+	if (!change->busy)
+		wake_up_all(&change->wait);
+}
+
+/**
+ * cm_change_is_held - is this change held where it was written or above?
+ * @change: the change
+ *
+ * Settings below the cpuset that was written to do not count: who was given a
+ * subtree must not be able to keep its owner from emptying a node.
+ */
+bool cm_change_is_held(struct cpuset_change *change)
+{
+	struct cpuset *cs;
+
+	for (cs = change->origin; cs; cs = parent_cs(cs))
+		if (READ_ONCE(cs->migrate.hold) || !READ_ONCE(cs->migrate.max))
+			return true;
+	return false;
+}
+
+/**
+ * cpuset_change_begin - somebody is about to change where memory should be
+ * @origin: the cpuset written to, or entered
+ * @kind: what is written
+ * @wait: the writer wants to wait for the end; a kernel thread or an exiting
+ *	task does not all the same
+ * @gfp: how to allocate
+ *
+ * Allocate before anything changes, so that a write that cannot wait can fail.
+ *
+ * Return: the change, for cpuset_change_end(), or NULL without memory.
+ */
+struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
+					  enum cpuset_change_kind kind,
+					  bool wait, gfp_t gfp)
+{
+	struct cpuset_change *change = kzalloc(sizeof(*change), gfp);
+
+	if (!change)
+		return NULL;
+
+	refcount_set(&change->ref, 1);
+	change->kind = kind;
+	css_get(&origin->css);
+	change->origin = origin;
+	INIT_LIST_HEAD(&change->parts);
+	init_waitqueue_head(&change->wait);
+	init_task_work(&change->work, change_wait);
+	change->wants_wait = wait && !(current->flags & (PF_KTHREAD | PF_EXITING));
+	xa_init(&change->moved);
+	return change;
+}
+
+static void part_free(struct cm_part *part)
+{
+	cm_map_put(part->map);
+	css_put(&part->cs->css);
+	change_put(part->change);
+	kfree(part);
+}
+
+/* The last job has ended and nobody was found in the wrong place. */
+static void part_finish(struct cm_part *part)
+{
+	enum cpuset_migrate_event event = CM_EVENT_DONE;
+
+	if (part->stopped)
+		event = CM_EVENT_STOPPED;
+	else if (part->partial)
+		event = CM_EVENT_PARTIAL;
+	if (part->announced)
+		cm_event(part->cs, event);
+
+	spin_lock(&cm_lock);
+	list_del(&part->node);
+	cm_change_busy(part->change, -1);
+	spin_unlock(&cm_lock);
+	part_free(part);
+}
+
+/**
+ * cm_part_put_job - a job of a part has ended, or somebody added the last one
+ * @part: the part
+ *
+ * Call with cm_lock held.  The part may be gone when the lock is dropped.
+ */
+void cm_part_put_job(struct cm_part *part)
+{
+	lockdep_assert_held(&cm_lock);
+
+	if (--part->nr_jobs)
+		return;
+
+	cm_change_busy(part->change, 1);
+	queue_work(system_unbound_wq, &part->close);
+}
+
+/*
+ * An address space follows the cpuset of its thread group's leader or, once
+ * the leader has exited, that of the oldest thread still alive.
+ */
+static bool task_leads_mm(struct task_struct *task)
+{
+	struct task_struct *t;
+	bool leads = false;
+
+	rcu_read_lock();
+	for_each_thread(task, t) {
+		if (t->flags & PF_EXITING)
+			continue;
+		leads = t == task;
+		break;
+	}
+	rcu_read_unlock();
+	return leads;
+}
+
+/* Of several thread groups that share an address space, one has it. */
+static bool task_group_has_mm(struct task_struct *task, struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	struct task_struct *owner;
+	bool has;
+
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	has = !owner || same_thread_group(owner, task);
+	rcu_read_unlock();
+	return has;
+#else
+	return !task->vfork_done;
+#endif
+}
+
+/* The address space that follows this task's cpuset, with a reference. */
+static struct mm_struct *task_led_mm(struct task_struct *task)
+{
+	struct mm_struct *mm;
+
+	if ((task->flags & PF_KTHREAD) || !task_leads_mm(task))
+		return NULL;
+
+	task_lock(task);
+	mm = task->mm;
+	if (mm && task_group_has_mm(task, mm))
+		mmgrab(mm);
+	else
+		mm = NULL;
+	task_unlock(task);
+	return mm;
+}
+
+static void part_add_mm(struct cm_part *part, struct mm_struct *mm,
+			unsigned int pass)
+{
+	struct cpuset_migrate_job *job = cm_job_alloc(mm, part, part->map);
+
+	job->pass = pass;
+	list_add_tail(&job->node, &part->jobs);
+}
+
+/*
+ * Start the jobs that were added.  The part has one in nr_jobs for whoever
+ * added them until this is done, so that it does not close halfway.
+ */
+static void part_start_jobs(struct cm_part *part)
+{
+	struct cpuset_migrate_job *job, *next;
+
+	list_for_each_entry_safe(job, next, &part->jobs, node) {
+		list_del(&job->node);
+		cm_job_start(job);
+	}
+
+	spin_lock(&cm_lock);
+	cm_part_put_job(part);
+	spin_unlock(&cm_lock);
+}
+
+/* Was this task, in the part's cpuset, overlooked when the jobs were made? */
+static bool part_missed(struct cm_part *part, struct task_struct *task,
+			struct mm_struct *mm)
+{
+	if (READ_ONCE(mm->cpuset_placed) == part->placement)
+		return false;
+	if (READ_ONCE(mm->cpuset_job))
+		return false;
+	/* Others were here before, and nobody asked for their memory. */
+	if (part->change->kind == CPUSET_ATTACH)
+		return task->start_time >= part->start;
+	return true;
+}
+
+/* Add the address spaces of tasks forked since; true if there are any. */
+static bool part_add_missed(struct cm_part *part)
+{
+	struct cpuset *cs = part->cs;
+	struct css_task_iter it;
+	struct task_struct *task;
+	struct mm_struct *mm;
+
+	/* Whoever changed the nodes again since looks after them. */
+	if (READ_ONCE(cs->migrate.placement) != part->placement)
+		return false;
+
+	css_task_iter_start(&cs->css, 0, &it);
+	while ((task = css_task_iter_next(&it))) {
+		mm = task_led_mm(task);
+		if (!mm)
+			continue;
+		if (part_missed(part, task, mm))
+			part_add_mm(part, mm, 1);
+		mmdrop(mm);
+	}
+	css_task_iter_end(&it);
+	return !list_empty(&part->jobs);
+}
+
+static void part_close_work(struct work_struct *work)
+{
+	struct cm_part *part = container_of(work, struct cm_part, close);
+	struct cpuset_change *change = part->change;
+
+	if (part->stopped || !part->map || part->rounds == CM_CLOSE_ROUNDS) {
+		part_finish(part);
+		return;
+	}
+
+	part->rounds++;
+	part->nr_jobs = 1;
+	if (!part_add_missed(part)) {
+		part_finish(part);
+		return;
+	}
+
+	refcount_inc(&change->ref);
+	part_start_jobs(part);
+	spin_lock(&cm_lock);
+	cm_change_busy(change, -1);
+	spin_unlock(&cm_lock);
+	change_put(change);
+}
+
+static struct cm_part *change_find_part(struct cpuset_change *change,
+					struct cpuset *cs)
+{
+	struct cm_part *part;
+
+	list_for_each_entry_reverse(part, &change->parts, node)
+		if (part->cs == cs)
+			return part;
+	return NULL;
+}
+
+/**
+ * cpuset_change_add_cpuset - name a cpuset whose tasks are to follow
+ * @change: the change
+ * @cs: the cpuset
+ * @mems: the nodes its tasks have from now on
+ * @move: pages move; otherwise only policies are rebound
+ *
+ * Call with cpuset_mutex held.  The nodes of a cpuset have changed when this
+ * returns, so it cannot fail: what it allocates is small.
+ *
+ * Return: what cpuset_change_add_task() wants; the same for the same cpuset.
+ */
+struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
+					 struct cpuset *cs,
+					 const nodemask_t *mems, bool move)
+{
+	struct cm_part *part = change_find_part(change, cs);
+
+	if (part)
+		return part;
+
+	if (change->kind == CPUSET_NEW_MEMS)
+		WRITE_ONCE(cs->migrate.placement, ++cm_last_placement);
+
+	part = kzalloc(sizeof(*part), GFP_KERNEL | __GFP_NOFAIL);
+	refcount_inc(&change->ref);
+	part->change = change;
+	css_get(&cs->css);
+	part->cs = cs;
+	part->mems = *mems;
+	part->placement = cs->migrate.placement;
+	part->start = ktime_get_ns();
+	part->move = move;
+	part->nr_jobs = 1;
+	INIT_LIST_HEAD(&part->jobs);
+	INIT_WORK(&part->close, part_close_work);
+	list_add_tail(&part->node, &change->parts);
+	return part;
+}
+
+/**
+ * cpuset_change_add_task - name a task whose memory is to follow its cpuset
+ * @part: the cpuset, from cpuset_change_add_cpuset()
+ * @task: the task, in that cpuset already; every thread may be named
+ * @old: its mems_allowed before
+ *
+ * Call with cpuset_mutex held.  Does not fail, see cpuset_change_add_cpuset().
+ */
+void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
+			    const nodemask_t *old)
+{
+	struct mm_struct *mm = task_led_mm(task);
+	nodemask_t from;
+
+	if (!mm)
+		return;
+
+	nodes_and(from, *old, node_states[N_MEMORY]);
+	if (part->change->kind == CPUSET_ATTACH &&
+	    nodes_equal(from, part->mems))
+		goto out;
+
+	if (!part->map || !nodes_equal(part->old, from)) {
+		cm_map_put(part->map);
+		part->map = cm_map_alloc(&from, &part->mems);
+		part->old = from;
+	}
+	part_add_mm(part, mm, 0);
+out:
+	mmdrop(mm);
+}
+
+/**
+ * cpuset_change_end - everybody is named: start moving
+ * @change: the change, which may be gone when this returns
+ *
+ * Call with cpuset_mutex held, so that changes start in the order in which the
+ * nodes were set.  A writer that waits does so when it returns to user space.
+ */
+void cpuset_change_end(struct cpuset_change *change)
+{
+	struct cm_part *part, *next;
+
+	/* Parts go while they are started; the change's busy count holds on. */
+	list_for_each_entry_safe(part, next, &change->parts, node) {
+		if (part->move && (change->kind != CPUSET_ATTACH ||
+				   !list_empty(&part->jobs))) {
+			part->announced = true;
+			cm_event(part->cs, CM_EVENT_START);
+		}
+	}
+
+	spin_lock(&cm_lock);
+	cm_change_busy(change, 1);
+	spin_unlock(&cm_lock);
+
+	for (;;) {
+		spin_lock(&cm_lock);
+		part = NULL;
+		list_for_each_entry(next, &change->parts, node) {
+			if (!next->started) {
+				part = next;
+				part->started = true;
+				break;
+			}
+		}
+		spin_unlock(&cm_lock);
+		if (!part)
+			break;
+		part_start_jobs(part);
+	}
+
+	spin_lock(&cm_lock);
+	cm_change_busy(change, -1);
+	spin_unlock(&cm_lock);
+
+	if (change->wants_wait && READ_ONCE(change->busy) &&
+	    !task_work_add(current, &change->work, TWA_RESUME))
+		return;
+	change_put(change);
+}

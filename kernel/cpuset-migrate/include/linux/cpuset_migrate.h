@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory follows its cpuset: what the rest of the kernel sees.
+ *
+ * The cpuset code says what changed: it opens a change, names each cpuset that
+ * has new nodes and every task in it, and ends the change.  All page moving is
+ * done later, by kernel threads; see kernel/cpuset-migrate/change.c.
+ */
+#ifndef _LINUX_CPUSET_MIGRATE_H
+#define _LINUX_CPUSET_MIGRATE_H
+
+#include <linux/atomic.h>
+#include <linux/cgroup-defs.h>
+#include <linux/mm.h>
+#include <linux/mempolicy.h>
+#include <linux/nodemask.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+struct cm_part;
+struct cpuset;
+struct cpuset_change;
+struct task_struct;
+
+/* Why the memory of a cpuset's tasks may be in the wrong place. */
+enum cpuset_change_kind {
+	CPUSET_NEW_MEMS,	/* the cpuset has other nodes */
+	CPUSET_ATTACH,		/* tasks enter it */
+	CPUSET_SETTLE,		/* somebody asks for a sweep */
+};
+
+#ifdef CONFIG_CPUSET_MIGRATE
+
+/*
+ * What became of a page, and a few counts beside it.  One table, in stat.c,
+ * has the names.  All in base pages unless it says otherwise.
+ */
+enum cpuset_migrate_stat {
+	CM_SCANNED,		/* final outcome known: the sum of all outcomes */
+	/* outcomes */
+	CM_MOVED,
+	CM_INPLACE,		/* was where it should be */
+	CM_GONE,		/* freed before it could be moved */
+	CM_SWAPPED,
+	CM_SKIP_VMA,		/* its VMA cannot be migrated */
+	CM_SKIP_EXEMPT,
+	CM_SKIP_SHARED,		/* others use it where it is */
+	CM_FAIL_NOMEM,
+	CM_FAIL_PINNED,
+	CM_FAIL_BUSY,		/* locked, under writeback, isolated by others */
+	CM_FAIL_FS,		/* its filesystem cannot migrate it */
+	CM_FAIL_NONLRU,
+	CM_FAIL_HUGETLB,
+	CM_NR_OUTCOMES,
+	/* not outcomes */
+	CM_MOVED_THP = CM_NR_OUTCOMES,	/* the part of moved that was PMD-sized */
+	CM_SPLIT,		/* large folios split for want of memory: folios */
+	CM_LEFT,		/* never scanned: the job was stopped */
+	CM_TOTAL,		/* address spaces */
+	CM_USEC,		/* CPU time */
+	CM_NR_STATS,
+};
+
+enum cpuset_migrate_event {
+	CM_EVENT_START,
+	CM_EVENT_DONE,
+	CM_EVENT_PARTIAL,
+	CM_EVENT_STOPPED,
+	CM_NR_EVENTS,
+};
+
+/**
+ * struct cpuset_migrate - what every cpuset has for migration
+ * @placement: names the present nodes of this cpuset, and those of no other:
+ *	an address space whose mm->cpuset_placed says the same is in place.
+ *	Written with cpuset_mutex held.
+ * @hold: jobs of changes written here or below do not run
+ * @max: bytes a second that those changes may move; U64_MAX is no limit and
+ *	0 holds them
+ * @pending: jobs queued or running, of this cpuset and those below
+ * @held: of those, the ones that are held
+ * @chunk_max_usec: longest time that a lock or page was kept from others
+ * @stat: counters of this cpuset and those below
+ * @events: events of this cpuset and those below
+ * @events_local: events of this cpuset
+ */
+struct cpuset_migrate {
+	u64			placement;
+	bool			hold;
+	u64			max;
+	atomic_t		pending;
+	atomic_t		held;
+	u64			chunk_max_usec;
+	u64			stat[CM_NR_STATS];
+	u64			events[CM_NR_EVENTS];
+	u64			events_local[CM_NR_EVENTS];
+	struct cgroup_file	events_file;
+	struct cgroup_file	events_local_file;
+};
+
+void cpuset_migrate_css_init(struct cpuset *cs);
+void cpuset_migrate_css_offline(struct cpuset *cs);
+
+struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
+					  enum cpuset_change_kind kind,
+					  bool wait, gfp_t gfp);
+struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
+					 struct cpuset *cs,
+					 const nodemask_t *mems, bool move);
+void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
+			    const nodemask_t *old);
+void cpuset_change_end(struct cpuset_change *change);
+
+void __cpuset_migrate_exit(struct mm_struct *mm);
+
+static inline void cpuset_migrate_init_mm(struct mm_struct *mm)
+{
+	/* cpuset_placed is inherited: a child is where its parent was put */
+	mm->cpuset_job = NULL;
+}
+
+/* The last user of @mm is gone; called from __mmput(), never sleeps. */
+static inline void cpuset_migrate_exit(struct mm_struct *mm)
+{
+	if (unlikely(READ_ONCE(mm->cpuset_job)))
+		__cpuset_migrate_exit(mm);
+}
+
+#else /* !CONFIG_CPUSET_MIGRATE */
+
+static inline void cpuset_migrate_init_mm(struct mm_struct *mm) {}
+static inline void cpuset_migrate_exit(struct mm_struct *mm) {}
+static inline void cpuset_migrate_css_init(struct cpuset *cs) {}
+static inline void cpuset_migrate_css_offline(struct cpuset *cs) {}
+
+/* Pages cannot move, but policies have to follow. */
+struct cm_part {
+	nodemask_t mems;
+};
+
+struct cpuset_change {
+	struct cm_part part;
+};
+
+static inline struct cpuset_change *
+cpuset_change_begin(struct cpuset *origin, enum cpuset_change_kind kind,
+		    bool wait, gfp_t gfp)
+{
+	return kmalloc(sizeof(struct cpuset_change), gfp);
+}
+
+static inline struct cm_part *
+cpuset_change_add_cpuset(struct cpuset_change *change, struct cpuset *cs,
+			 const nodemask_t *mems, bool move)
+{
+	change->part.mems = *mems;
+	return &change->part;
+}
+
+static inline void cpuset_change_add_task(struct cm_part *part,
+					  struct task_struct *task,
+					  const nodemask_t *old)
+{
+	struct mm_struct *mm = get_task_mm(task);
+
+	if (mm) {
+		mpol_rebind_mm(mm, &part->mems);
+		mmput(mm);
+	}
+}
+
+static inline void cpuset_change_end(struct cpuset_change *change)
+{
+	kfree(change);
+}
+
+#endif /* CONFIG_CPUSET_MIGRATE */
+#endif /* _LINUX_CPUSET_MIGRATE_H */

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of kernel/cpuset-migrate/ share.  change.c has the order of
+ * locks, job.c the states of a job.
+ */
+#ifndef _CPUSET_MIGRATE_INTERNAL_H
+#define _CPUSET_MIGRATE_INTERNAL_H
+
+#include <linux/completion.h>
+#include <linux/cpuset_migrate.h>
+#include <linux/nodemask.h>
+#include <linux/refcount.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "../cgroup/cpuset-internal.h"
+
+/* Pages isolated at a time, at most: one page table's worth. */
+#define CM_BATCH_PAGES		512
+#define CM_BATCH_PAGES_MIN	16
+
+/* Address spaces that move at the same time. */
+#define CM_WORKERS		4
+
+/* Address ranges of one job that have different maps. */
+#define CM_MAX_RANGES		4
+
+/* map.c */
+
+/**
+ * struct cm_map - where a page goes when a set of nodes becomes another
+ * @ref: users
+ * @to: the new set
+ * @chained: a page that has arrived can look like one that has to leave
+ * @dst: for every node a page may be on, the node it goes to; itself if it
+ *	stays, NUMA_NO_NODE for a stray, which goes wherever is best in @to
+ */
+struct cm_map {
+	refcount_t	ref;
+	nodemask_t	to;
+	bool		chained;
+	s16		dst[MAX_NUMNODES];
+};
+
+void cm_map_init(struct cm_map *map, const nodemask_t *from,
+		 const nodemask_t *to);
+void cm_map_compose(struct cm_map *map, const struct cm_map *first,
+		    const struct cm_map *second);
+struct cm_map *cm_map_alloc(const nodemask_t *from, const nodemask_t *to);
+struct cm_map *cm_map_alloc_composed(struct cm_map *first,
+				     struct cm_map *second);
+struct cm_map *cm_map_get(struct cm_map *map);
+void cm_map_put(struct cm_map *map);
+
+/* change.c */
+
+/**
+ * struct cpuset_change - what one write asks for
+ * @ref: the writer, and every part
+ * @kind: what it was
+ * @origin: the cpuset written to (entered, for an attach); a reference
+ * @parts: the cpusets that have new nodes
+ * @busy: what a waiting writer waits for: jobs that run or will without
+ *	anybody's doing, and parts that close.  Under cm_lock.
+ * @wait: where it waits
+ * @work: makes it wait on its way to user space
+ * @wants_wait: it does
+ * @moved: page frames that shared pages were moved to, where a map is chained
+ */
+struct cpuset_change {
+	refcount_t		ref;
+	enum cpuset_change_kind	kind;
+	struct cpuset		*origin;
+	struct list_head	parts;
+	unsigned int		busy;
+	wait_queue_head_t	wait;
+	struct callback_head	work;
+	bool			wants_wait;
+	struct xarray		moved;
+};
+
+/**
+ * struct cm_part - one cpuset of a change
+ * @node: in cpuset_change.parts, until the change ends
+ * @change: the change; a reference
+ * @cs: the cpuset; a reference
+ * @map: the map that the last task enrolled had
+ * @old: the nodes that @map was made from
+ * @mems: the nodes of @cs
+ * @placement: @cs->migrate.placement when this part was made
+ * @start: when; comparable with task_struct.start_time
+ * @move: pages move; otherwise policies are rebound and that is all
+ * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
+ *	cm_lock.
+ * @rounds: how often the closing sweep found somebody
+ * @started: its jobs were, when the change ended
+ * @announced: CM_EVENT_START was sent
+ * @partial: pages failed to move
+ * @stopped: somebody wrote to the stop file
+ * @jobs: enrolled, not started
+ * @close: the closing sweep
+ */
+struct cm_part {
+	struct list_head	node;
+	struct cpuset_change	*change;
+	struct cpuset		*cs;
+	struct cm_map		*map;
+	nodemask_t		old;
+	nodemask_t		mems;
+	u64			placement;
+	u64			start;
+	bool			move;
+	unsigned int		nr_jobs;
+	unsigned int		rounds;
+	bool			started;
+	bool			announced;
+	bool			partial;
+	bool			stopped;
+	struct list_head	jobs;
+	struct work_struct	close;
+};
+
+extern spinlock_t cm_lock;
+
+void cm_part_put_job(struct cm_part *part);
+void cm_change_busy(struct cpuset_change *change, int n);
+bool cm_change_is_held(struct cpuset_change *change);
+
+/* job.c */
+
+enum cm_job_state {
+	CM_JOB_NEW,		/* enrolled, its change has not ended */
+	CM_JOB_QUEUED,		/* on the workqueue */
+	CM_JOB_RUNNING,
+	CM_JOB_HELD,		/* would run but for a hold file or a limit */
+	CM_JOB_ENDED,
+};
+
+/* Counts that belong to a job and are not in the cpuset's counters yet. */
+struct cm_tally {
+	unsigned long	n[CM_NR_STATS];
+};
+
+/**
+ * struct cpuset_migrate_job - one address space, one change
+ * @ref: its place in mm->cpuset_job or @next, and the workqueue
+ * @mm: the address space; mm_count only, so that exit frees its memory
+ * @part: what it is part of
+ * @node: in part->jobs, then in the list of all jobs
+ * @state: under cm_lock
+ * @stop: somebody wrote to the stop file; under cm_lock
+ * @exited: the address space has no user any more; under cm_lock
+ * @next: the job of a later change, started when this one gets off the CPU
+ * @bound: the policies of the VMAs are bound to the new nodes
+ * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
+ *	More than one when a change came while the one before was under way.
+ * @nr_ranges: how many
+ * @cursor: everything below was visited
+ * @pass: 0 visits everything, later ones what is outside of the new nodes
+ * @batch_pages: pages to isolate at a time, steered by the time they take
+ * @tries: attempts at the page at the cursor, which is off the LRU
+ * @naps: sleeps left for such pages
+ * @drained: other CPUs' LRU batches were drained for this job
+ * @moved: pages moved in this pass
+ * @nr_skip_vma: pages counted in VMAs that cannot be migrated
+ * @tally: final outcomes since the last flush
+ * @outside: outcomes that another pass may improve: pages still outside
+ * @chunk_max: longest chunk so far, microseconds
+ */
+struct cpuset_migrate_job {
+	refcount_t		ref;
+	struct mm_struct	*mm;
+	struct cm_part		*part;
+	struct list_head	node;
+	struct work_struct	work;
+	enum cm_job_state	state;
+	bool			stop;
+	bool			exited;
+	struct cpuset_migrate_job *next;
+
+	bool			bound;
+	struct cm_range {
+		unsigned long	end;
+		struct cm_map	*map;
+	} range[CM_MAX_RANGES];
+	unsigned int		nr_ranges;
+
+	unsigned long		cursor;
+	unsigned int		pass;
+	unsigned int		batch_pages;
+	unsigned int		tries;
+	unsigned int		naps;
+	bool			drained;
+	unsigned long		moved;
+	unsigned long		nr_skip_vma;
+	struct cm_tally		tally;
+	struct cm_tally		outside;
+	u64			chunk_max;
+};
+
+struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
+					struct cm_part *part,
+					struct cm_map *map);
+void cm_job_start(struct cpuset_migrate_job *job);
+void cm_jobs_stop(struct cpuset *cs);
+void cm_jobs_recheck_held(void);
+
+extern unsigned int cm_max_stall_usec;
+
+/* walk.c */
+
+/**
+ * struct cm_slot - a folio on its way
+ * @src: isolated
+ * @dst: allocated for it, or NULL
+ * @nid: where it goes; NUMA_NO_NODE to the best of the batch's nodes
+ * @src_nid: where it was
+ * @nr: pages of @src when it was isolated
+ * @moved: pages that have moved
+ * @left: pages that came back
+ * @reason: why they did
+ * @used: @dst was handed to migrate_pages()
+ * @split: no room for all of it in one piece
+ */
+struct cm_slot {
+	struct folio	*src;
+	struct folio	*dst;
+	s16		nid;
+	s16		src_nid;
+	unsigned int	nr;
+	unsigned int	moved;
+	unsigned int	left;
+	enum cpuset_migrate_stat reason;
+	bool		used;
+	bool		split;
+};
+
+/**
+ * struct cm_batch - folios to move at once
+ * @job: whose
+ * @allowed: nodes they may go to
+ * @chained: destinations of shared folios are to be remembered
+ * @nr_pages: pages in @slot
+ * @nr: used entries of @slot
+ * @hint: where the last lookup in @slot ended
+ * @room: pages known to fit on @room_nid above its low watermark
+ * @room_nid: see there
+ * @full: nodes that were found to have no room
+ * @folios: the isolated folios, in the order of @slot
+ * @slot: the folios
+ */
+struct cm_batch {
+	struct cpuset_migrate_job *job;
+	nodemask_t	allowed;
+	bool		chained;
+	unsigned int	nr_pages;
+	unsigned int	nr;
+	unsigned int	hint;
+	unsigned int	room;
+	int		room_nid;
+	nodemask_t	full;
+	struct list_head folios;
+	struct cm_slot	slot[CM_BATCH_PAGES];
+};
+
+enum cm_walk_result {
+	CM_WALK_MORE,		/* cursor moved on, there is more */
+	CM_WALK_END,		/* end of the address space */
+	CM_WALK_OFF_LRU,	/* the page at the cursor is off the LRU */
+};
+
+enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
+				  struct cm_batch *batch);
+unsigned long cm_walk_count(struct cpuset_migrate_job *job);
+
+/* move.c */
+
+struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job);
+void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid);
+void cm_move_batch(struct cm_batch *batch);
+
+extern atomic_t cm_running;
+
+/* drain.c */
+
+void cm_drain_lru(void);
+
+/* stat.c */
+
+extern const char * const cm_stat_name[CM_NR_STATS];
+
+bool cm_stat_is_failure(enum cpuset_migrate_stat outcome);
+unsigned long cm_tally_failures(const struct cm_tally *tally);
+void cm_count(struct cpuset_migrate_job *job, int nid,
+	      enum cpuset_migrate_stat outcome, unsigned long nr);
+void cm_stat_flush(struct cpuset_migrate_job *job);
+void cm_stat_read(struct cpuset *cs, u64 stat[CM_NR_STATS], u64 *chunk_max);
+void cm_stat_pending(struct cpuset *cs, int n);
+void cm_stat_held(struct cpuset *cs, int n);
+void cm_events_read(struct cpuset *cs, bool local, u64 events[CM_NR_EVENTS]);
+void cm_event(struct cpuset *cs, enum cpuset_migrate_event event);
+
+
+#endif /* _CPUSET_MIGRATE_INTERNAL_H */

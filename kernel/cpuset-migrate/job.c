@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of one address space's migration.
+ *
+ *   NEW -> QUEUED -> RUNNING -> ENDED
+ *             ^        |  ^
+ *             |        v  |
+ *             +------ HELD
+ *
+ * A job is found through mm->cpuset_job; there is one at a time, and at most
+ * one more behind a running one, in ->next.  All state changes under cm_lock.
+ * Only the worker ends a running job; a job that is not running is ended by
+ * whoever supersedes it.
+ *
+ * A job holds mm_count, so exit frees the memory without asking: then
+ * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() wakes a
+ * job that is held.
+ *
+ * Jobs run on kernel threads, which may allocate on every node and have no CPU
+ * limit that could stop them with a page locked.
+ */
+
+#include <linux/delay.h>
+#include <linux/mempolicy.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/cputime.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+
+#include "internal.h"
+#include "trace.h"
+
+/* Passes over an address space, and what is enough if they do not help. */
+#define CM_MAX_PASSES		16
+#define CM_MIN_PASSES		3
+
+/* Sleeps per pass for pages that are busy. */
+#define CM_NAPS			64
+
+/* Attempts at a page that is off the LRU. */
+#define CM_TRIES		5
+
+/*
+ * How long a batch may keep its pages, or a walk mmap_lock, from others, in
+ * microseconds.  A goal: a huge page is moved in one piece all the same.
+ */
+unsigned int cm_max_stall_usec = 2000;
+
+static struct workqueue_struct *cm_wq;
+static LIST_HEAD(cm_jobs);		/* all that have started and not ended */
+
+/* Workers that are moving pages right now. */
+atomic_t cm_running = ATOMIC_INIT(0);
+
+static void job_work(struct work_struct *work);
+
+/**
+ * cm_job_alloc - make a job for an address space
+ * @mm: the address space
+ * @part: what the job is part of; counted there
+ * @map: where its pages go
+ *
+ * Return: the job; see cpuset_change_add_cpuset() for why it does not fail.
+ */
+struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
+					struct cm_part *part,
+					struct cm_map *map)
+{
+	struct cpuset_migrate_job *job;
+
+	job = kzalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
+	refcount_set(&job->ref, 1);
+	mmgrab(mm);
+	job->mm = mm;
+	job->part = part;
+	job->state = CM_JOB_NEW;
+	INIT_WORK(&job->work, job_work);
+	job->range[0].end = ULONG_MAX;
+	job->range[0].map = cm_map_get(map);
+	job->nr_ranges = 1;
+	job->batch_pages = CM_BATCH_PAGES_MIN;
+	job->naps = CM_NAPS;
+
+	spin_lock(&cm_lock);
+	part->nr_jobs++;
+	spin_unlock(&cm_lock);
+	return job;
+}
+
+static void job_put(struct cpuset_migrate_job *job)
+{
+	unsigned int i;
+
+	if (!refcount_dec_and_test(&job->ref))
+		return;
+
+	for (i = 0; i < job->nr_ranges; i++)
+		cm_map_put(job->range[i].map);
+	mmdrop(job->mm);
+	kfree(job);
+}
+
+static void job_queue(struct cpuset_migrate_job *job)
+{
+	lockdep_assert_held(&cm_lock);
+
+	if (job->state == CM_JOB_HELD) {
+		cm_stat_held(job->part->cs, -1);
+		cm_change_busy(job->part->change, 1);
+	}
+	job->state = CM_JOB_QUEUED;
+	refcount_inc(&job->ref);
+	queue_work_node(first_node(job->range[0].map->to), cm_wq, &job->work);
+}
+
+/*
+ * Take a job off its address space, and start the one behind it.  The caller
+ * has a reference.
+ */
+static void job_end(struct cpuset_migrate_job *job)
+{
+	struct cpuset_migrate_job *next = job->next;
+	struct cm_part *part = job->part;
+	struct mm_struct *mm = job->mm;
+
+	lockdep_assert_held(&cm_lock);
+
+	if (job->state != CM_JOB_NEW) {
+		list_del(&job->node);
+		cm_stat_pending(part->cs, -1);
+		if (job->state == CM_JOB_HELD)
+			cm_stat_held(part->cs, -1);
+		else
+			cm_change_busy(part->change, -1);
+	}
+	job->state = CM_JOB_ENDED;
+	job->next = NULL;
+	if (mm->cpuset_job == job) {
+		WRITE_ONCE(mm->cpuset_job, next);
+		if (next) {
+			next->exited = job->exited;
+			job_queue(next);
+		}
+	}
+	cm_part_put_job(part);
+	job_put(job);
+}
+
+/*
+ * A later change takes an address space over.  What the old job has visited is
+ * where the old change wanted it; the rest is to go where both changes in a row
+ * would have put it.
+ */
+static void job_take_over(struct cpuset_migrate_job *job,
+			  const struct cpuset_migrate_job *old)
+{
+	unsigned long visited = old->pass ? ULONG_MAX : old->cursor;
+	struct cm_map *map = job->range[0].map;
+	struct cm_map *composed;
+	unsigned int i, n = 0;
+
+	lockdep_assert_held(&cm_lock);
+
+	/* The old job binds policies only, or is done but for strays. */
+	if (!old->part->move || visited == ULONG_MAX)
+		return;
+
+	if (visited) {
+		job->range[n].end = visited;
+		job->range[n++].map = map;
+	}
+	for (i = 0; i < old->nr_ranges && n < CM_MAX_RANGES; i++) {
+		if (old->range[i].end <= visited)
+			continue;
+		composed = cm_map_alloc_composed(old->range[i].map, map);
+		/* Without memory, a page's node has to tell where it belongs */
+		job->range[n].map = composed ?: cm_map_get(map);
+		job->range[n++].end = old->range[i].end;
+	}
+	if (!visited)
+		cm_map_put(map);
+	job->range[n - 1].end = ULONG_MAX;
+	job->nr_ranges = n;
+}
+
+/**
+ * cm_job_start - a job's change has ended: let it run
+ * @job: the job, in state NEW and on no list; gone if another of its change
+ *	has the address space already
+ */
+void cm_job_start(struct cpuset_migrate_job *job)
+{
+	struct mm_struct *mm = job->mm;
+	struct cpuset_migrate_job *cur;
+
+	spin_lock(&cm_lock);
+	cur = mm->cpuset_job;
+	/* Who sweeps does not supersede. */
+	if (cur && (job->pass || cur->part->change == job->part->change)) {
+		job_end(job);
+		goto out;
+	}
+
+	list_add_tail(&job->node, &cm_jobs);
+	cm_stat_pending(job->part->cs, 1);
+	cm_change_busy(job->part->change, 1);
+	job->state = CM_JOB_QUEUED;
+	if (job->part->move)
+		job->tally.n[CM_TOTAL] = 1;
+
+	if (cur && cur->state == CM_JOB_RUNNING) {
+		if (cur->next) {
+			job_take_over(job, cur->next);
+			job_end(cur->next);
+		}
+		cur->next = job;
+		goto out;
+	}
+
+	WRITE_ONCE(mm->cpuset_job, job);
+	if (cur) {
+		job_take_over(job, cur);
+		job_end(cur);
+	}
+	/*
+	 * Pairs with atomic_dec_and_test() in mmput(): either that sees the
+	 * job and __cpuset_migrate_exit() is called, or we see no user.
+	 */
+	smp_mb();
+	if (!atomic_read(&mm->mm_users))
+		job->exited = true;
+	job_queue(job);
+out:
+	spin_unlock(&cm_lock);
+}
+
+/**
+ * __cpuset_migrate_exit - an address space has no user any more
+ * @mm: the address space
+ */
+void __cpuset_migrate_exit(struct mm_struct *mm)
+{
+	struct cpuset_migrate_job *job;
+
+	spin_lock(&cm_lock);
+	job = mm->cpuset_job;
+	if (job) {
+		job->exited = true;
+		if (job->state == CM_JOB_HELD)
+			job_queue(job);
+	}
+	spin_unlock(&cm_lock);
+}
+
+static bool cpuset_is_below(struct cpuset *cs, struct cpuset *top)
+{
+	for (; cs; cs = parent_cs(cs))
+		if (cs == top)
+			return true;
+	return false;
+}
+
+/**
+ * cm_jobs_stop - end the jobs of changes written at or below a cpuset
+ * @cs: the cpuset
+ *
+ * They end at the next chunk; does not wait for it.
+ */
+void cm_jobs_stop(struct cpuset *cs)
+{
+	struct cpuset_migrate_job *job;
+
+	spin_lock(&cm_lock);
+	list_for_each_entry(job, &cm_jobs, node) {
+		if (!cpuset_is_below(job->part->change->origin, cs))
+			continue;
+		job->stop = true;
+		job->part->stopped = true;
+		if (job->state == CM_JOB_HELD)
+			job_queue(job);
+	}
+	spin_unlock(&cm_lock);
+}
+
+/**
+ * cm_jobs_recheck_held - a limit was lifted: run the jobs it held
+ */
+void cm_jobs_recheck_held(void)
+{
+	struct cpuset_migrate_job *job;
+
+	spin_lock(&cm_lock);
+	list_for_each_entry(job, &cm_jobs, node)
+		if (job->state == CM_JOB_HELD &&
+		    !cm_change_is_held(job->part->change))
+			job_queue(job);
+	spin_unlock(&cm_lock);
+}
+
+enum job_verdict {
+	JOB_RUN,
+	JOB_BIND,	/* bind the policies; whatever else */
+	JOB_STOP,
+	JOB_OFF,	/* not ours any more */
+};
+
+/* May the worker do the next chunk?  If not, the job is held or has ended. */
+static enum job_verdict job_check(struct cpuset_migrate_job *job)
+{
+	enum job_verdict verdict = JOB_OFF;
+
+	spin_lock(&cm_lock);
+	if (job->state == CM_JOB_ENDED) {
+		goto out;
+	} else if (job->exited) {
+		job_end(job);
+	} else if (job->next) {
+		job_take_over(job->next, job);
+		job_end(job);
+	} else if (!job->bound) {
+		job->state = CM_JOB_RUNNING;
+		verdict = JOB_BIND;
+	} else if (!job->part->move) {
+		job->state = CM_JOB_RUNNING;
+		verdict = JOB_RUN;
+	} else if (job->stop) {
+		job->state = CM_JOB_RUNNING;
+		verdict = JOB_STOP;
+	} else if (cm_change_is_held(job->part->change)) {
+		job->state = CM_JOB_HELD;
+		cm_stat_held(job->part->cs, 1);
+		cm_change_busy(job->part->change, -1);
+	} else {
+		job->state = CM_JOB_RUNNING;
+		verdict = JOB_RUN;
+	}
+out:
+	spin_unlock(&cm_lock);
+	return verdict;
+}
+
+/* The worker has nothing left to do. */
+static void job_finish(struct cpuset_migrate_job *job)
+{
+	struct cm_part *part = job->part;
+	unsigned long failed = cm_tally_failures(&job->outside);
+	int i;
+
+	for (i = 0; i < CM_NR_STATS; i++)
+		job->tally.n[i] += job->outside.n[i];
+	cm_stat_flush(job);
+	trace_cpuset_migrate_job_end(job, failed);
+
+	spin_lock(&cm_lock);
+	if (!job->stop)
+		WRITE_ONCE(job->mm->cpuset_placed, part->placement);
+	job_end(job);
+	spin_unlock(&cm_lock);
+}
+
+static void job_nap(struct cpuset_migrate_job *job, unsigned int usec)
+{
+	job->naps--;
+	usleep_range(usec, 2 * usec);
+}
+
+/*
+ * The page at the cursor is off the LRU: in some CPU's batch, most likely, or
+ * isolated by another job of ours.  Look again later, within reason.
+ */
+static void job_wait_for_lru(struct cpuset_migrate_job *job)
+{
+	if (!job->tries++) {
+		lru_add_drain();
+	} else if (!job->drained) {
+		job->drained = true;
+		cm_drain_lru();
+	} else if (job->tries <= CM_TRIES && job->naps) {
+		job_nap(job, 500);
+	} else {
+		job->tries = UINT_MAX;
+	}
+}
+
+/* The end of the address space was reached.  Is there a point in going on? */
+static bool job_next_pass(struct cpuset_migrate_job *job)
+{
+	unsigned long failed = cm_tally_failures(&job->outside);
+
+	if (job->pass && !failed)
+		return false;
+	if (job->pass >= CM_MAX_PASSES ||
+	    (job->pass >= CM_MIN_PASSES && !job->moved))
+		return false;
+
+	if (job->pass)
+		msleep(min(5 * job->pass, 50U));
+	job->pass++;
+	job->cursor = 0;
+	job->tries = 0;
+	job->naps = CM_NAPS;
+	job->moved = 0;
+	job->nr_skip_vma = 0;
+	memset(&job->outside, 0, sizeof(job->outside));
+	return true;
+}
+
+/* Isolate as many pages at a time as max_stall_usec allows. */
+static void job_steer(struct cpuset_migrate_job *job, u64 usec)
+{
+	unsigned int limit = READ_ONCE(cm_max_stall_usec);
+	u64 pages = job->batch_pages;
+
+	if (usec > limit)
+		pages = max_t(u64, div64_u64(pages * limit, usec),
+			      CM_BATCH_PAGES_MIN);
+	else if (usec < limit / 2)
+		pages = min_t(u64, pages * 2, CM_BATCH_PAGES);
+	job->batch_pages = pages;
+	job->chunk_max = max(job->chunk_max, usec);
+}
+
+/* One chunk; false if it was the last. */
+static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
+{
+	u64 start = task_sched_runtime(current);
+	u64 begin, walked, moved = 0;
+	unsigned long cursor = job->cursor;
+	unsigned long isolated;
+	enum cm_walk_result result;
+
+	if (!mmget_not_zero(job->mm))
+		return false;
+
+	begin = local_clock();
+	result = cm_walk_chunk(job, batch);
+	walked = local_clock();
+	isolated = batch->nr_pages;
+	if (isolated) {
+		cm_move_batch(batch);
+		moved = local_clock();
+		job_steer(job, div_u64(moved - walked, NSEC_PER_USEC));
+	}
+	trace_cpuset_migrate_chunk(job, cursor, isolated,
+				   div_u64(walked - begin, NSEC_PER_USEC),
+				   isolated ? div_u64(moved - walked,
+						      NSEC_PER_USEC) : 0);
+	mmput(job->mm);
+
+	if (result == CM_WALK_OFF_LRU)
+		job_wait_for_lru(job);
+
+	job->tally.n[CM_USEC] += task_sched_runtime(current) - start;
+	cm_stat_flush(job);
+
+	return result != CM_WALK_END || job_next_pass(job);
+}
+
+static void job_bind(struct cpuset_migrate_job *job)
+{
+	if (mmget_not_zero(job->mm)) {
+		mpol_rebind_mm(job->mm, &job->part->mems);
+		mmput(job->mm);
+	}
+	job->bound = true;
+}
+
+static void job_stop(struct cpuset_migrate_job *job)
+{
+	if (!job->pass && mmget_not_zero(job->mm)) {
+		job->tally.n[CM_LEFT] += cm_walk_count(job);
+		mmput(job->mm);
+	}
+}
+
+static void job_work(struct work_struct *work)
+{
+	struct cpuset_migrate_job *job =
+		container_of(work, struct cpuset_migrate_job, work);
+	struct cm_batch *batch = NULL;
+	enum job_verdict verdict;
+
+	atomic_inc(&cm_running);
+	while ((verdict = job_check(job)) != JOB_OFF) {
+		if (verdict == JOB_BIND) {
+			job_bind(job);
+			continue;
+		}
+		if (verdict == JOB_STOP) {
+			job_stop(job);
+			job_finish(job);
+			break;
+		}
+		if (!batch) {
+			batch = cm_batch_alloc(job);
+			trace_cpuset_migrate_job_start(job);
+		}
+		if (!job->part->move || !job_chunk(job, batch)) {
+			job_finish(job);
+			break;
+		}
+		cond_resched();
+	}
+	atomic_dec(&cm_running);
+	kvfree(batch);
+	job_put(job);
+}
+
+static int __init cm_job_init(void)
+{
+	cm_wq = alloc_workqueue("cpuset_migrate", WQ_UNBOUND, CM_WORKERS);
+	return cm_wq ? 0 : -ENOMEM;
+}
+core_initcall(cm_job_init);

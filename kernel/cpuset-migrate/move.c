@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A batch of isolated folios: find them a place, migrate them, account.
+ *
+ * Destinations are allocated before migrate_pages() is called, with nothing
+ * locked.  So a batch may go to several nodes at once, one folio without a
+ * place does not stop the others, and compaction can be tried for a huge page.
+ * No node is filled below its low watermark: what a job puts there must not
+ * push anybody into reclaim or worse.
+ */
+
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/hugetlb.h>
+#include <linux/migrate.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+
+#include "../../mm/internal.h"
+
+#include "internal.h"
+#include "trace.h"
+
+/* Attempts at folios that somebody else has locked or refers to. */
+#define CM_ATTEMPTS	4
+
+#define CM_GFP ((GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOMEMALLOC | \
+		 __GFP_NOWARN) & ~__GFP_RECLAIM)
+
+static void batch_reset(struct cm_batch *batch)
+{
+	batch->chained = false;
+	batch->nr_pages = 0;
+	batch->nr = 0;
+	batch->hint = 0;
+	batch->room = 0;
+	batch->room_nid = NUMA_NO_NODE;
+	nodes_clear(batch->full);
+}
+
+/**
+ * cm_batch_alloc - make an empty batch
+ * @job: the job it is for
+ *
+ * Return: the batch, for kvfree().  May sleep; does not fail.
+ */
+struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job)
+{
+	struct cm_batch *batch;
+
+	batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
+	batch->job = job;
+	batch->allowed = job->part->mems;
+	INIT_LIST_HEAD(&batch->folios);
+	batch_reset(batch);
+	return batch;
+}
+
+/**
+ * cm_batch_add - add an isolated folio
+ * @batch: the batch, not full
+ * @folio: the folio, already last in @batch->folios
+ * @nid: where it goes, or NUMA_NO_NODE for the best node allowed
+ */
+void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid)
+{
+	struct cm_slot *slot = &batch->slot[batch->nr++];
+
+	memset(slot, 0, sizeof(*slot));
+	slot->src = folio;
+	slot->nid = nid;
+	slot->src_nid = folio_nid(folio);
+	slot->nr = folio_nr_pages(folio);
+	slot->reason = CM_FAIL_BUSY;
+	batch->nr_pages += slot->nr;
+}
+
+/*
+ * Is there a zone on the node that stays above its low watermark with @nr more
+ * pages gone, whatever the other workers do at the same time?
+ */
+static bool node_has_room(int nid, unsigned int order, unsigned int nr)
+{
+	unsigned long others = (unsigned long)nr * atomic_read(&cm_running);
+	enum zone_type highest = gfp_zone(CM_GFP);
+	struct zone *zone;
+	int i;
+
+	for (i = highest; i >= 0; i--) {
+		zone = &NODE_DATA(nid)->node_zones[i];
+		if (populated_zone(zone) &&
+		    zone_watermark_ok(zone, order,
+				      low_wmark_pages(zone) + others,
+				      highest, 0))
+			return true;
+	}
+	return false;
+}
+
+static bool batch_has_room(struct cm_batch *batch, int nid, unsigned int order)
+{
+	unsigned int nr = 1 << order;
+
+	if (node_isset(nid, batch->full))
+		return false;
+	if (batch->room_nid == nid && batch->room >= nr) {
+		batch->room -= nr;
+		return true;
+	}
+	if (!order && node_has_room(nid, 0, CM_BATCH_PAGES)) {
+		batch->room_nid = nid;
+		batch->room = CM_BATCH_PAGES - nr;
+		return true;
+	}
+	if (node_has_room(nid, order, nr))
+		return true;
+	if (!order)
+		node_set(nid, batch->full);
+	return false;
+}
+
+/* A free page of the pool, or one made for the time the old one needs. */
+static struct folio *alloc_huge(struct cm_batch *batch, struct folio *src,
+				int nid)
+{
+	struct hstate *h = folio_hstate(src);
+	gfp_t gfp = htlb_modify_alloc_mask(h, CM_GFP);
+
+	if (!h->free_huge_pages_node[nid] &&
+	    !batch_has_room(batch, nid, folio_order(src)))
+		return NULL;
+	return alloc_hugetlb_folio_nodemask(h, nid, NULL, gfp, false);
+}
+
+static struct folio *alloc_on(struct cm_batch *batch, struct folio *src,
+			      int nid, bool compact)
+{
+	unsigned int order = folio_order(src);
+	gfp_t gfp = CM_GFP;
+
+	if (folio_test_hugetlb(src))
+		return alloc_huge(batch, src, nid);
+
+	if (compact) {
+		if (!batch_has_room(batch, nid, 0) ||
+		    !node_has_room(nid, 0, 1 << order))
+			return NULL;
+		gfp |= __GFP_DIRECT_RECLAIM | __GFP_NORETRY;
+	} else if (!batch_has_room(batch, nid, order)) {
+		return NULL;
+	}
+	if (order)
+		gfp |= __GFP_COMP;
+	return __folio_alloc(gfp, order, nid, NULL);
+}
+
+static unsigned long node_free_pages(int nid)
+{
+	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
+}
+
+/* The node of @mask nearest to @from; among equals, the one with most free. */
+static int nearest_node(int from, const nodemask_t *mask)
+{
+	int nid, best = NUMA_NO_NODE;
+	int distance, best_distance = INT_MAX;
+
+	for_each_node_mask(nid, *mask) {
+		distance = node_distance(from, nid);
+		if (distance < best_distance ||
+		    (distance == best_distance &&
+		     node_free_pages(nid) > node_free_pages(best))) {
+			best = nid;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+/* Let kswapd make room for another try. */
+static void wake_reclaim(struct cm_batch *batch, int nid)
+{
+	struct zone *zone;
+	int i;
+
+	if (nid == NUMA_NO_NODE || batch->room_nid == nid)
+		return;
+	for (i = gfp_zone(CM_GFP); i >= 0; i--) {
+		zone = &NODE_DATA(nid)->node_zones[i];
+		if (populated_zone(zone)) {
+			wakeup_kswapd(zone, GFP_HIGHUSER_MOVABLE, 0,
+				      gfp_zone(CM_GFP));
+			return;
+		}
+	}
+}
+
+/*
+ * A folio that is partly unmapped is split by migrate_pages() in any case; done
+ * here, the pieces have their places.
+ */
+static bool partly_mapped(struct folio *folio)
+{
+	return folio_test_large(folio) && !folio_test_hugetlb(folio) &&
+	       folio_order(folio) > 1 &&
+	       !data_race(list_empty(&folio->_deferred_list)) &&
+	       folio_test_partially_mapped(folio);
+}
+
+/*
+ * Find a folio its place: whole where it should go, with compaction if need be;
+ * else in pieces there; else whole on another node it may be on.
+ */
+static struct folio *slot_alloc(struct cm_batch *batch, struct cm_slot *slot)
+{
+	struct folio *src = slot->src, *dst = NULL;
+	nodemask_t left = batch->allowed;
+	bool can_split = folio_test_large(src) && !folio_test_hugetlb(src);
+	int nid;
+
+	/* Where it is, it is wrong. */
+	node_clear(slot->src_nid, left);
+	if (slot->nid == NUMA_NO_NODE)
+		slot->nid = nearest_node(slot->src_nid, &left);
+
+	for (nid = slot->nid; nid != NUMA_NO_NODE;
+	     nid = nearest_node(slot->nid, &left)) {
+		node_clear(nid, left);
+
+		dst = alloc_on(batch, src, nid, false);
+		if (!dst && can_split && nid == slot->nid)
+			dst = alloc_on(batch, src, nid, true);
+		if (dst)
+			break;
+		if (can_split && node_has_room(nid, 0, slot->nr)) {
+			slot->nid = nid;
+			slot->split = true;
+			break;
+		}
+	}
+	return dst;
+}
+
+/*
+ * Other address spaces of the change may come across a shared page again after
+ * it was moved, and take it for one that has to move.
+ */
+static bool slot_remember(struct cm_batch *batch, struct cm_slot *slot)
+{
+	struct folio *src = slot->src;
+
+	if (!batch->chained)
+		return true;
+	if (folio_test_anon(src) && !folio_test_large(src) &&
+	    folio_mapcount(src) <= 1)
+		return true;
+	return !xa_err(xa_store(&batch->job->part->change->moved,
+				folio_pfn(slot->dst), xa_mk_value(1),
+				GFP_KERNEL | __GFP_NOWARN));
+}
+
+static void slot_free_dst(struct cm_batch *batch, struct cm_slot *slot)
+{
+	if (batch->chained)
+		xa_erase(&batch->job->part->change->moved,
+			 folio_pfn(slot->dst));
+	if (folio_test_hugetlb(slot->dst))
+		folio_putback_active_hugetlb(slot->dst);
+	else
+		folio_put(slot->dst);
+	slot->dst = NULL;
+}
+
+/* Find a place for every folio; those without go to @back, or to @split. */
+static void batch_alloc(struct cm_batch *batch, struct list_head *back,
+			struct list_head *split)
+{
+	struct cm_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++) {
+		slot = &batch->slot[i];
+		if (partly_mapped(slot->src)) {
+			slot->split = true;
+			if (slot->nid == NUMA_NO_NODE)
+				slot->nid = nearest_node(slot->src_nid,
+							 &batch->allowed);
+		} else {
+			slot->dst = slot_alloc(batch, slot);
+		}
+		if (slot->split) {
+			list_move_tail(&slot->src->lru, split);
+		} else if (!slot->dst) {
+			slot->reason = folio_test_hugetlb(slot->src) ?
+				CM_FAIL_HUGETLB : CM_FAIL_NOMEM;
+			wake_reclaim(batch, slot->nid);
+			list_move_tail(&slot->src->lru, back);
+		} else if (!slot_remember(batch, slot)) {
+			slot_free_dst(batch, slot);
+			list_move_tail(&slot->src->lru, back);
+		}
+	}
+}
+
+/* The slot of a folio, or of the folio it was split from. */
+static struct cm_slot *batch_find(struct cm_batch *batch,
+				  struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	struct cm_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++) {
+		slot = &batch->slot[batch->hint];
+		if (pfn - folio_pfn(slot->src) < slot->nr)
+			return slot;
+		if (++batch->hint == batch->nr)
+			batch->hint = 0;
+	}
+	return NULL;
+}
+
+/* new_folio_t of migrate_pages(): the place was found before. */
+static struct folio *batch_get_dst(struct folio *src, unsigned long private)
+{
+	struct cm_batch *batch = (struct cm_batch *)private;
+	struct cm_slot *slot = batch_find(batch, src);
+
+	if (WARN_ON_ONCE(!slot))
+		return NULL;
+	/* A piece: split by migrate_pages() after we looked */
+	if (slot->src != src || folio_nr_pages(src) != slot->nr || !slot->dst)
+		return NULL;
+	slot->used = true;
+	return slot->dst;
+}
+
+/* free_folio_t of migrate_pages(): it did not work, there may be another try */
+static void batch_put_dst(struct folio *dst, unsigned long private)
+{
+	struct cm_batch *batch = (struct cm_batch *)private;
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++) {
+		if (batch->slot[i].dst == dst) {
+			batch->slot[i].used = false;
+			return;
+		}
+	}
+	WARN_ON_ONCE(1);
+}
+
+/* Why did a folio come back? */
+static enum cpuset_migrate_stat why_left(struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (folio_maybe_dma_pinned(folio))
+		return CM_FAIL_PINNED;
+	if (!folio_test_anon(folio) && mapping && !mapping->a_ops->migrate_folio)
+		return CM_FAIL_FS;
+	return CM_FAIL_BUSY;
+}
+
+static bool worth_another_try(const struct list_head *folios)
+{
+	struct folio *folio;
+
+	list_for_each_entry(folio, folios, lru)
+		if (why_left(folio) == CM_FAIL_BUSY)
+			return true;
+	return false;
+}
+
+/*
+ * Migrate what has a place.  MIGRATE_ASYNC: nothing here waits for a lock or
+ * for writeback, however slow the disk; the next pass looks again.
+ */
+static void batch_migrate(struct cm_batch *batch)
+{
+	struct cpuset_migrate_job *job = batch->job;
+	unsigned int attempt;
+
+	for (attempt = 0; !list_empty(&batch->folios); attempt++) {
+		if (attempt == CM_ATTEMPTS)
+			break;
+		if (attempt) {
+			if (!job->naps || !worth_another_try(&batch->folios))
+				break;
+			job->naps--;
+			usleep_range(100 << attempt, 200 << attempt);
+		}
+		migrate_pages(&batch->folios, batch_get_dst, batch_put_dst,
+			      (unsigned long)batch, MIGRATE_ASYNC, MR_CPUSET,
+			      NULL);
+	}
+}
+
+/* Note what came back, and give it back to its LRU list. */
+static void batch_putback(struct cm_batch *batch, struct list_head *folios,
+			  bool reason_known)
+{
+	struct cm_slot *slot;
+	struct folio *folio;
+
+	list_for_each_entry(folio, folios, lru) {
+		slot = batch_find(batch, folio);
+		slot->left += folio_nr_pages(folio);
+		if (!reason_known)
+			slot->reason = why_left(folio);
+		trace_cpuset_migrate_leave(batch->job, folio, slot->reason);
+	}
+	putback_movable_pages(folios);
+}
+
+static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
+{
+	struct cpuset_migrate_job *job = batch->job;
+
+	if (slot->used) {
+		slot->moved = slot->nr;
+		job->moved += slot->nr;
+		cm_count(job, slot->src_nid, CM_MOVED, slot->nr);
+		if (slot->nr >= HPAGE_PMD_NR)
+			job->tally.n[CM_MOVED_THP] += slot->nr;
+	} else if (slot->dst) {
+		slot_free_dst(batch, slot);
+	}
+	if (slot->left)
+		cm_count(job, slot->src_nid, slot->reason, slot->left);
+	/* Split folios are accounted as pieces. */
+	if (!slot->split && slot->nr > slot->moved + slot->left)
+		cm_count(job, slot->src_nid, CM_GONE,
+			 slot->nr - slot->moved - slot->left);
+}
+
+/* Split a folio and migrate the pieces to where it should go. */
+static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
+		       struct cm_batch *pieces)
+{
+	struct cpuset_migrate_job *job = batch->job;
+	struct folio *src = slot->src, *piece, *next;
+	LIST_HEAD(folios);
+	int err = -EAGAIN;
+
+	list_del(&src->lru);
+	if (folio_trylock(src)) {
+		err = split_folio_to_list(src, &folios);
+		folio_unlock(src);
+	}
+	list_add(&src->lru, &folios);
+	if (err) {
+		batch->hint = slot - batch->slot;
+		slot->split = false;
+		slot->reason = CM_FAIL_NOMEM;
+		batch_putback(batch, &folios, true);
+		cm_count(job, slot->src_nid, slot->reason, slot->left);
+		return;
+	}
+
+	job->tally.n[CM_SPLIT]++;
+	list_for_each_entry_safe(piece, next, &folios, lru) {
+		list_move_tail(&piece->lru, &pieces->folios);
+		cm_batch_add(pieces, piece, slot->nid);
+		if (pieces->nr == CM_BATCH_PAGES)
+			cm_move_batch(pieces);
+	}
+	cm_move_batch(pieces);
+}
+
+static void batch_split(struct cm_batch *batch, struct list_head *split)
+{
+	struct cm_batch *pieces;
+	unsigned int i;
+
+	if (list_empty(split))
+		return;
+
+	pieces = cm_batch_alloc(batch->job);
+	pieces->allowed = batch->allowed;
+	for (i = 0; i < batch->nr; i++) {
+		if (!batch->slot[i].split)
+			continue;
+		pieces->chained = batch->chained;
+		slot_split(batch, &batch->slot[i], pieces);
+	}
+	kvfree(pieces);
+}
+
+/**
+ * cm_move_batch - move a batch of isolated folios
+ * @batch: the batch; empty when this returns
+ *
+ * Every page of it is counted in the job: moved, gone, or left with a reason
+ * and back on its LRU list.  May sleep; call without locks.
+ */
+void cm_move_batch(struct cm_batch *batch)
+{
+	LIST_HEAD(split);
+	LIST_HEAD(back);
+	unsigned int i;
+
+	batch_alloc(batch, &back, &split);
+	batch_migrate(batch);
+	batch_putback(batch, &batch->folios, false);
+	batch_putback(batch, &back, true);
+	for (i = 0; i < batch->nr; i++)
+		slot_account(batch, &batch->slot[i]);
+	batch_split(batch, &split);
+	batch_reset(batch);
+}

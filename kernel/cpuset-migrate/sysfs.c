@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/mm/numa/migrate: what the administrator of the machine may set.
+ */
+
+#include <linux/kobject.h>
+#include <linux/memory-tiers.h>
+#include <linux/sysfs.h>
+
+#include "internal.h"
+
+/* One second: whoever asks for more does not want a limit. */
+#define CM_MAX_STALL_USEC_LIMIT	1000000
+
+static ssize_t max_stall_usec_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(cm_max_stall_usec));
+}
+
+static ssize_t max_stall_usec_store(struct kobject *kobj,
+				    struct kobj_attribute *attr,
+				    const char *buf, size_t count)
+{
+	unsigned int usec;
+
+	if (kstrtouint(buf, 0, &usec) || !usec ||
+	    usec > CM_MAX_STALL_USEC_LIMIT)
+		return -EINVAL;
+	WRITE_ONCE(cm_max_stall_usec, usec);
+	return count;
+}
+
+static struct kobj_attribute max_stall_usec_attr = __ATTR_RW(max_stall_usec);
+
+static struct attribute *cm_attrs[] = {
+	&max_stall_usec_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group cm_attr_group = {
+	.attrs = cm_attrs,
+};
+
+static int __init cm_sysfs_init(void)
+{
+	struct kobject *kobj;
+	int err;
+
+	/* memory-tiers.c has said why */
+	if (!numa_kobj)
+		return -ENOMEM;
+	kobj = kobject_create_and_add("migrate", numa_kobj);
+	if (!kobj)
+		return -ENOMEM;
+	err = sysfs_create_group(kobj, &cm_attr_group);
+	if (err)
+		kobject_put(kobj);
+	return err;
+}
+late_initcall(cm_sysfs_init);

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An address space in chunks, and what to do with every page.
+ *
+ * A chunk ends when the batch is full, when mmap_lock was held for half of
+ * max_stall_usec, or when somebody waits for mmap_lock; the next one goes on at
+ * the cursor.  Every page table is visited once in the first pass; VMAs that
+ * come or go meanwhile do not matter, since new pages follow the new nodes.
+ * Later passes look for pages outside of the new nodes only.
+ */
+
+#include <linux/hugetlb.h>
+#include <linux/mempolicy.h>
+#include <linux/pagewalk.h>
+#include <linux/sched/clock.h>
+#include <linux/secretmem.h>
+#include <linux/swapops.h>
+
+#include "../../mm/internal.h"
+
+#include "internal.h"
+#include "trace.h"
+
+/* Pages to count in VMAs that cannot be migrated, per job. */
+#define CM_SKIP_COUNT_MAX	(1UL << 20)
+
+/**
+ * struct cm_walk - one chunk
+ * @job: whose
+ * @batch: where to put folios that have to move; NULL to count pages only
+ * @range: of the job's ranges, the one we are in
+ * @large: the large folio that was dealt with last
+ * @next: where the walk goes on
+ * @deadline: when it has to let go of mmap_lock, local_clock()
+ * @skip_vma: this VMA's pages are counted and left alone
+ * @off_lru: stopped because of a page off the LRU
+ * @count: pages seen, if there is no batch
+ */
+struct cm_walk {
+	struct cpuset_migrate_job *job;
+	struct cm_batch		*batch;
+	unsigned int		range;
+	struct folio		*large;
+	unsigned long		next;
+	u64			deadline;
+	bool			skip_vma;
+	bool			off_lru;
+	unsigned long		count;
+};
+
+static const struct cm_map *walk_map(struct cm_walk *w, unsigned long addr)
+{
+	struct cpuset_migrate_job *job = w->job;
+
+	while (addr >= job->range[w->range].end &&
+	       w->range + 1 < job->nr_ranges)
+		w->range++;
+	return job->range[w->range].map;
+}
+
+/*
+ * Where does a folio on @nid go?  Its own node if it stays, NUMA_NO_NODE to the
+ * best one allowed.
+ */
+static int walk_dest(struct cm_walk *w, struct folio *folio, int nid,
+		     unsigned long addr)
+{
+	const struct cm_map *map = walk_map(w, addr);
+	const nodemask_t *allowed = &w->batch->allowed;
+	int dst = map->dst[nid];
+
+	if (dst == nid)
+		return nid;
+	w->batch->chained |= map->chained;
+	if (map->chained && xa_load(&w->job->part->change->moved,
+				    folio_pfn(folio)))
+		return nid;
+	if (dst != NUMA_NO_NODE && node_isset(dst, *allowed))
+		return dst;
+	/* The policy of the VMA does not want it there. */
+	return node_isset(nid, *allowed) ? nid : NUMA_NO_NODE;
+}
+
+/* Pinned for long: migrate_pages() would only try in vain. */
+static bool walk_pinned(struct folio *folio)
+{
+	return folio_maybe_dma_pinned(folio) &&
+	       folio_ref_count(folio) > folio_expected_ref_count(folio);
+}
+
+static bool walk_isolate(struct cm_walk *w, struct folio *folio)
+{
+	if (folio_test_hugetlb(folio))
+		return isolate_hugetlb(folio, &w->batch->folios);
+
+	if (!folio_isolate_lru(folio))
+		return false;
+	list_add_tail(&folio->lru, &w->batch->folios);
+	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+			    folio_nr_pages(folio));
+	return true;
+}
+
+/* Why could a folio not be isolated?  CM_NR_STATS: look again later. */
+static enum cpuset_migrate_stat walk_why_not(struct cm_walk *w,
+					     struct folio *folio)
+{
+	if (folio_test_hugetlb(folio))
+		return CM_FAIL_BUSY;
+	if (!folio_test_anon(folio) && !folio_mapping(folio))
+		return CM_FAIL_NONLRU;
+	return w->job->tries == UINT_MAX ? CM_FAIL_BUSY : CM_NR_STATS;
+}
+
+static void walk_leave(struct cm_walk *w, struct folio *folio,
+		       enum cpuset_migrate_stat outcome)
+{
+	trace_cpuset_migrate_leave(w->job, folio, outcome);
+	cm_count(w->job, folio_nid(folio), outcome, folio_nr_pages(folio));
+}
+
+/*
+ * One mapping of a folio.  Returns false to stop here and look again, either
+ * because the batch is full or because the folio is off the LRU.
+ */
+static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
+		       unsigned long addr, struct folio *folio,
+		       unsigned long nr)
+{
+	struct cpuset_migrate_job *job = w->job;
+	struct cm_batch *batch = w->batch;
+	enum cpuset_migrate_stat why;
+	int nid = folio_nid(folio);
+	int dst;
+
+	if (!batch) {
+		w->count += nr;
+		return true;
+	}
+	if (job->pass && node_isset(nid, job->part->mems))
+		return true;
+	if (folio == w->large)
+		return true;
+
+	dst = walk_dest(w, folio, nid, addr);
+	if (dst == nid) {
+		cm_count(job, nid, CM_INPLACE, nr);
+		return true;
+	}
+
+	/* Text that others execute too is where they all want it. */
+	if ((vma->vm_flags & VM_EXEC) && !folio_test_anon(folio) &&
+	    folio_likely_mapped_shared(folio)) {
+		why = CM_SKIP_SHARED;
+		goto leave;
+	}
+	if (walk_pinned(folio)) {
+		why = CM_FAIL_PINNED;
+		goto leave;
+	}
+	if (batch->nr == CM_BATCH_PAGES ||
+	    (batch->nr && batch->nr_pages + folio_nr_pages(folio) >
+			  job->batch_pages))
+		return false;
+	if (walk_isolate(w, folio)) {
+		job->tries = 0;
+		cm_batch_add(batch, folio, dst);
+		goto dealt_with;
+	}
+	why = walk_why_not(w, folio);
+	if (why == CM_NR_STATS) {
+		w->off_lru = true;
+		return false;
+	}
+	if (job->tries == UINT_MAX)
+		job->tries = 0;
+leave:
+	walk_leave(w, folio, why);
+dealt_with:
+	if (folio_test_large(folio))
+		w->large = folio;
+	return true;
+}
+
+/* A page of a VMA that cannot be migrated: count it if it is memory. */
+static bool walk_skipped_pfn(struct cm_walk *w, unsigned long pfn,
+			     unsigned long nr)
+{
+	int nid;
+
+	if (!pfn_valid(pfn) || PageReserved(pfn_to_page(pfn)))
+		return true;
+	nid = page_to_nid(pfn_to_page(pfn));
+	if (!w->batch) {
+		w->count += nr;
+	} else if (!w->job->pass || !node_isset(nid, w->job->part->mems)) {
+		w->job->nr_skip_vma += nr;
+		cm_count(w->job, nid, CM_SKIP_VMA, nr);
+	}
+	return true;
+}
+
+static bool walk_huge_pmd(struct cm_walk *w, struct vm_area_struct *vma,
+			  unsigned long addr, pmd_t pmd)
+{
+	struct folio *folio;
+
+	if (w->skip_vma)
+		return !pmd_present(pmd) ||
+		       walk_skipped_pfn(w, pmd_pfn(pmd), HPAGE_PMD_NR);
+	if (is_pmd_migration_entry(pmd)) {
+		folio = pfn_swap_entry_folio(pmd_to_swp_entry(pmd));
+		if (w->job->pass)
+			cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY,
+				 HPAGE_PMD_NR);
+		return true;
+	}
+	if (!pmd_present(pmd))
+		return true;
+	folio = vm_normal_folio_pmd(vma, addr, pmd);
+	if (!folio || is_huge_zero_folio(folio) || folio_is_zone_device(folio))
+		return true;
+	return walk_folio(w, vma, addr, folio, HPAGE_PMD_NR);
+}
+
+static bool walk_pte(struct cm_walk *w, struct vm_area_struct *vma,
+		     unsigned long addr, pte_t pte)
+{
+	struct folio *folio;
+	swp_entry_t entry;
+
+	if (pte_none(pte))
+		return true;
+	if (!pte_present(pte)) {
+		entry = pte_to_swp_entry(pte);
+		/* Somebody else is at it; the first pass is followed by one. */
+		if (w->job->pass && is_migration_entry(entry)) {
+			folio = pfn_swap_entry_folio(entry);
+			cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY, 1);
+		}
+		return true;
+	}
+	if (w->skip_vma)
+		return walk_skipped_pfn(w, pte_pfn(pte), 1);
+	folio = vm_normal_folio(vma, addr, pte);
+	if (!folio || folio_is_zone_device(folio) || folio_test_reserved(folio))
+		return true;
+	return walk_folio(w, vma, addr, folio, 1);
+}
+
+/* Has mmap_lock been held for long enough? */
+static bool walk_time_up(struct cm_walk *w, struct mm_struct *mm)
+{
+	return local_clock() > w->deadline || mmap_lock_is_contended(mm);
+}
+
+static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
+			  struct mm_walk *walk)
+{
+	struct vm_area_struct *vma = walk->vma;
+	struct cm_walk *w = walk->private;
+	pte_t *pte, *start_pte;
+	spinlock_t *ptl;
+	bool go_on = true;
+
+	ptl = pmd_trans_huge_lock(pmd, vma);
+	if (ptl) {
+		go_on = walk_huge_pmd(w, vma, addr, *pmd);
+		spin_unlock(ptl);
+		if (go_on)
+			addr = end;
+		goto out;
+	}
+
+	start_pte = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
+	if (!start_pte) {
+		walk->action = ACTION_AGAIN;
+		return 0;
+	}
+	for (pte = start_pte; addr != end; pte++, addr += PAGE_SIZE) {
+		go_on = walk_pte(w, vma, addr, ptep_get(pte));
+		if (!go_on)
+			break;
+	}
+	pte_unmap_unlock(start_pte, ptl);
+out:
+	w->next = addr;
+	return !go_on || walk_time_up(w, walk->mm);
+}
+
+/* A huge page of a device: no folio in it could move. */
+static int walk_pud_entry(pud_t *pud, unsigned long addr, unsigned long end,
+			  struct mm_walk *walk)
+{
+	if (pud_trans_huge(*pud) || pud_devmap(*pud))
+		walk->action = ACTION_CONTINUE;
+	return 0;
+}
+
+#ifdef CONFIG_HUGETLB_PAGE
+static int walk_hugetlb_entry(pte_t *pte, unsigned long hmask,
+			      unsigned long addr, unsigned long end,
+			      struct mm_walk *walk)
+{
+	struct vm_area_struct *vma = walk->vma;
+	struct hstate *h = hstate_vma(vma);
+	struct cm_walk *w = walk->private;
+	struct folio *folio;
+	spinlock_t *ptl;
+	bool go_on = true;
+	pte_t entry;
+
+	ptl = huge_pte_lock(h, walk->mm, pte);
+	entry = huge_ptep_get(walk->mm, addr, pte);
+	if (pte_present(entry)) {
+		if (w->skip_vma) {
+			walk_skipped_pfn(w, pte_pfn(entry),
+					 pages_per_huge_page(h));
+		} else {
+			folio = pfn_folio(pte_pfn(entry));
+			go_on = walk_folio(w, vma, addr, folio,
+					   pages_per_huge_page(h));
+		}
+	} else if (w->job->pass && is_hugetlb_entry_migration(entry)) {
+		folio = pfn_swap_entry_folio(pte_to_swp_entry(entry));
+		cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY,
+			 pages_per_huge_page(h));
+	}
+	spin_unlock(ptl);
+
+	w->next = go_on ? end : addr;
+	return !go_on || walk_time_up(w, walk->mm);
+}
+#else
+#define walk_hugetlb_entry	NULL
+#endif
+
+/* The nodes that the policy of a VMA leaves of the cpuset's. */
+static void walk_allowed(struct vm_area_struct *vma, const nodemask_t *mems,
+			 nodemask_t *allowed)
+{
+	struct mempolicy *pol = vma->vm_policy;
+
+	*allowed = *mems;
+	if (!pol)
+		return;
+	switch (pol->mode) {
+	case MPOL_BIND:
+	case MPOL_INTERLEAVE:
+	case MPOL_WEIGHTED_INTERLEAVE:
+		nodes_and(*allowed, pol->nodes, *mems);
+		if (nodes_empty(*allowed))
+			*allowed = *mems;
+	}
+}
+
+static int walk_test(unsigned long start, unsigned long end,
+		     struct mm_walk *walk)
+{
+	struct vm_area_struct *vma = walk->vma;
+	struct cm_walk *w = walk->private;
+	struct cm_batch *batch = w->batch;
+	nodemask_t allowed;
+
+	w->skip_vma = !vma_migratable(vma) || vma_is_secretmem(vma);
+	if (w->skip_vma)
+		return w->job->nr_skip_vma > CM_SKIP_COUNT_MAX;
+	if (!batch)
+		return 0;
+
+	/* The folios of a batch may go to the same nodes. */
+	walk_allowed(vma, &w->job->part->mems, &allowed);
+	if (!batch->nr) {
+		batch->allowed = allowed;
+	} else if (!nodes_equal(batch->allowed, allowed)) {
+		w->next = start;
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+static const struct mm_walk_ops walk_ops = {
+	.pud_entry	= walk_pud_entry,
+	.pmd_entry	= walk_pmd_entry,
+	.hugetlb_entry	= walk_hugetlb_entry,
+	.test_walk	= walk_test,
+	.walk_lock	= PGWALK_RDLOCK,
+};
+
+/* Walk from @w->next; true if the end of the address space was reached. */
+static bool walk_run(struct cm_walk *w)
+{
+	struct mm_struct *mm = w->job->mm;
+	unsigned long end = mm->task_size;
+	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
+	u64 begin;
+	int ret = 0;
+
+	mmap_read_lock(mm);
+	begin = local_clock();
+	w->deadline = begin + stall / 2;
+	w->large = NULL;
+	if (w->next < end)
+		ret = walk_page_range(mm, w->next, end, &walk_ops, w);
+	mmap_read_unlock(mm);
+
+	w->job->chunk_max = max(w->job->chunk_max,
+				div_u64(local_clock() - begin, NSEC_PER_USEC));
+	return !ret;
+}
+
+/**
+ * cm_walk_chunk - look at the next pages of an address space
+ * @job: the job; its cursor moves on
+ * @batch: filled with what has to move; empty
+ *
+ * Counts every page that does not have to move or cannot.  Takes mmap_lock for
+ * reading; may sleep.  The caller holds mm_users.
+ *
+ * Return: whether there is more, and if not why.
+ */
+enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
+				  struct cm_batch *batch)
+{
+	struct cm_walk w = {
+		.job	= job,
+		.batch	= batch,
+		.next	= job->cursor,
+	};
+	bool end = walk_run(&w);
+
+	job->cursor = w.next;
+	if (end)
+		return CM_WALK_END;
+	return w.off_lru ? CM_WALK_OFF_LRU : CM_WALK_MORE;
+}
+
+/**
+ * cm_walk_count - count the pages from the cursor to the end
+ * @job: the job
+ *
+ * Context as cm_walk_chunk().
+ *
+ * Return: present pages that were not visited.
+ */
+unsigned long cm_walk_count(struct cpuset_migrate_job *job)
+{
+	struct cm_walk w = {
+		.job	= job,
+		.next	= job->cursor,
+	};
+
+	while (!walk_run(&w))
+		cond_resched();
+	return w.count;
+}

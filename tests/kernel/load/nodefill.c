@@ -25,12 +25,15 @@ static bool read_number(const char *line, const char *key, long *value)
 	return true;
 }
 
-/* Free pages of all zones of a node, less their low watermarks. */
+/*
+ * Free pages of all zones of a node, less their low watermarks. Zones without
+ * memory have watermarks all the same.
+ */
 static int node_room(int node, long *room)
 {
 	FILE *file = fopen("/proc/zoneinfo", "re");
 	char text[256];
-	long value, pages_low = 0;
+	long value, low = 0;
 	int current = -1, ret = -ENOENT;
 
 	if (!file)
@@ -45,10 +48,11 @@ static int node_room(int node, long *room)
 		if (read_number(text, "pages free", &value))
 			*room += value;
 		else if (read_number(text, "low", &value))
-			pages_low += value;
+			low = value;
+		else if (read_number(text, "managed", &value) && value)
+			*room -= low;
 	}
 	fclose(file);
-	*room -= pages_low;
 	return ret;
 }
 

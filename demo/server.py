@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The server that is moved: Debian's redis-server, its data, its digest."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+
+FOLDER = "/run/demo"
+SOCKET = f"{FOLDER}/redis.sock"
+STAMP = 8  # first bytes of a string value, the only ones that are ever rewritten
+SMALLEST, LARGEST = 64, 64 << 10
+POOL = 4 << 20
+BATCH = 1 << 20
+START_SECONDS = 60
+WORDS = (
+    "node page migrate cpuset memory server kernel batch folio chunk remote local "
+    "latency request cgroup weight policy random access bandwidth"
+).split()
+
+
+class Refused(Exception):
+    """The server answered with an error, or not at all."""
+
+
+def encode(*words):
+    """A command as the server's protocol wants it."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        if not isinstance(word, bytes):
+            word = str(word).encode()
+        parts += (b"$%d\r\n" % len(word), word, b"\r\n")
+    return b"".join(parts)
+
+
+class Connection:
+    """One client of the server, one command at a time."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(SOCKET)
+        self.file = self.socket.makefile("rb")
+
+    def call(self, *words):
+        """Send a command; its reply."""
+        self.socket.sendall(encode(*words))
+        return self.reply()
+
+    def reply(self):
+        """Read one reply: an integer, a text, bytes, or a list of them."""
+        line = self.file.readline()
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-" or not line:
+            raise Refused(rest.decode() or "the server closed the connection")
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            size = int(rest)
+            return self.file.read(size + 2)[:-2] if size >= 0 else None
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))]
+        return rest.decode()
+
+
+class Content:
+    """What the values are made of, the same in every run.
+
+    Text, random bytes and runs of zeros, cut at random places to random sizes, so that
+    no two pages of the server are meant to be alike and every answer can be checked.
+    """
+
+    def __init__(self):
+        generator = random.Random(6120117)
+        third = POOL // 3
+        text = " ".join(generator.choices(WORDS, k=third // 6)).encode()[:third]
+        sparse = bytearray(third)
+        for _ in range(third // 256):
+            sparse[generator.randrange(third)] = generator.randrange(1, 256)
+        self.pool = generator.randbytes(third) + text + bytes(sparse)
+        self.generator = generator
+        self.strings = []  # of string i: where in the pool, how many bytes
+
+    def cut(self):
+        """The place and size of one more value; sizes spread evenly by magnitude."""
+        uniform = self.generator.random
+        size = int(SMALLEST * (LARGEST / SMALLEST) ** uniform())
+        return int(uniform() * (len(self.pool) - size)), size
+
+    def string(self, index):
+        """The value of string `index` as it was first stored."""
+        at, size = self.strings[index]
+        return bytes(STAMP) + self.pool[at : at + size - STAMP]
+
+    def commands(self, number):
+        """The commands that store item `number`, and about how many bytes that is."""
+        at, size = self.cut()
+        piece = self.pool[at : at + size]
+        key = b"%d" % number
+        kind = number % 8
+        if kind < 5:
+            self.strings.append((at, size))
+            index = len(self.strings) - 1
+            return encode(b"SET", b"string:%d" % index, self.string(index)), size
+        step = max(16, size // 24)
+        pieces = [piece[i : i + step] for i in range(0, size, step)]
+        words = []
+        if kind == 5:
+            for name, part in enumerate(pieces):
+                words += (b"field-%d" % name, part)
+            return encode(b"HSET", b"hash:" + key, *words), size
+        if kind == 6:
+            return encode(b"RPUSH", b"list:" + key, *pieces), size
+        for score, part in enumerate(pieces):
+            words += (b"%d" % (score * 7), part)
+        return encode(b"ZADD", b"sorted:" + key, *words), size
+
+
+def program():
+    """The server's program under its own name.
+
+    Debian has it in redis-tools as redis-check-rdb; the package redis-server adds a
+    link, and a service that nobody needs here.
+    """
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    link = f"{FOLDER}/redis-server"
+    os.symlink("/usr/bin/redis-check-rdb", link)
+    return link
+
+
+class Server:
+    """A running server, started in `cpuset`."""
+
+    def __init__(self, cpuset):
+        os.makedirs(FOLDER, exist_ok=True)
+        self.process = subprocess.Popen(
+            [
+                program(),
+                *("--port", "0", "--unixsocket", SOCKET),
+                *("--save", "", "--appendonly", "no"),
+                *("--enable-debug-command", "local"),
+                *("--dir", FOLDER, "--logfile", f"{FOLDER}/redis.log"),
+            ],
+            preexec_fn=lambda: cpuset.attach(0),
+        )
+        self.pid = self.process.pid
+        self.content = Content()
+        self.items = 0
+        deadline = time.monotonic() + START_SECONDS
+        while not os.path.exists(SOCKET):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Refused("redis-server did not start")
+            time.sleep(0.02)
+        self.client = Connection()
+
+    def used(self):
+        """Bytes the server has allocated for its data."""
+        text = self.client.call("INFO", "memory").decode()
+        return int(text.split("used_memory:")[1].split()[0])
+
+    def fill(self, size):
+        """Store about `size` bytes more, and count what the server says it stored."""
+        while size > 0:
+            batch, count, bytes_stored = [], 0, 0
+            while bytes_stored < min(size, BATCH):
+                data, stored = self.content.commands(self.items)
+                batch.append(data)
+                self.items += 1
+                count += 1
+                bytes_stored += stored
+            self.client.socket.sendall(b"".join(batch))
+            for _ in range(count):
+                self.client.reply()
+            size -= bytes_stored
+
+    def digest(self):
+        """The server's own digest of all keys and values."""
+        return self.client.call("DEBUG", "DIGEST")
+
+    def stop(self):
+        """End the server."""
+        self.process.terminate()
+        self.process.wait()

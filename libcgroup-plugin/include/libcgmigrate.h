@@ -450,7 +450,8 @@ struct cgm_plan_node {
 	uint64_t free;		/**< free now */
 	uint64_t low;		/**< sum of the low watermarks of its zones */
 	uint64_t reclaimable;	/**< clean page cache that could make room */
-	uint64_t huge_short;	/**< bytes of huge pages that find no free pool page */
+	uint64_t huge_incoming;	/**< bytes of huge pages that come */
+	uint64_t huge_short;	/**< bytes of them that find no free page in the pool */
 };
 
 /** Look at one node of a checked plan. -ENOENT: nothing goes to or from it. */

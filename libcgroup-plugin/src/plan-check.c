@@ -224,6 +224,7 @@ static void sum_huge(struct cgm_plan *plan, const struct plan_item *item)
 					need += p->huge[h].pages[from];
 			if (!need)
 				continue;
+			plan->rooms[to].huge_incoming += need * size;
 			if (need * size < plan->rooms[to].incoming)
 				plan->rooms[to].incoming -= need * size;
 			else
@@ -233,6 +234,12 @@ static void sum_huge(struct cgm_plan *plan, const struct plan_item *item)
 				plan->rooms[to].huge_short += (need - have) * size;
 		}
 	}
+}
+
+/* Does anything go to this node or leave it? */
+bool plan_node_used(const struct cgm_plan_node *node)
+{
+	return node->incoming || node->outgoing || node->huge_incoming;
 }
 
 static int sum_rooms(struct cgm_plan *plan)
@@ -252,7 +259,7 @@ static int sum_rooms(struct cgm_plan *plan)
 	for (int n = 0; n < plan->nodes; n++) {
 		int err;
 
-		if (!plan->rooms[n].incoming && !plan->rooms[n].outgoing)
+		if (!plan_node_used(&plan->rooms[n]))
 			continue;
 		err = numa_room(plan->ctx, n, &room);
 		if (err)

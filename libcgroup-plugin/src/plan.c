@@ -292,7 +292,7 @@ CGM_PUBLIC int cgm_plan_node(const struct cgm_plan *plan, int node,
 	if (out->size < sizeof(*out))
 		return -EINVAL;
 	if (!plan->rooms || node < 0 || node >= plan->nodes ||
-	    (!plan->rooms[node].incoming && !plan->rooms[node].outgoing))
+	    !plan_node_used(&plan->rooms[node]))
 		return -ENOENT;
 	*out = plan->rooms[node];
 	return 0;

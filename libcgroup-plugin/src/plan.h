@@ -37,6 +37,7 @@ struct cgm_plan {
 /* plan-check.c */
 int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
+bool plan_node_used(const struct cgm_plan_node *node);
 void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file);
 bool plan_refused(const struct cgm_plan *plan, bool force);
 

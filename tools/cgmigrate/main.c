@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate: see and move the memory of cgroups between NUMA nodes. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgmigrate.h"
 
@@ -36,11 +38,24 @@ static bool wants_json(int argc, char **argv)
 	return false;
 }
 
+/* A file opened later must not become our standard output by accident. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct app app = { .verb = "" };
 	int code;
 
+	open_standard_files();
 	atexit(close_stdout);
 	app.json = wants_json(argc, argv);
 	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {

@@ -92,12 +92,13 @@ static json_t *json_capacity(const struct app *app, const struct cgm_plan *plan)
 		if (cgm_plan_node(plan, n, &node))
 			continue;
 		json_array_append_new(nodes,
-			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "node", n,
+			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "node", n,
 				  "incoming", (json_int_t)node.incoming,
 				  "outgoing", (json_int_t)node.outgoing,
 				  "free", (json_int_t)node.free,
 				  "low_watermark", (json_int_t)node.low,
 				  "reclaimable", (json_int_t)node.reclaimable,
+				  "huge_incoming", (json_int_t)node.huge_incoming,
 				  "huge_short", (json_int_t)node.huge_short));
 	}
 	return nodes;

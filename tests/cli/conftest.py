@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the cgmigrate command that need no NUMA and change nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tree import MIB, Tree
+
+BUILD = os.environ.get("CPUSET_MIGRATE_BUILD") or os.path.join(
+    os.path.dirname(__file__), "..", "..", "build"
+)
+COMMAND = os.path.abspath(os.path.join(BUILD, "bin", "cgmigrate"))
+VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full"]
+
+
+def pytest_sessionstart():
+    if not os.access(COMMAND, os.X_OK):
+        pytest.exit(f"{COMMAND} is missing: make tools", returncode=4)
+
+
+class Command:
+    """Runs cgmigrate on a tree, or on this machine where the tree is None."""
+
+    def __init__(self, tree=None, prefix=()):
+        self.tree = tree
+        self.prefix = list(prefix)
+
+    def __call__(self, verb, *args, **more):
+        root = ["--sysroot", self.tree.path] if self.tree else []
+        return subprocess.run(
+            [*self.prefix, COMMAND, verb, *root, *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **more,
+        )
+
+    def json(self, *args, code=0):
+        """What the command says with -J; it has to exit with the code."""
+        result = self(*args, "-J")
+        assert result.returncode == code, result
+        assert result.stderr == ""
+        return json.loads(result.stdout)
+
+    def rows(self, *args):
+        """The words of a table, line by line, with sizes in bytes."""
+        result = self(*args, "--raw")
+        assert result.returncode == 0, result
+        return [line.split() for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A machine of four nodes without cgroups of anybody."""
+    return Tree(tmp_path)
+
+
+@pytest.fixture
+def machine(empty):
+    """Four nodes; /web on 0-1, /db on 2-3 with strays, /idle without a cpuset."""
+    mib = [n * MIB for n in (100, 60, 0, 0)]
+    empty.cgroup("/web", "0-1", pids=[100, 101], charged={"anon": mib})
+    empty.process(100, "httpd", [("", {0: 20000, 1: 10000}, "")])
+    empty.process(101, "worker", [("", {0: 5600, 1: 5360}, "")])
+    empty.cgroup(
+        "/db",
+        "2-3",
+        pids=[200],
+        charged={
+            "anon": [8 * MIB, 0, 200 * MIB, 100 * MIB],
+            "file": [0, 0, 10 * MIB, 0],
+            "shmem": [0, 0, 0, 20 * MIB],
+            "kernel_stack": [16384, 0, 0, 0],
+        },
+    )
+    empty.process(200, "postgres", [("", {0: 2048, 2: 51200, 3: 25600}, "")])
+    empty.cgroup("/idle", pids=[300], charged={"anon": [MIB, 0, 0, 0]})
+    empty.process(300, "sleep", [("", {0: 256}, "")])
+    return empty
+
+
+@pytest.fixture
+def run(machine):
+    return Command(machine)
+
+
+@pytest.fixture
+def memcheck(machine):
+    if not shutil.which("valgrind"):
+        pytest.skip("valgrind is not installed")
+    return Command(machine, VALGRIND)

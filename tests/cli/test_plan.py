@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cgmigrate move --dry-run: what would move, and what is refused."""
+
+import pytest
+
+from conftest import Command
+from tree import MIB, Tree
+
+
+def plan(run, *args, code=0):
+    return run.json("move", "--dry-run", *args, code=code)
+
+
+def flows(target):
+    return {(f["from"], f["to"]): f["bytes"] for f in target["flows"]}
+
+
+def test_relative(run):
+    out = plan(run, "/web", "--to", "2-3")
+    (target,) = out["targets"]
+    assert out["state"] == "planned" and out["changed"] is False
+    assert target["from"] == "0-1" and target["to"] == "2-3"
+    assert target["processes"] == 2
+    assert flows(target) == {(0, 2): 100 * MIB, (1, 3): 60 * MIB}
+    assert target["bytes"] == 160 * MIB
+
+
+def test_overlapping(run):
+    (target,) = plan(run, "/web", "--to", "1-2")["targets"]
+    assert flows(target) == {(0, 1): 100 * MIB, (1, 2): 60 * MIB}
+
+
+def test_fewer_nodes_fold(run):
+    (target,) = plan(run, "/web", "--to", "1")["targets"]
+    assert flows(target) == {(0, 1): 100 * MIB}
+
+
+def test_more_nodes_move_nothing(run):
+    (target,) = plan(run, "/web", "--to", "0-3")["targets"]
+    assert target["bytes"] == 0 and target["change"] is True
+
+
+def test_strays_go_to_the_nearest(run, machine):
+    machine.write("sys/devices/system/node/node0/distance", "10 20 30 21\n")
+    (target,) = plan(run, "/db", "--to", "2,3", code=0)["targets"]
+    assert target["change"] is False and target["stray"] == 8 * MIB
+    out = run.json("settle", "/db", "--dry-run")
+    assert flows(out["targets"][0]) == {(0, 3): 8 * MIB}
+
+
+def test_equally_near_strays_go_where_there_is_room(run, machine):
+    machine.node(2, free=900 * MIB)
+    out = run.json("settle", "/db", "--dry-run")
+    assert flows(out["targets"][0]) == {(0, 2): 8 * MIB}
+
+
+def test_nothing_to_do(run):
+    out = plan(run, "/web", "--to", "0,1")
+    assert out["state"] == "unchanged" and out["exit"] == 0
+    result = run("move", "/web", "--to", "0-1")
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+
+
+def test_nothing_to_do_points_at_strays(run):
+    result = run("move", "/db", "--to", "2-3")
+    assert "8.0M" in result.stdout and "cgmigrate settle /db" in result.stdout
+
+
+def test_text(run):
+    result = run("move", "/web", "--to", "2-3", "--dry-run")
+    assert result.returncode == 0
+    assert "/web: nodes 0-1 -> 2-3, 2 processes, 160.0M to move" in result.stdout
+    assert "node 1 -> 3       60.0M" in result.stdout
+
+
+def test_several_targets(run):
+    out = plan(run, "/web", "/db", "--to", "1")
+    assert [t["cgroup"] for t in out["targets"]] == ["/web", "/db"]
+    room = {n["node"]: n for n in out["capacity"]}
+    assert room[1]["incoming"] == (100 + 338) * MIB
+
+
+def test_a_process_alone_stands_for_its_cgroup(run):
+    (target,) = plan(run, 200, "--to", "0-1")["targets"]
+    assert target["cgroup"] == "/db" and target["action"] == "mems"
+
+
+def test_into(run):
+    (target,) = plan(run, 100, "--into", "/db")["targets"]
+    assert target["action"] == "attach" and target["cgroup"] == "/db"
+    assert target["pids"] == [100] and target["from"] == "0-1"
+    assert flows(target) == {(0, 2): 20000 * 4096, (1, 3): 10000 * 4096}
+
+
+def test_cgroup_into_cgroup(run):
+    (target,) = plan(run, "/web", "--into", "/db")["targets"]
+    assert target["pids"] == [100, 101]
+
+
+def test_into_where_it_is_already(run):
+    assert plan(run, 100, "--into", "/web")["state"] == "unchanged"
+
+
+def test_without_cpusets_a_process_moves_alone(tmp_path):
+    tree = Tree(tmp_path, version=0)
+    tree.process(10, "one", [("", {0: 256}, "")], allowed="0-1")
+    (target,) = plan(Command(tree), 10, "--to", "2-3")["targets"]
+    assert target["action"] == "pages" and target["backend"] == "move_pages"
+    assert flows(target) == {(0, 2): MIB}
+
+
+# ---- capacity ----
+
+
+def test_capacity_is_told(run):
+    out = plan(run, "/web", "--to", "2-3")
+    node = {n["node"]: n for n in out["capacity"]}[2]
+    assert node["incoming"] == 100 * MIB
+    assert node["free"] == 512 * MIB and node["low_watermark"] == 8 * MIB
+
+
+def test_no_room_is_refused(run, machine):
+    machine.node(2, free=9 * MIB, cache=0)
+    machine.node(3, free=9 * MIB, cache=0)
+    out = plan(run, "/web", "--to", "2-3", code=4)
+    assert out["state"] == "refused" and "no room" in out["error"]["message"]
+    assert "160.0M" in out["error"]["message"]
+
+
+def test_force_takes_what_does_not_fit(run, machine):
+    machine.node(2, free=9 * MIB, cache=0)
+    machine.node(3, free=9 * MIB, cache=0)
+    assert plan(run, "/web", "--to", "2-3", "--force")["state"] == "planned"
+
+
+def test_one_full_node_is_noted(run, machine):
+    """What finds no room on its own node goes to another of the new ones."""
+    machine.node(2, free=58 * MIB, cache=0)
+    out = plan(run, "/web", "--to", "2-3")
+    notes = [note["message"] for note in out["notes"]]
+    assert notes == [
+        "node 2: has room for 50.0M above its low watermark, 100.0M are to come"
+    ]
+
+
+def test_cache_has_to_make_room(run, machine):
+    for node in (2, 3):
+        machine.node(node, free=9 * MIB, cache=200 * MIB)
+    out = plan(run, "/web", "--to", "2-3")
+    assert [n["severity"] for n in out["notes"]] == ["note", "note", "warning"]
+
+
+def test_what_leaves_makes_room(run, machine):
+    """0-1 -> 1-2: node 1 gets 100M and gives 60M away."""
+    machine.node(1, free=8 * MIB + 41 * MIB, cache=0)
+    assert plan(run, "/web", "--to", "1-2")["notes"] == []
+
+
+def test_huge_pages_need_a_pool(tmp_path):
+    tree = Tree(tmp_path, memory=False)
+    tree.cgroup("/web", "0", pids=[10])
+    tree.process(10, "huge", [("/anon_hugepage", {0: 10}, "huge anon=10")])
+    pool = "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"
+    tree.write(pool, "4\n")
+    out = plan(Command(tree), "/web", "--to", "1")
+    node = {n["node"]: n for n in out["capacity"]}[1]
+    assert node["huge_short"] == 12 * MIB and node["incoming"] == 0
+    assert node["huge_incoming"] == 20 * MIB
+    assert "12.0M of huge pages" in out["notes"][0]["message"]
+    tree.write(pool, "10\n")
+    assert plan(Command(tree), "/web", "--to", "1")["notes"] == []
+
+
+# ---- refusals ----
+
+
+def refused(run, *args):
+    out = plan(run, *args, code=4)
+    assert out["state"] == "refused" and out["changed"] is False
+    return out["error"]["message"]
+
+
+def test_node_without_memory(run):
+    text = refused(run, "/web", "--to", "9")
+    assert text == "/web: node 9 has no memory here; nodes with memory are 0-3"
+
+
+def test_node_the_parent_lacks(run, machine):
+    machine.cgroup("/web/sub", "0", charged={"anon": [MIB, 0, 0, 0]})
+    assert "not allowed by its parent /web, which has 0-1" in refused(
+        run, "/web/sub", "--to", "2"
+    )
+
+
+def test_root(run):
+    assert "root cgroup" in refused(run, "/", "--to", "1")
+
+
+def test_without_cpuset(run):
+    assert "cgroup.subtree_control" in refused(run, "/idle", "--to", "1")
+
+
+def test_process_in_company(run):
+    text = refused(run, 100, "--to", "2-3")
+    assert "shares its cgroup /web with 1 other" in text
+    assert "--into CGROUP" in text
+
+
+def test_empty_cgroup_into(run, machine):
+    machine.cgroup("/empty", "0")
+    assert "no processes" in refused(run, "/empty", "--into", "/web")
+
+
+def test_v1_children_come_first(tmp_path):
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/web", "0-1")
+    tree.cgroup("/web/sub", "0")
+    text = refused(Command(tree), "/web", "--to", "2-3")
+    assert "its child /web/sub has nodes 0" in text
+
+
+def test_v2_children_are_warned_about(run, machine):
+    machine.cgroup("/web/sub", "0", charged={"anon": [0, 0, 0, 0]})
+    out = plan(run, "/web", "--to", "2-3")
+    assert out["notes"][0]["severity"] == "warning"
+    assert out["notes"][0]["message"].startswith("/web/sub: has nodes 0 of its own")
+
+
+def test_systemd_is_warned_about(run, machine):
+    machine.write("run/systemd/system/x", "")
+    machine.cgroup("/system.slice/web.service", "0", charged={"anon": [MIB, 0, 0, 0]})
+    for target in ("web.service", "/system.slice/web.service"):
+        out = plan(run, target, "--to", "1")
+        assert "belongs to systemd (web.service)" in out["notes"][0]["message"]
+    machine.cgroup("/system.slice/web.service/mine", "0", charged={})
+    assert plan(run, "/system.slice/web.service/mine", "--to", "0")["notes"] == []
+
+
+def test_recorded_tree_is_not_written_to(run):
+    out = run.json("move", "/web", "--to", "2-3", code=4)
+    assert "recorded tree" in out["error"]["message"]
+    result = run("move", "/web", "--to", "2-3")
+    assert result.returncode == 4 and "recorded tree" in result.stderr
+
+
+def test_v1_destination_without_nodes(tmp_path):
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/web", "0-1", pids=[10], more={"cpuset.cpus": "0\n"})
+    tree.process(10, "one", [("", {0: 256}, "")])
+    tree.cgroup("/new", "", more={"cpuset.cpus": "\n"})
+    tree.write("sys/fs/cgroup/cpuset/new/cpuset.effective_mems", "\n")
+    assert "no nodes yet" in refused(Command(tree), 10, "--into", "/new")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("/web", "--to", "2-3"),
+        ("/web", "--to", "9"),
+        ("100", "--into", "/db"),
+        ("/web", "/db", "--to", "1"),
+        ("/nope", "--to", "1"),
+    ],
+)
+def test_memory_is_handled_right(memcheck, args):
+    for more in ([], ["-J"]):
+        result = memcheck("move", "--dry-run", *args, *more)
+        assert result.returncode in (0, 1, 4), result.stderr

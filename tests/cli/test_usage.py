@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Arguments, messages, exit codes, and output that cannot be written."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import COMMAND, Command
+
+VERBS = ["show", "move", "settle", "wait", "features"]
+
+
+def test_help_names_every_verb():
+    result = subprocess.run([COMMAND, "--help"], capture_output=True, text=True)
+    assert result.returncode == 0
+    for verb in VERBS:
+        assert f"  {verb} " in result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(verb):
+    for option in ("-h", "--help"):
+        result = Command()(verb, option)
+        assert result.returncode == 0 and result.stderr == ""
+        assert result.stdout.startswith(f"Usage: cgmigrate {verb}")
+        assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_version():
+    result = subprocess.run([COMMAND, "--version"], capture_output=True, text=True)
+    assert result.returncode == 0 and result.stdout.startswith("cgmigrate 0.")
+
+
+USAGE = [
+    (["move"], "no target named"),
+    (["move", "/web"], "one of --to NODES and --into CGROUP"),
+    (["move", "/web", "--to", "1", "--into", "/db"], "one of --to NODES"),
+    (["move", "/web", "--to", "x"], '--to "x": not a list of nodes such as 2-3 or 0,4'),
+    (["move", "/web", "--to", ""], '--to "": not a list of nodes'),
+    (["move", "/web", "--to", "3-1"], '--to "3-1": not a list of nodes'),
+    (["move", "/web", "--to", "2000"], "--to 2000: node numbers end at 1023"),
+    (["move", "/web", "--to"], "--to: needs a value"),
+    (["move", "/web", "--frob"], "--frob: no such option"),
+    (["move", "/web", "-x"], "-x: no such option"),
+    (["move", "web", "--to", "1"], "web: not a target"),
+    (["move", "12x", "--to", "1"], "12x: not a process number"),
+    (["move", "0", "--to", "1"], "0: not a process number"),
+    (["move", "/web", "--to", "1", "--timeout", "soon"], "--timeout soon: not a time"),
+    (["move", "/web", "--to", "1", "--timeout", "-1"], "--timeout -1: not a time"),
+    (["move", "/web", "--to", "1", "--rate", "5X"], "--rate 5X: not a size"),
+    (["move", "/web", "--to", "1", "--rate", "0"], "--rate 0: not a size"),
+    (["move", "/web", "--to", "1", "--max-stall", "20s"], "--max-stall: at most 10s"),
+    (["move", "/web", "--to", "1", "--no-wait", "--timeout", "1"], "--timeout"),
+    (["move", "/web", "--to", "1", "--no-wait", "--rate", "1M"], "--rate"),
+    (["move", "/web", "--into", "100"], "--into 100: not a cgroup"),
+    (["show", "--by", "colour"], "--by colour: can be kind or process"),
+    (["show", "-o", "cgroup,age"], "--output age: no such column"),
+    (["show", "-o", ""], "--output: no column named"),
+    (["settle"], "no cgroup named"),
+    (["settle", "100"], "100: settle takes cgroups"),
+    (["wait"], "no cgroup named"),
+    (["features", "/web"], "/web: features takes no target"),
+]
+
+
+@pytest.mark.parametrize("args, text", USAGE, ids=[" ".join(a) for a, _ in USAGE])
+def test_usage_errors_name_the_argument(run, args, text):
+    result = run(*args)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"cgmigrate: {args[0]}: {text}")
+    assert second == f'Try "cgmigrate {args[0]} --help".'
+
+    out = run.json(*args[:1], "-J", *args[1:], code=2) if args[-1] != "--to" else None
+    if out:
+        assert out["state"] == "usage" and out["error"]["message"].startswith(text)
+
+
+def test_no_verb():
+    result = subprocess.run([COMMAND], capture_output=True, text=True)
+    assert result.returncode == 2 and result.stderr.startswith("Usage:")
+
+
+def test_unknown_verb():
+    result = Command()("shove")
+    assert result.returncode == 2
+    assert "shove: no such verb; verbs are show, move" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args, text",
+    [
+        (["show", "/nope"], "/nope: no such cgroup below /sys/fs/cgroup"),
+        (["move", "/nope", "--to", "1"], "/nope: no such cgroup"),
+        (["move", "4000000", "--to", "1"], "4000000: no such process"),
+        (["show", "nope.service"], "nope.service: no cgroup of that name"),
+        (["settle", "/nope"], "/nope: no such cgroup"),
+        (["wait", "/nope"], "/nope: no such cgroup"),
+    ],
+)
+def test_what_is_not_there(run, args, text):
+    result = run(*args)
+    assert result.returncode == 1 and text in result.stderr
+    out = run.json(*args, code=1)
+    assert out["state"] == "failed" and out["changed"] is False
+    assert text in out["error"]["message"]
+
+
+def test_path_upwards_is_no_cgroup(run):
+    result = run("show", "/web/../db")
+    assert result.returncode == 4 and "not a cgroup path" in result.stderr
+
+
+def test_no_such_sysroot(tmp_path):
+    result = Command()("show", "--sysroot", tmp_path / "none")
+    assert result.returncode == 1 and "none: No such file" in result.stderr
+
+
+def test_no_cpusets(tmp_path, empty):
+    empty.write("proc/self/mountinfo", "21 1 0:20 / / rw - ext4 /dev/vda rw\n")
+    result = Command(empty)("show")
+    assert result.returncode == 1
+    assert "no cpuset controller in any mounted cgroup hierarchy" in result.stderr
+
+
+@pytest.mark.parametrize("args", [["show"], ["show", "-J"], ["features"], ["--help"]])
+def test_full_disk_is_an_error(machine, args):
+    verb = args[:1] if args[0] == "--help" else args + ["--sysroot", machine.path]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run(
+            [COMMAND, *verb], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 1
+    assert "cannot write output: No space left on device" in result.stderr
+
+
+def test_closed_output_is_no_crash(machine):
+    result = subprocess.run(
+        f"exec {COMMAND} show --sysroot {machine.path} >&-",
+        shell=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert result.returncode == 0 and result.stderr == ""
+
+
+def test_nothing_is_written_to_a_tree(run, machine):
+    def state():
+        seen = {}
+        for where, _, names in os.walk(machine.path):
+            for name in names:
+                path = os.path.join(where, name)
+                with open(path, encoding="utf-8") as file:
+                    seen[path] = file.read()
+        return seen
+
+    before = state()
+    run("show", "--all")
+    run("move", "/web", "--to", "2-3", "--dry-run")
+    run("move", "/web", "--to", "2-3")
+    run("settle", "/db")
+    assert state() == before
+
+
+def test_features(run):
+    out = run.json("features")
+    assert out["kernel"] == "6.12.117-test" and out["backend"] == "stock-v2"
+    assert out["cpuset_version"] == 2 and out["memory_nodes"] == "0-3"
+    assert out["features"]["numa"] is True and out["features"]["engine"] is False
+    text = run("features").stdout
+    assert "backend         stock-v2" in text
+    assert all(len(line.split()) > 1 for line in text.splitlines())
+
+
+def test_features_of_the_engine(machine, run):
+    machine.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
+    assert run.json("features")["backend"] == "engine-v2"
+
+
+def test_features_without_privilege(machine, run):
+    machine.status("self", "cgmigrate", caps="0000000000000000")
+    features = run.json("features")["features"]
+    assert not features["cap_sys_nice"] and not features["pagemap_pfn"]
+    assert "without CAP_SYS_NICE only unshared pages" in run("features").stdout
+
+
+def test_wait(machine, run):
+    assert run("wait", "/web").returncode == 0
+    machine.write("sys/fs/cgroup/web/cpuset.mems.stat", "migrate_pending 0\n")
+    assert run.json("wait", "/web")["state"] == "done"
+    machine.write("sys/fs/cgroup/web/cpuset.mems.stat", "migrate_pending 2\n")
+    result = run("wait", "/web", "--timeout", "100ms")
+    assert result.returncode == 6 and "/web: still moving" in result.stderr
+    machine.write("sys/fs/cgroup/web/cpuset.mems.stat", "gibberish\n")
+    assert "not in the known format" in run("wait", "/web").stderr
+
+
+def test_json_is_one_object(run):
+    for args in (["show"], ["features"], ["move", "/web", "--to", "1", "--dry-run"]):
+        assert isinstance(json.loads(run(*args, "-J").stdout), dict)

@@ -199,10 +199,14 @@ set_config() {
 check_config() {
 	local dropped
 
-	dropped=$(awk 'NR == FNR { have[$0]; sub(/=.*/, ""); set[$0]; next }
-		$0 in have { next }
-		/^#/ && !($2 in set) { next }
-		{ print "  " $0 }' "$1/.config" "$2/in/config")
+	# A later fragment has the last word.
+	dropped=$(awk '
+		{ name = /^#/ ? $2 : $0; sub(/=.*/, "", name) }
+		name !~ /^CONFIG_/ { next }
+		NR == FNR { if (!/^#/) have[name] = $0; next }
+		{ want[name] = /^#/ ? "" : $0; line[name] = $0 }
+		END { for (name in want) if (have[name] != want[name]) print "  " line[name] }
+		' "$1/.config" "$2/in/config")
 	[ -z "$dropped" ] || {
 		printf 'kernel/configs asks for these, Kconfig did not grant them:\n%s\n' "$dropped" >&2
 		die "look at what they depend on"

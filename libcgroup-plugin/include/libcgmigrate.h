@@ -573,7 +573,7 @@ enum cgm_reason {
 	CGM_SKIP_VMA,		/**< in a mapping that cannot be moved (devices) */
 	CGM_SKIP_EXEMPT,	/**< the owner asked for it to stay */
 	CGM_SKIP_SHARED,	/**< also used from a cpuset that does not allow the new node */
-	CGM_SKIP_UNMAPPED,	/**< page cache that no process maps (stock kernels) */
+	CGM_SKIP_UNMAPPED,	/**< page cache that no process maps */
 	CGM_FAIL_NOMEM,		/**< no room on the new nodes */
 	CGM_FAIL_PINNED,	/**< something in the kernel holds on to it */
 	CGM_FAIL_BUSY,		/**< locked, under writeback, or off the LRU lists */

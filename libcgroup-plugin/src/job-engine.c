@@ -293,6 +293,7 @@ static void finish(struct job_run *run, enum cgm_state state)
 	run_read_after(run);
 	if (make_account(run))
 		state = CGM_STATE_FAILED;
+	run_account_unmapped(run);
 	if (state == CGM_STATE_DONE && result_partial(&run->job->result, run->index))
 		state = CGM_STATE_PARTIAL;
 	run->state = state;

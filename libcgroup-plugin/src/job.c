@@ -71,6 +71,61 @@ void run_read_after(struct job_run *run)
 	}
 }
 
+/* What rows of this run tell of memory that stayed: on a node, of a kind. */
+static uint64_t told_of(const struct job_run *run, int node, enum cgm_kind kind)
+{
+	const struct cgm_result *r = &run->job->result;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (r->rows[i].item == run->index && r->rows[i].reason >= CGM_LEFT &&
+		    r->rows[i].from == node && r->rows[i].kind == kind)
+			sum += r->rows[i].bytes;
+	return sum;
+}
+
+/* One kind on one node: what nothing told of was not mapped. */
+static void account_unmapped(struct job_run *run, const struct cgm_placement *charged,
+			     const struct cell *cell, uint64_t *unplaced)
+{
+	uint64_t bytes = cgm_placement_bytes(charged, cell->kind, cell->from);
+	uint64_t told = told_of(run, cell->from, cell->kind), part;
+
+	bytes -= told < bytes ? told : bytes;
+	part = *unplaced < bytes ? *unplaced : bytes;
+	*unplaced -= part;
+	bytes -= part;
+	if (bytes > 1 << 20)
+		run_account(run, cell, CGM_SKIP_UNMAPPED, bytes, CGM_ROW_ESTIMATED);
+}
+
+/*
+ * Page cache that is charged to the cgroup and mapped by nobody has no address
+ * to name it by. The controller's counters lag behind by up to a MiB, so less
+ * is not worth telling.
+ */
+void run_account_unmapped(struct job_run *run)
+{
+	static const enum cgm_kind kinds[] = { CGM_KIND_FILE, CGM_KIND_SHMEM };
+	uint64_t unplaced = told_of(run, -1, CGM_KIND_MOVABLE);
+	struct plan_item *item = run->item;
+	struct cgm_placement *charged;
+
+	if (item->action != CGM_ACTION_MEMS ||
+	    cgm_placement_read(item->group, CGM_PLACEMENT_CHARGED, &charged))
+		return;
+	for (int n = 0; n < run->job->plan->nodes; n++) {
+		if (cgm_nodeset_has(&item->to, n))
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			struct cell cell = { .from = n, .to = -1, .kind = kinds[k] };
+
+			account_unmapped(run, charged, &cell, &unplaced);
+		}
+	}
+	cgm_placement_free(charged);
+}
+
 static const struct run_ops *ops_for(enum cgm_backend backend)
 {
 	switch (backend) {

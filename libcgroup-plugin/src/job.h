@@ -54,6 +54,7 @@ int run_account(struct job_run *run, const struct cell *cell, enum cgm_reason re
 void run_note(struct job_run *run, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void run_read_after(struct job_run *run);
+void run_account_unmapped(struct job_run *run);
 
 extern const struct run_ops engine_run_ops;
 extern const struct run_ops stock_run_ops;

@@ -77,7 +77,7 @@ static const struct {
 	[CGM_SKIP_SHARED] = { "skip_shared",
 			      "also used from a cpuset that does not allow the new node" },
 	[CGM_SKIP_UNMAPPED] = { "skip_unmapped",
-				"page cache no process here maps: only the engine moves it" },
+				"page cache that no process maps, which cannot be moved here" },
 	[CGM_FAIL_NOMEM] = { "fail_nomem", "no room on the new nodes" },
 	[CGM_FAIL_PINNED] = { "fail_pinned", "held by the kernel, for I/O or a device" },
 	[CGM_FAIL_BUSY] = { "fail_busy", "locked, being written back, or not on the LRU lists" },

@@ -127,8 +127,10 @@ static int keep_late(struct stock_run *sr, const struct move_page *p)
 		.size = p->page.size,
 		.from = p->from,
 		.kind = p->page.kind,
+		.reason = p->reason,
 		.scope = sp->scope,
 	};
+	sr->late_nomem |= p->reason == CGM_FAIL_NOMEM;
 	return 0;
 }
 
@@ -392,4 +394,21 @@ int pass_review_late(struct job_run *run)
 	}
 	sr->late_count = 0;
 	return 0;
+}
+
+/* They stay where they are, for the reasons they had. */
+int pass_account_late(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err = 0;
+
+	for (size_t i = 0; i < sr->late_count && !err; i++) {
+		const struct late_page *late = &sr->late[i];
+		struct cell cell = { .from = late->from, .to = -1, .kind = late->kind };
+
+		err = run_account(run, &cell, late->reason, late->size, 0);
+		run->stayed += late->size;
+	}
+	sr->late_count = 0;
+	return err;
 }

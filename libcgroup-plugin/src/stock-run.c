@@ -219,12 +219,14 @@ static bool somebody_wrote(struct job_run *run)
 	       !cgm_nodeset_parse(sr->wide, &wrote) && !cgm_nodeset_equal(&now, &wrote);
 }
 
-/* Narrow without letting a v1 kernel move what is left. */
+/* Narrow without letting the kernel move what is left. Only v1 can. */
 static void narrow_quietly(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
 	struct cgm_group *group = run->item->group;
 
+	if (group->ctx->cpuset.version == 2)
+		return;
 	if (sr->kernel_moves && group_write(group, "cpuset.memory_migrate", 0, "0"))
 		return;
 	if (group_write(group, "cpuset.mems", 0, sr->narrow))
@@ -257,7 +259,7 @@ static void end_cancelled(struct job_run *run)
 	struct stock_run *sr = run->private;
 
 	pass_end(sr);
-	if (sr->widened && run->job->ctx->cpuset.version == 1)
+	if (sr->widened)
 		narrow_quietly(run);
 	if (sr->widened)
 		run_note(run, "%s: stopped half-way: cpuset.mems is left at %s, because narrowing it makes this kernel move the rest",
@@ -281,6 +283,27 @@ static void end_failed(struct job_run *run, int err)
 	run->state = CGM_STATE_FAILED;
 }
 
+/*
+ * There is no room for the rest. A v2 kernel that is told to narrow would push
+ * it in, down to the last free page and past what keeps others from being
+ * killed for memory. So the cpuset stays wide.
+ */
+static void end_wide(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err = pass_account_late(run);
+
+	if (err) {
+		end_failed(run, err);
+		return;
+	}
+	run_note(run, "%s: cpuset.mems is left at %s: there is no room for the rest, and narrowing makes this kernel fill the nodes to the last page",
+		 run->item->group->path, sr->wide);
+	run_read_after(run);
+	run_account_unmapped(run);
+	run->state = CGM_STATE_PARTIAL;
+}
+
 static void narrow(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
@@ -293,7 +316,14 @@ static void narrow(struct job_run *run)
 		run->state = CGM_STATE_SUPERSEDED;
 		return;
 	}
-	err = group_write(run->item->group, "cpuset.mems", 0, sr->narrow);
+	if (sr->late_nomem && sr->kernel_moves) {
+		narrow_quietly(run);
+		if (sr->widened) {
+			end_wide(run);
+			return;
+		}
+	}
+	err = sr->widened ? group_write(run->item->group, "cpuset.mems", 0, sr->narrow) : 0;
 	if (err) {
 		run_note(run, "%s", run->job->ctx->error);
 		end_failed(run, err);
@@ -306,49 +336,6 @@ static void narrow(struct job_run *run)
 	if (err)
 		end_failed(run, err);
 	sr->stage = STAGE_LAST;
-}
-
-/* Rows of this run that already tell of memory of a kind left on a node. */
-static uint64_t accounted(const struct job_run *run, int node, enum cgm_kind kind)
-{
-	const struct cgm_result *r = &run->job->result;
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < r->count; i++)
-		if (r->rows[i].item == run->index && r->rows[i].reason > CGM_LEFT &&
-		    r->rows[i].from == node && r->rows[i].kind == kind)
-			sum += r->rows[i].bytes;
-	return sum;
-}
-
-/*
- * Page cache that is charged to the cgroup and mapped by nobody has no address
- * to name it by. The controller's counters lag behind by up to a MiB, so less
- * is not worth telling.
- */
-static void account_unmapped(struct job_run *run)
-{
-	static const enum cgm_kind kinds[] = { CGM_KIND_FILE, CGM_KIND_SHMEM };
-	struct plan_item *item = run->item;
-	struct cgm_placement *charged;
-
-	if (item->action != CGM_ACTION_MEMS ||
-	    cgm_placement_read(item->group, CGM_PLACEMENT_CHARGED, &charged))
-		return;
-	for (int n = 0; n < run->job->plan->nodes; n++) {
-		if (cgm_nodeset_has(&item->to, n))
-			continue;
-		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-			struct cell cell = { .from = n, .to = -1, .kind = kinds[k] };
-			uint64_t bytes = cgm_placement_bytes(charged, kinds[k], n);
-			uint64_t told = accounted(run, n, kinds[k]);
-
-			if (bytes > told + (1 << 20))
-				run_account(run, &cell, CGM_SKIP_UNMAPPED, bytes - told,
-					    CGM_ROW_ESTIMATED);
-		}
-	}
-	cgm_placement_free(charged);
 }
 
 /* ---- stages ---- */
@@ -402,7 +389,7 @@ static void stock_step(struct job_run *run)
 		narrow(run);
 	} else if (sr->stage == STAGE_ACCOUNT) {
 		run_read_after(run);
-		account_unmapped(run);
+		run_account_unmapped(run);
 		run->state = result_partial(&run->job->result, run->index) ?
 			     CGM_STATE_PARTIAL : CGM_STATE_DONE;
 	} else {

@@ -37,6 +37,7 @@ struct late_page {
 	uint32_t size;
 	int from;
 	enum cgm_kind kind;
+	enum cgm_reason reason;
 	size_t scope;
 };
 
@@ -62,6 +63,7 @@ struct stock_run {
 	struct late_page *late;
 	size_t late_count;
 	size_t late_room;
+	bool late_nomem;	/* one of them found no room */
 	uint64_t *budget;	/* by node: bytes above the low watermark */
 	uint64_t *low;		/* by node: the low watermark */
 	uint64_t budget_used;	/* since it was last read */
@@ -86,5 +88,6 @@ int pass_start(struct job_run *run, enum pass pass);
 int pass_step(struct job_run *run);
 void pass_end(struct stock_run *sr);
 int pass_review_late(struct job_run *run);
+int pass_account_late(struct job_run *run);
 
 #endif /* CGM_STOCK_H */

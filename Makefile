@@ -28,7 +28,23 @@ tools: lib ## build cgmigrate into build/bin
 
 tests: lib ## build the programs the tests need into build/tests
 	@scripts/deps build check
+	$(MAKE) -C tests/unit $(parts) all
 	$(MAKE) -C tests/kernel $(parts) all
+
+demo: ## move a live server's memory on both kernels and compare; results in build/demo
+	@demo/run
+
+check: ## build everything and test it; results in build/check
+	@scripts/deps build guest check lint
+	@tests/check
+
+check-all: ## the same with what takes too long for every change
+	@scripts/deps build guest check lint
+	@tests/check --all
+
+check-lint: ## run the linters only
+	@scripts/deps build lint
+	@scripts/lint
 
 shell: tools ## a root shell in a NUMA guest, with build/bin on PATH (VM=options of tests/vm/vm)
 	@scripts/deps build guest
@@ -45,4 +61,4 @@ install: tools ## install library, headers, command and man pages below PREFIX
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib tools tests shell series install clean
+.PHONY: help kernel lib tools tests demo check check-all check-lint shell series install clean

@@ -133,6 +133,16 @@ def root():
 
 
 @pytest.fixture
+def disk(tmp_path):
+    """A folder on a file system that is not memory itself."""
+    for folder in ("/disk", tmp_path):
+        kind = machine.file_system(folder)
+        if kind not in (None, "tmpfs", "ramfs", "overlay", "9p"):
+            return folder
+    pytest.skip("no folder on a disk: give the guest --disk SIZE")
+
+
+@pytest.fixture
 def top(root, _serial=itertools.count()):
     """A cpuset of the test's own; everything below it goes when the test ends."""
     cpuset = root.mkdir(f"cpuset-migrate-test-{os.getpid()}-{next(_serial)}")

@@ -91,11 +91,11 @@ def test_changes_faster_than_they_can_be_done(top, spawn):
     assert set(load.where("shared")) <= {0, 1}
 
 
-def test_dirty_file_pages(top, spawn, tmp_path):
+def test_dirty_file_pages(top, spawn, disk):
     """Mapped pages of a file, written all the time."""
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
-    load.alloc("file", mib(4), kind="file", path=tmp_path / "data", nodes=(0, 1))
+    load.alloc("file", mib(4), kind="file", path=f"{disk}/numaload", nodes=(0, 1))
     load("work", writers=1, verifiers=1, rest=200)
 
     move_around(cpuset, 1)

@@ -50,7 +50,7 @@ def test_nobody_else_waits(top, spawn, unrelated, defects):
 
 def longest_stall(load, call, *args):
     """Longest mmap and munmap of one page while a call runs, in seconds."""
-    load("probe", kind="mmap")
+    load("probe")
     call(*args)
     return int(load("probed")["max"]) / 1e6
 

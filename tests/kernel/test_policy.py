@@ -130,3 +130,15 @@ def test_new_pages_follow_the_rebound_policy(top, spawn):
     load("rewrite", "memory")
 
     assert load.where("memory") == {3: PAGES}
+
+
+def test_policy_of_a_thread(top, spawn):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load("mempolicy", mode="bind", nodes="1")
+
+    cpuset.set_mems("2-3")
+
+    load.alloc("memory", 16)
+    load("rewrite", "memory")
+    assert load.where("memory") == {3: 16}

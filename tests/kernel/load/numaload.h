@@ -14,7 +14,7 @@
  *   verbs.c     the verbs that act on regions
  *   workers.c   threads that rewrite and verify pages
  *   churn.c     threads that map, unmap, fork, protect, discard and move memory
- *   probe.c     threads that measure how long the process is held up
+ *   probe.c     a thread that measures how long the process is held up
  *   process.c   fork, CLONE_INTO_CGROUP, idle threads, writing a file
  *   pin.c       long-term pins
  *   nodefill.c  leaving a node nearly full

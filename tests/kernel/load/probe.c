@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Probes: threads that do one small thing again and again and note how long it
- * took, to see what a move costs the process it is done to.
+ * The probe: a thread that maps and unmaps one page again and again and notes how
+ * long it took, to see what a move costs the process it is done to.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,16 +15,9 @@
 
 #define MAX_SAMPLES	(1 << 18)
 
-enum probe_kind {
-	PROBE_MMAP,
-	PROBE_WRITE,
-};
-
 static struct probe {
 	pthread_t thread;
 	bool running;
-	enum probe_kind kind;
-	struct region *region;
 	long rest_us;
 	atomic_bool stop;
 	uint32_t *sample_us;
@@ -46,13 +39,6 @@ static int probe_mmap(void)
 	return 0;
 }
 
-/* What waits for a page that is being moved. */
-static int probe_write(uint64_t *random)
-{
-	page_rewrite(probe.region, random_next(random) % probe.region->pages);
-	return 0;
-}
-
 static void note(uint64_t ns)
 {
 	if (probe.nr < MAX_SAMPLES)
@@ -65,15 +51,12 @@ static void note(uint64_t ns)
 
 static void *probe_main(void *arg)
 {
-	uint64_t random = 0xd6e8feb86659fd93ULL, start;
+	uint64_t start;
 
 	(void)arg;
 	while (!atomic_load(&probe.stop) && !probe.error) {
 		start = now_ns();
-		if (probe.kind == PROBE_MMAP)
-			probe.error = probe_mmap();
-		else
-			probe.error = probe_write(&random);
+		probe.error = probe_mmap();
 		note(now_ns() - start);
 		if (probe.rest_us)
 			usleep(probe.rest_us);
@@ -83,12 +66,11 @@ static void *probe_main(void *arg)
 
 static int do_probe(struct request *req)
 {
-	const char *kind = arg_str(req, "kind", "mmap");
 	long long rest;
 	int ret;
 
 	if (probe.running)
-		return refuse(req, "probe: one is running");
+		return refuse(req, "probe: it is running");
 	if (arg_num(req, "rest", 200, &rest))
 		return -1;
 	if (!probe.sample_us)
@@ -99,12 +81,6 @@ static int do_probe(struct request *req)
 	probe.max_ns = probe.total_ns = 0;
 	probe.error = 0;
 	probe.rest_us = rest;
-	probe.kind = !strcmp(kind, "mmap") ? PROBE_MMAP : PROBE_WRITE;
-	if (probe.kind == PROBE_WRITE) {
-		probe.region = arg_region(req);
-		if (!probe.region)
-			return -1;
-	}
 	atomic_store(&probe.stop, false);
 	ret = thread_start(&probe.thread, probe_main, NULL);
 	if (ret)
@@ -140,7 +116,7 @@ static int do_probed(struct request *req)
 }
 
 const struct verb probe_verbs[] = {
-	{ "probe", do_probe, "[REGION] kind=mmap|write [rest=USEC]" },
+	{ "probe", do_probe, "[rest=USEC]" },
 	{ "probed", do_probed, "" },
 	{ 0 }
 };

@@ -7,17 +7,12 @@
 #include <inttypes.h>
 #include <linux/mempolicy.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "numaload.h"
 
 #define QUERY_PAGES	2048
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 
 static int do_alloc(struct request *req)
 {
@@ -317,37 +312,6 @@ static int do_policy(struct request *req)
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int advice;
-} advices[] = {
-	{ "nohugepage", MADV_NOHUGEPAGE },
-	{ "hugepage", MADV_HUGEPAGE },
-	{ "collapse", MADV_COLLAPSE },
-	{ "mergeable", MADV_MERGEABLE },
-	{ "pageout", MADV_PAGEOUT },
-};
-
-static int do_madvise(struct request *req)
-{
-	struct region *region = arg_region(req);
-	const char *name = arg_str(req, "advice", "");
-	size_t from, count, i;
-
-	if (!region || arg_range(req, region, &from, &count))
-		return -1;
-	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
-		if (strcmp(advices[i].name, name))
-			continue;
-		if (madvise(region_page(region, from), count * page_size,
-			    advices[i].advice))
-			return refuse(req, "madvise %s %s: %s", region->name, name,
-				      strerror(errno));
-		return 0;
-	}
-	return refuse(req, "advice=%s is not known", name);
-}
-
 const struct verb region_verbs[] = {
 	{ "alloc", do_alloc, "NAME kind=KIND pages=N [path=FILE] [lock=1]" },
 	{ "free", do_free, "NAME" },
@@ -360,6 +324,5 @@ const struct verb region_verbs[] = {
 	{ "mbind", do_mbind, "NAME mode=MODE nodes=LIST [flag=static|relative] [from= count=]" },
 	{ "mempolicy", do_mempolicy, "mode=MODE nodes=LIST [flag=static|relative]" },
 	{ "policy", do_policy, "NAME [from=]" },
-	{ "madvise", do_madvise, "NAME advice=ADVICE [from= count=]" },
 	{ 0 }
 };

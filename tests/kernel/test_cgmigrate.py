@@ -1,0 +1,576 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The cgmigrate command on real memory, every page against the oracle.
+
+On a stock kernel these run with the tests of its defects: what the kernel's own
+move gets wrong there (relative place of threads, full destinations), the command
+has to get right.
+"""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import engine_files, wait_until
+from ktest.load import NUMALOAD
+from ktest.machine import mib
+from ktest.placement import misplaced
+
+pytestmark = pytest.mark.defect("command")
+
+COMMAND = os.path.abspath(
+    os.path.join(os.path.dirname(NUMALOAD), "..", "bin", "cgmigrate")
+)
+PATIENCE = 240
+
+
+@pytest.fixture(autouse=True)
+def built():
+    if not os.access(COMMAND, os.X_OK):
+        pytest.fail(f"{COMMAND} is missing: make tools")
+
+
+@pytest.fixture
+def engine(top):
+    return engine_files(top)
+
+
+@pytest.fixture
+def name(root):
+    """The name the command knows a cpuset by."""
+    return lambda cpuset: cpuset.path[len(root.path) :]
+
+
+def cgmigrate(*args, **more):
+    return subprocess.run(
+        [COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **more,
+    )
+
+
+def told(*args, code=0):
+    """What the command says with -J."""
+    result = cgmigrate(*args, "-J")
+    assert result.returncode == code, (result.stdout, result.stderr)
+    out = json.loads(result.stdout)
+    assert out["exit"] == code
+    return out
+
+
+def start(*args):
+    return subprocess.Popen(
+        [COMMAND, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(process):
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def busy(load, nodes, pages=mib(8)):
+    """Memory of many kinds that two threads write and one verifies."""
+    kinds = {
+        "anon": dict(kind="anon", stripe=16),
+        "locked": dict(kind="anon", lock=1),
+        "shared": dict(kind="shared", stripe=64),
+        "sysv": dict(kind="sysv"),
+        "cow": dict(kind="cow", stripe=32),
+    }
+    for region, keys in kinds.items():
+        load.alloc(region, pages, nodes=nodes, **keys)
+    load.alloc("thp", mib(4), kind="thp", nodes=nodes, stripe=mib(2))
+    regions = [*kinds, "thp"]
+    before = {region: load.pages(region) for region in regions}
+    load.threads(4)
+    load("work", writers=2, verifiers=1, rest=500)
+    return before
+
+
+def assert_placed(load, before, masks):
+    load.rest()
+    for region, was in before.items():
+        wrong = misplaced(was, load.pages(region), masks)
+        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
+    load.verify()
+
+
+def assert_adds_up(out):
+    """Rows add up to the totals, and all but what was not looked at is scanned."""
+    result = out["result"]
+    rows = [row for target in out["targets"] for row in target["rows"]]
+    for reason, total in result["totals"].items():
+        assert sum(r["bytes"] for r in rows if r["reason"] == reason) == total, reason
+    looked_at = sum(v for k, v in result["totals"].items() if k != "left")
+    assert result["scanned"] == looked_at
+
+
+CHANGES = [
+    ([0, 1], [2, 3]),
+    ([0, 1], [1, 2]),
+    ([1, 2], [0, 1]),
+    ([0, 1, 2], [1, 2, 3]),
+    ([0, 1, 2, 3], [1, 2]),
+    ([0, 1, 2], [3]),
+    ([1], [0, 1, 2, 3]),
+]
+
+
+@pytest.mark.parametrize(
+    "old, new", CHANGES, ids=lambda nodes: "".join(map(str, nodes))
+)
+def test_every_page_keeps_its_relative_place(top, spawn, name, old, new):
+    """Also with threads, and with shared memory: the stock kernel moves those twice."""
+    cpuset = top.mkdir("a", mems=machine.format_list(old))
+    load = spawn(cpuset)
+    before = busy(load, old)
+
+    out = told("move", name(cpuset), "--to", machine.format_list(new))
+
+    assert out["state"] == "done" and out["changed"] is True
+    assert cpuset.mems() == new
+    assert_placed(load, before, [old, new])
+    assert_adds_up(out)
+    flows = out["targets"][0]["flows"]
+    if flows:
+        assert out["result"]["totals"]["moved"] > 0
+    assert sum(row["bytes"] for row in flows) == out["targets"][0]["bytes"]
+
+
+def test_processes_that_share_memory(top, spawn, name):
+    """Overlapping sets: a page that two processes map moves once."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("shared", mib(8), kind="shared", nodes=(0, 1), stripe=16)
+    load.alloc("inherited", mib(8), nodes=(0, 1), stripe=16)
+    before = {r: load.pages(r) for r in ("shared", "inherited")}
+    children = [load.fork(), load.fork()]
+    for child in children:
+        child("touch", "shared")
+
+    told("move", name(cpuset), "--to", "1-2")
+
+    assert_placed(load, before, [[0, 1], [1, 2]])
+    for child in children:
+        for region, was in before.items():
+            assert not misplaced(was, child.pages(region), [[0, 1], [1, 2]])
+        child.verify()
+
+
+def test_children_move_with_their_parent(top, spawn, name):
+    parent = top.mkdir("a", mems="0-1")
+    if parent.version == 1:
+        parent.mkdir("b", mems="0-1")
+        text = told("move", name(parent), "--to", "2-3", code=4)["error"]["message"]
+        assert "its child" in text and parent.mems() == [0, 1]
+        return
+    child = parent.mkdir("b")
+    grandchild = child.mkdir("c", controlled=False)
+    loads = [spawn(cpuset) for cpuset in (grandchild, child)]
+    befores = [busy(load, [0, 1], mib(2)) for load in loads]
+
+    told("move", name(parent), "--to", "2-3")
+
+    assert child.mems() == [2, 3]
+    for load, before in zip(loads, befores):
+        assert_placed(load, before, [[0, 1], [2, 3]])
+
+
+def test_huge_pages(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    pools = [f"{machine.NODE}/node{n}/hugepages/hugepages-2048kB" for n in (0, 1, 2, 3)]
+    try:
+        for pool in pools:
+            machine.write(f"{pool}/nr_hugepages", "4")
+        load = spawn(cpuset)
+        load.alloc("huge", mib(8), kind="hugetlb", nodes=(0, 1))
+        before = {"huge": load.pages("huge")}
+        out = told("move", name(cpuset), "--to", "2-3")
+        rows = [r for r in out["targets"][0]["rows"] if r["kind"] == "hugetlb"]
+        assert sum(r["bytes"] for r in rows) == 8 << 20
+        assert_placed(load, before, [[0, 1], [2, 3]])
+        load.close()
+    finally:
+        for pool in pools:
+            machine.write(f"{pool}/nr_hugepages", "0")
+
+
+def test_show_tells_the_truth(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-2")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(12), nodes=(0, 1, 2))
+    load.alloc("shared", mib(6), kind="shared", nodes=(0, 2))
+    cpuset.set_mems("0-2")
+
+    (target,) = told_show(load.pid)
+    kinds = target["placement"]["kinds"]
+    for node, pages in load.where("shared").items():
+        assert kinds["shmem"][str(node)] == pages * machine.PAGE
+    for node, pages in load.where("anon").items():
+        assert 0 <= kinds["anon"][str(node)] - pages * machine.PAGE <= 4 << 20
+    mapped = machine.mapped(load.pid)
+    for node, total in target["placement"]["nodes"].items():
+        assert abs(total - mapped.get(int(node), 0) * machine.PAGE) <= 64 << 10
+
+    (target,) = told_show(name(cpuset))
+    assert target["mems"] == "0-2" and target["cgroup"] == name(cpuset)
+
+
+def told_show(*args):
+    result = cgmigrate("show", *args, "-J")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["targets"]
+
+
+@pytest.mark.parametrize("new", [[2, 3], [1, 2]], ids=["disjoint", "overlapping"])
+def test_into(top, spawn, name, new):
+    here = top.mkdir("a", mems="0-1")
+    there = top.mkdir("b", mems=machine.format_list(new))
+    load = spawn(here)
+    before = busy(load, [0, 1])
+
+    out = told("move", load.pid, "--into", name(there))
+
+    assert load.pid in there.procs() and there.mems() == new
+    assert_placed(load, before, [[0, 1], new])
+    assert_adds_up(out)
+    again = told("move", load.pid, "--into", name(there))
+    assert again["state"] == "unchanged" and again["changed"] is False
+
+
+def test_into_disturbs_nobody_there(top, spawn, name):
+    here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    resident, load = spawn(there), spawn(here)
+    resident.alloc("own", mib(8), nodes=(2, 3), stripe=16)
+    before = resident.pages("own")
+    load.alloc("anon", mib(8), nodes=(0, 1))
+
+    told("move", name(here), "--into", name(there))
+
+    assert resident.pages("own") == before
+    assert here.procs() == [] and set(load.where("anon")) == {2, 3}
+
+
+def test_pid_alone_in_its_cgroup(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(4), nodes=0)
+    told("move", load.pid, "--to", "3")
+    assert cpuset.mems() == [3] and set(load.where("anon")) == {3}
+
+    other = spawn(cpuset)
+    out = told("move", load.pid, "--to", "2", code=4)
+    assert "shares its cgroup" in out["error"]["message"]
+    assert cpuset.mems() == [3]
+    other.close()
+
+
+def test_settle_brings_strays_in(top, spawn, name):
+    """A process that is born in another cgroup leaves its memory behind."""
+    home, abroad = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(home)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    child = load.fork(cgroup=abroad)
+    child("rewrite", "anon", count=mib(1))
+    load.close_parent = None
+    strays = told_show(child.pid)[0]["placement"]["stray"]
+    assert strays > 4 << 20
+
+    out = told("settle", name(abroad))
+
+    assert out["targets"][0]["action"] == "settle"
+    assert set(child.where("anon")) <= {2, 3} or engine_files(abroad)
+    child.verify()
+    assert told_show(child.pid)[0]["placement"]["stray"] < strays
+
+
+# ---- stopping, killing, waiting ----
+
+
+def slow_move(cpuset, engine, name, load, *more):
+    """A move that takes long enough to be interrupted, and how to let it go on."""
+    load.alloc("anon", mib(64), nodes=(0, 1))
+    if engine:
+        cpuset.write("hold", "1")
+        return start("move", name(cpuset), "--to", "2-3", "-J", *more)
+    return start("move", name(cpuset), "--to", "2-3", "-J", "--rate", "20M", *more)
+
+
+def wait_for_start(cpuset, engine):
+    if engine:
+        wait_until(lambda: cpuset.stat()["migrate_pending"], "the move to start")
+    else:
+        wait_until(lambda: cpuset.mems() == [0, 1, 2, 3], "the cpuset to be wide")
+        time.sleep(0.5)
+
+
+def test_interrupt_stops_and_reports(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    process = slow_move(cpuset, engine, name, load)
+    wait_for_start(cpuset, engine)
+
+    process.send_signal(signal.SIGINT)
+    code, text, _ = end(process)
+
+    assert code == 5
+    out = json.loads(text)
+    assert out["state"] == "cancelled" and out["result"]["totals"]["left"] > 1 << 20
+    assert_adds_up(out)
+    load.verify()
+    if engine:
+        assert cpuset.mems() == [2, 3]
+        cpuset.write("hold", "0")
+        told("settle", name(cpuset))
+    else:
+        assert cpuset.mems() == ([0, 1, 2, 3] if cpuset.version == 2 else [2, 3])
+        told("move" if cpuset.version == 2 else "settle", name(cpuset), *rest(cpuset))
+    load.verify()
+    assert set(load.where("anon")) <= {2, 3} and cpuset.mems() == [2, 3]
+
+
+def rest(cpuset):
+    return ["--to", "2-3"] if cpuset.version == 2 else []
+
+
+def test_killed_it_leaves_a_valid_cpuset(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    process = slow_move(cpuset, engine, name, load)
+    wait_for_start(cpuset, engine)
+
+    process.kill()
+    end(process)
+
+    if engine:  # the kernel goes on by itself
+        cpuset.write("hold", "0")
+        cpuset.wait_idle()
+    else:
+        assert cpuset.mems() == [0, 1, 2, 3]
+        load.verify()
+        told("move", name(cpuset), "--to", "2-3")
+    assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_timeout(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    process = slow_move(cpuset, engine, name, load, "--timeout", "700ms")
+    code, text, _ = end(process)
+    assert code == 6 and json.loads(text)["exit"] == 6
+    if engine:  # it goes on
+        assert cpuset.stat()["migrate_pending"]
+        result = cgmigrate("wait", name(cpuset), "--timeout", "100ms")
+        assert result.returncode == 6
+        cpuset.write("hold", "0")
+        assert cgmigrate("wait", name(cpuset)).returncode == 0
+        assert set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_no_wait(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=(0, 1))
+    if engine:
+        cpuset.write("hold", "1")
+
+    out = told("move", name(cpuset), "--to", "2-3", "--no-wait")
+
+    assert out["state"] == "running"
+    if engine:
+        assert cpuset.mems() == [2, 3] and cpuset.stat()["migrate_pending"]
+        cpuset.write("hold", "0")
+        assert cgmigrate("wait", name(cpuset)).returncode == 0
+    else:
+        wait_until(lambda: cpuset.mems() == [2, 3], "the process left behind")
+    assert set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_somebody_else_writes(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    process = slow_move(cpuset, engine, name, load)
+    wait_for_start(cpuset, engine)
+
+    cpuset.set_mems("0-3", nonblock=True)
+    cpuset.set_mems("1,3", nonblock=True)
+    if engine:
+        cpuset.write("hold", "0")
+    code, text, _ = end(process)
+
+    assert code == 7 and json.loads(text)["state"] == "superseded"
+    assert cpuset.mems() == [1, 3]
+    load.verify()
+
+
+def test_dry_run_changes_nothing(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    out = told("move", name(cpuset), "--to", "2-3", "--dry-run")
+    assert out["state"] == "planned" and out["targets"][0]["bytes"] >= 8 << 20
+    assert cpuset.mems() == [0, 1] and set(load.where("anon")) == {0, 1}
+
+
+def test_nothing_to_do(top, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    out = told("move", name(cpuset), "--to", "0-1")
+    assert out["state"] == "unchanged" and out["changed"] is False
+
+
+# ---- room, pins, privilege ----
+
+
+@pytest.fixture
+def nearly_full(spawn):
+    """Node 1 with 12 MiB free above its low watermark."""
+    machine.drop_caches()
+    with machine.small_cpu_lists():
+        filler = spawn()
+        machine.offer_to_oom(filler.pid, 0)
+        filler("nodefill", node=1, leave=mib(12))
+        yield filler
+
+
+def test_full_node_uses_the_others(top, spawn, name, nearly_full):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(48), nodes=0)
+
+    out = told("move", name(cpuset), "--to", "1-2")
+
+    where = load.where("anon")
+    assert 0 not in where and where[2] >= mib(30)
+    room = machine.node_pages(1)
+    assert room["free"] >= room["low"] - mib(1)
+    assert out["result"]["totals"]["fail_nomem"] == 0
+    load.verify()
+
+
+def test_no_room_is_refused_and_forced_is_partial(
+    top, spawn, name, nearly_full, engine
+):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(48), nodes=0)
+    kills = machine.vmstat("oom_kill")
+
+    out = told("move", name(cpuset), "--to", "1", code=4)
+    assert "no room" in out["error"]["message"] and cpuset.mems() == [0]
+
+    out = told("move", name(cpuset), "--to", "1", "--force", code=3)
+    assert out["state"] == "partial"
+    stayed = load.where("anon")[0] * machine.PAGE
+    assert stayed > 24 << 20
+    assert abs(out["result"]["totals"]["fail_nomem"] - stayed) <= 8 << 20
+    assert_adds_up(out)
+    room = machine.node_pages(1)
+    assert room["free"] >= room["low"] - mib(1)
+    assert machine.vmstat("oom_kill") == kills
+    load.verify()
+    if not engine and cpuset.version == 2:
+        assert cpuset.mems() == [0, 1]
+        assert "no room for the rest" in " ".join(out["result"]["notes"])
+    else:
+        assert cpuset.mems() == [1]
+
+
+def test_pinned_pages_stay_and_are_named(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=0)
+    load("pin", "anon", **{"from": 0, "count": 64})
+
+    out = told("move", name(cpuset), "--to", "2", code=3)
+
+    assert out["result"]["totals"]["fail_pinned"] == 64 * machine.PAGE
+    assert load.where("anon") == {0: 64, 2: mib(8) - 64}
+    row = [r for r in out["targets"][0]["rows"] if r["reason"] == "fail_pinned"]
+    assert sum(r["bytes"] for r in row) == 64 * machine.PAGE
+    load("unpin")
+    told("settle", name(cpuset))
+    assert load.where("anon") == {2: mib(8)}
+
+
+def test_without_permission_nothing_changes(top, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    result = cgmigrate("move", name(cpuset), "--to", "2-3", user=65534, group=65534)
+    assert result.returncode == 4
+    assert "no permission to write cpuset.mems" in result.stderr
+    assert cpuset.mems() == [0, 1]
+
+
+def test_progress_on_a_terminal(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(64), nodes=(0, 1))
+    if engine:
+        cpuset.write("hold", "1")
+    rate = [] if engine else ["--rate", "30M"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "move", name(cpuset), "--to", "2-3", *rate],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    if engine:
+        time.sleep(1)
+        cpuset.write("hold", "0")
+    seen = b""
+    while True:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:
+            break
+        seen += data
+    code, out, _ = end(process)
+    assert code == 0 and "done:" in out
+    text = seen.decode()
+    assert re.search(r"\r  \S+ of \d+\.\d[KMG]  \d+%  \S+/s", text), text
+    if engine:
+        assert "held" in text
+    else:
+        assert re.search(r"ETA \d+:\d\d", text), text
+    assert text.endswith("\r\x1b[K")
+
+
+def test_without_a_terminal_there_is_no_progress(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(4), nodes=(0, 1))
+    result = cgmigrate("move", name(cpuset), "--to", "2-3")
+    assert result.returncode == 0 and result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(f"{name(cpuset)}: nodes 0-1 -> 2-3, 1 process")
+    assert lines[-1].startswith("done: ")
+
+
+def test_stall_bound_is_followed(top, spawn, name, engine):
+    """A tighter bound makes smaller batches: stock kernels only."""
+    if engine:
+        pytest.skip("the engine has a bound of its own")
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=0)
+    load("probe", "anon", kind="write", rest=200)
+    told("move", name(cpuset), "--to", "1", "--max-stall", "500us")
+    load("probed")
+    assert set(load.where("anon")) == {1}

@@ -22,7 +22,7 @@ import server  # noqa: E402
 import traffic  # noqa: E402
 
 OLD, NEW = (0, 1), (2, 3)
-DATA = 312 << 20
+DATA = 304 << 20
 AT_LEAST = 300 << 20
 IDLE_SECONDS = 5
 QUIET_SECONDS = 1.5

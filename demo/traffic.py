@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import random
 import select
+import socket
 import time
 
 import machine
@@ -19,6 +20,8 @@ REQUESTS_PER_SECOND = 250
 WRITES = 4  # one request in so many
 READ_BYTES = 32
 PROBES_PER_SECOND = 50
+SEND_BUFFER = 32 << 20
+SO_SNDBUFFORCE = 32  # which Python does not name
 
 fork = multiprocessing.get_context("fork")
 
@@ -64,6 +67,10 @@ class Client:
     def __init__(self, content):
         self.content = content
         self.connection = server.Connection()
+        # So that requests to a server that stalls are sent all the same.
+        self.connection.socket.setsockopt(
+            socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER
+        )
         self.random = random.Random(1)
         self.stamps = {}
         self.pending = collections.deque()
@@ -92,23 +99,23 @@ class Client:
 
     def run(self, stop):
         """Send and receive until told to stop; then check and undo the writes."""
-        socket = self.connection.socket
+        stream = self.connection.socket
         period = 1 / REQUESTS_PER_SECOND
         due = time.monotonic()
         received = b""
         while True:
             wait = max(0, due - time.monotonic())
-            ready, _, _ = select.select([socket, stop], [], [], wait)
+            ready, _, _ = select.select([stream, stop], [], [], wait)
             if stop in ready:
                 break
-            if socket in ready:
+            if stream in ready:
                 received = self.receive(received)
             now = time.monotonic()
             if now >= due:
                 request, answer, write = self.request()
                 due = max(due + period, now)
                 self.pending.append((time.monotonic(), answer, write))
-                socket.sendall(request)
+                stream.sendall(request)
         while self.pending:
             received = self.receive(received)
         lost = self.undo()

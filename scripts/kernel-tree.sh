@@ -48,7 +48,8 @@ unpack_source() {
 			rsync -a --exclude=/.git "$KERNEL_SRC/" "$tmp/source/"
 			make -s -C "$tmp/source" mrproper
 		else
-			tar -C "$tmp" -xf "${KERNEL_TARBALL:-$deb_tarball}"
+			tar -C "$tmp" -xf "${KERNEL_TARBALL:-$deb_tarball}" ||
+				die "${KERNEL_TARBALL:-$deb_tarball}: cannot be unpacked (see above)"
 		fi
 		top=$(find "$tmp" -mindepth 1 -maxdepth 1 -type d)
 		[ -f "$top/Kbuild" ] || die "${KERNEL_TARBALL:-$deb_tarball}: not a kernel source"
@@ -125,7 +126,12 @@ apply_series() {
 		done
 		said=$(patch -d "$dir/out" -p1 --fuzz=0 --batch --forward --no-backup-if-mismatch \
 			<"$dir/in/patches/$patch" 2>&1) || {
-			echo "$said" | grep -E 'FAILED|patching file|ignored|malformed|find file' >&2
+			awk '/^patching file/ { file = $0 }
+				/FAILED|ignored|malformed|find file/ {
+					if (file) print file
+					file = ""
+					print
+				}' <<<"$said" >&2
 			die "mm-patches/$patch does not apply to $source_id (hunks above)"
 		}
 	done

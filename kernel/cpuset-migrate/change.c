@@ -45,8 +45,11 @@
 
 DEFINE_SPINLOCK(cm_lock);
 
-/* Source of names for sets of nodes; 0 is nobody's.  Under cpuset_mutex. */
-static u64 cm_last_placement;
+/* Parts whose jobs have been started and that have not closed. */
+static LIST_HEAD(cm_parts);
+
+/* Source of names for sets of nodes and for changes; 0 is nobody's. */
+static atomic64_t cm_last_name;
 
 /**
  * cpuset_migrate_css_init - set up what a cpuset has for migration
@@ -54,6 +57,7 @@ static u64 cm_last_placement;
  */
 void cpuset_migrate_css_init(struct cpuset *cs)
 {
+	cs->migrate.placement = atomic64_inc_return(&cm_last_name);
 	cs->migrate.max = U64_MAX;
 }
 
@@ -66,6 +70,8 @@ void cpuset_migrate_css_init(struct cpuset *cs)
  */
 void cpuset_migrate_css_offline(struct cpuset *cs)
 {
+	if (!cs->migrate.hold && cs->migrate.max == U64_MAX)
+		return;
 	WRITE_ONCE(cs->migrate.hold, false);
 	WRITE_ONCE(cs->migrate.max, U64_MAX);
 	cm_jobs_recheck_held();
@@ -108,18 +114,29 @@ void cm_change_busy(struct cpuset_change *change, int n)
 }
 
 /**
- * cm_change_is_held - is this change held where it was written or above?
- * @change: the change
+ * cm_is_held - are changes that were written to a cpuset held?
+ * @cs: the cpuset
  *
- * Settings below the cpuset that was written to do not count: who was given a
+ * There or above, that is.  Settings below do not count: who was given a
  * subtree must not be able to keep its owner from emptying a node.
  */
-bool cm_change_is_held(struct cpuset_change *change)
+bool cm_is_held(struct cpuset *cs)
 {
-	struct cpuset *cs;
-
-	for (cs = change->origin; cs; cs = parent_cs(cs))
+	for (; cs; cs = parent_cs(cs))
 		if (READ_ONCE(cs->migrate.hold) || !READ_ONCE(cs->migrate.max))
+			return true;
+	return false;
+}
+
+/**
+ * cm_is_below - is one cpuset another one, or below it?
+ * @cs: the one
+ * @top: the other
+ */
+bool cm_is_below(struct cpuset *cs, struct cpuset *top)
+{
+	for (; cs; cs = parent_cs(cs))
+		if (cs == top)
 			return true;
 	return false;
 }
@@ -128,8 +145,8 @@ bool cm_change_is_held(struct cpuset_change *change)
  * cpuset_change_begin - somebody is about to change where memory should be
  * @origin: the cpuset written to, or entered
  * @kind: what is written
- * @wait: the writer wants to wait for the end; a kernel thread or an exiting
- *	task does not all the same
+ * @wait: the writer wants to wait for the end; a kernel thread, one of
+ *	io_uring's or an exiting task does not all the same
  * @gfp: how to allocate
  *
  * Allocate before anything changes, so that a write that cannot wait can fail.
@@ -147,12 +164,14 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 
 	refcount_set(&change->ref, 1);
 	change->kind = kind;
+	change->id = atomic64_inc_return(&cm_last_name);
 	css_get(&origin->css);
 	change->origin = origin;
 	INIT_LIST_HEAD(&change->parts);
 	init_waitqueue_head(&change->wait);
 	init_task_work(&change->work, change_wait);
-	change->wants_wait = wait && !(current->flags & (PF_KTHREAD | PF_EXITING));
+	change->wants_wait = wait && !(current->flags &
+				       (PF_KTHREAD | PF_IO_WORKER | PF_EXITING));
 	xa_init(&change->moved);
 	return change;
 }
@@ -160,6 +179,7 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 static void part_free(struct cm_part *part)
 {
 	cm_map_put(part->map);
+	cm_map_put(part->sweep);
 	css_put(&part->cs->css);
 	change_put(part->change);
 	kfree(part);
@@ -182,6 +202,23 @@ static void part_finish(struct cm_part *part)
 	cm_change_busy(part->change, -1);
 	spin_unlock(&cm_lock);
 	part_free(part);
+}
+
+/**
+ * cm_parts_stop - do not look for forked tasks, in changes of a subtree
+ * @cs: the cpuset at its top
+ *
+ * Call with cm_lock held.
+ */
+void cm_parts_stop(struct cpuset *cs)
+{
+	struct cm_part *part;
+
+	lockdep_assert_held(&cm_lock);
+
+	list_for_each_entry(part, &cm_parts, node)
+		if (cm_is_below(part->origin, cs))
+			part->stopped = true;
 }
 
 /**
@@ -257,9 +294,9 @@ static struct mm_struct *task_led_mm(struct task_struct *task)
 }
 
 static void part_add_mm(struct cm_part *part, struct mm_struct *mm,
-			unsigned int pass)
+			struct cm_map *map, unsigned int pass)
 {
-	struct cpuset_migrate_job *job = cm_job_alloc(mm, part, part->map);
+	struct cpuset_migrate_job *job = cm_job_alloc(mm, part, map);
 
 	job->pass = pass;
 	list_add_tail(&job->node, &part->jobs);
@@ -267,7 +304,8 @@ static void part_add_mm(struct cm_part *part, struct mm_struct *mm,
 
 /*
  * Start the jobs that were added.  The part has one in nr_jobs for whoever
- * added them until this is done, so that it does not close halfway.
+ * added them until this is done, so that it does not close halfway.  Call with
+ * cpuset_mutex held.
  */
 static void part_start_jobs(struct cm_part *part)
 {
@@ -315,47 +353,43 @@ static bool part_add_missed(struct cm_part *part)
 		if (!mm)
 			continue;
 		if (part_missed(part, task, mm))
-			part_add_mm(part, mm, 1);
+			part_add_mm(part, mm, part->sweep ?: part->map, 1);
 		mmdrop(mm);
 	}
 	css_task_iter_end(&it);
 	return !list_empty(&part->jobs);
 }
 
+/*
+ * All jobs of a part have ended.  With cpuset_mutex, so that nobody changes
+ * nodes or moves tasks between looking for those that were missed and starting
+ * jobs for them.
+ */
 static void part_close_work(struct work_struct *work)
 {
 	struct cm_part *part = container_of(work, struct cm_part, close);
 	struct cpuset_change *change = part->change;
-
-	if (part->stopped || !part->map || part->rounds == CM_CLOSE_ROUNDS) {
-		part_finish(part);
-		return;
-	}
-
-	part->rounds++;
-	part->nr_jobs = 1;
-	if (!part_add_missed(part)) {
-		part_finish(part);
-		return;
-	}
+	bool missed = false;
 
 	refcount_inc(&change->ref);
-	part_start_jobs(part);
-	spin_lock(&cm_lock);
-	cm_change_busy(change, -1);
-	spin_unlock(&cm_lock);
+	part->nr_jobs = 1;
+	if (!READ_ONCE(part->stopped) && part->map &&
+	    part->rounds++ < CM_CLOSE_ROUNDS) {
+		cpuset_lock();
+		missed = part_add_missed(part);
+		if (missed)
+			part_start_jobs(part);
+		cpuset_unlock();
+	}
+
+	if (missed) {
+		spin_lock(&cm_lock);
+		cm_change_busy(change, -1);
+		spin_unlock(&cm_lock);
+	} else {
+		part_finish(part);
+	}
 	change_put(change);
-}
-
-static struct cm_part *change_find_part(struct cpuset_change *change,
-					struct cpuset *cs)
-{
-	struct cm_part *part;
-
-	list_for_each_entry_reverse(part, &change->parts, node)
-		if (part->cs == cs)
-			return part;
-	return NULL;
 }
 
 /**
@@ -374,19 +408,22 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 					 struct cpuset *cs,
 					 const nodemask_t *mems, bool move)
 {
-	struct cm_part *part = change_find_part(change, cs);
+	struct cm_part *part = cs->migrate.adding;
 
-	if (part)
+	if (part && part->change == change)
 		return part;
 
 	if (change->kind == CPUSET_NEW_MEMS)
-		WRITE_ONCE(cs->migrate.placement, ++cm_last_placement);
+		WRITE_ONCE(cs->migrate.placement,
+			   atomic64_inc_return(&cm_last_name));
 
 	part = kzalloc(sizeof(*part), GFP_KERNEL | __GFP_NOFAIL);
 	refcount_inc(&change->ref);
 	part->change = change;
 	css_get(&cs->css);
 	part->cs = cs;
+	/* Tasks that enter several cpusets were sent there from above. */
+	part->origin = change->kind == CPUSET_ATTACH ? cs : change->origin;
 	part->mems = *mems;
 	part->placement = cs->migrate.placement;
 	part->start = ktime_get_ns();
@@ -395,6 +432,7 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	INIT_LIST_HEAD(&part->jobs);
 	INIT_WORK(&part->close, part_close_work);
 	list_add_tail(&part->node, &change->parts);
+	cs->migrate.adding = part;
 	return part;
 }
 
@@ -415,17 +453,25 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 	if (!mm)
 		return;
 
+	/* Named already, through another task that shares it. */
+	if (mm->cpuset_change == part->change->id)
+		goto out;
+
+	/* The same nodes elsewhere; but what is under way has to come along. */
 	nodes_and(from, *old, node_states[N_MEMORY]);
 	if (part->change->kind == CPUSET_ATTACH &&
-	    nodes_equal(from, part->mems))
+	    nodes_equal(from, part->mems) && !READ_ONCE(mm->cpuset_job))
 		goto out;
 
 	if (!part->map || !nodes_equal(part->old, from)) {
 		cm_map_put(part->map);
 		part->map = cm_map_alloc(&from, &part->mems);
 		part->old = from;
+		if (!part->sweep && !nodes_equal(from, part->mems))
+			part->sweep = cm_map_get(part->map);
 	}
-	part_add_mm(part, mm, 0);
+	mm->cpuset_change = part->change->id;
+	part_add_mm(part, mm, part->map, 0);
 out:
 	mmdrop(mm);
 }
@@ -441,38 +487,19 @@ void cpuset_change_end(struct cpuset_change *change)
 {
 	struct cm_part *part, *next;
 
-	/* Parts go while they are started; the change's busy count holds on. */
+	/* Each may be gone as soon as its jobs are started. */
 	list_for_each_entry_safe(part, next, &change->parts, node) {
+		part->cs->migrate.adding = NULL;
 		if (part->move && (change->kind != CPUSET_ATTACH ||
 				   !list_empty(&part->jobs))) {
 			part->announced = true;
 			cm_event(part->cs, CM_EVENT_START);
 		}
-	}
-
-	spin_lock(&cm_lock);
-	cm_change_busy(change, 1);
-	spin_unlock(&cm_lock);
-
-	for (;;) {
 		spin_lock(&cm_lock);
-		part = NULL;
-		list_for_each_entry(next, &change->parts, node) {
-			if (!next->started) {
-				part = next;
-				part->started = true;
-				break;
-			}
-		}
+		list_move_tail(&part->node, &cm_parts);
 		spin_unlock(&cm_lock);
-		if (!part)
-			break;
 		part_start_jobs(part);
 	}
-
-	spin_lock(&cm_lock);
-	cm_change_busy(change, -1);
-	spin_unlock(&cm_lock);
 
 	if (change->wants_wait && READ_ONCE(change->busy) &&
 	    !task_work_add(current, &change->work, TWA_RESUME))

@@ -21,11 +21,11 @@
 #define CM_BATCH_PAGES		512
 #define CM_BATCH_PAGES_MIN	16
 
-/* Address spaces that move at the same time. */
+/* Address spaces that move at the same time, on the CPUs of one node. */
 #define CM_WORKERS		4
 
 /* Address ranges of one job that have different maps. */
-#define CM_MAX_RANGES		4
+#define CM_MAX_RANGES		8
 
 /* map.c */
 
@@ -60,8 +60,9 @@ void cm_map_put(struct cm_map *map);
  * struct cpuset_change - what one write asks for
  * @ref: the writer, and every part
  * @kind: what it was
- * @origin: the cpuset written to (entered, for an attach); a reference
- * @parts: the cpusets that have new nodes
+ * @id: tells an address space that is named twice
+ * @origin: the cpuset written to; a reference
+ * @parts: the cpusets that have new nodes, until their jobs are started
  * @busy: what a waiting writer waits for: jobs that run or will without
  *	anybody's doing, and parts that close.  Under cm_lock.
  * @wait: where it waits
@@ -72,6 +73,7 @@ void cm_map_put(struct cm_map *map);
 struct cpuset_change {
 	refcount_t		ref;
 	enum cpuset_change_kind	kind;
+	u64			id;
 	struct cpuset		*origin;
 	struct list_head	parts;
 	unsigned int		busy;
@@ -83,11 +85,13 @@ struct cpuset_change {
 
 /**
  * struct cm_part - one cpuset of a change
- * @node: in cpuset_change.parts, until the change ends
+ * @node: in cpuset_change.parts, then in the list of all parts
  * @change: the change; a reference
  * @cs: the cpuset; a reference
+ * @origin: the cpuset whose hold, max and stop files concern this part
  * @map: the map that the last task enrolled had
  * @old: the nodes that @map was made from
+ * @sweep: the map for tasks forked since: the first that moved anything
  * @mems: the nodes of @cs
  * @placement: @cs->migrate.placement when this part was made
  * @start: when; comparable with task_struct.start_time
@@ -95,7 +99,6 @@ struct cpuset_change {
  * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
  *	cm_lock.
  * @rounds: how often the closing sweep found somebody
- * @started: its jobs were, when the change ended
  * @announced: CM_EVENT_START was sent
  * @partial: pages failed to move
  * @stopped: somebody wrote to the stop file
@@ -106,15 +109,16 @@ struct cm_part {
 	struct list_head	node;
 	struct cpuset_change	*change;
 	struct cpuset		*cs;
+	struct cpuset		*origin;
 	struct cm_map		*map;
 	nodemask_t		old;
+	struct cm_map		*sweep;
 	nodemask_t		mems;
 	u64			placement;
 	u64			start;
 	bool			move;
 	unsigned int		nr_jobs;
 	unsigned int		rounds;
-	bool			started;
 	bool			announced;
 	bool			partial;
 	bool			stopped;
@@ -125,8 +129,10 @@ struct cm_part {
 extern spinlock_t cm_lock;
 
 void cm_part_put_job(struct cm_part *part);
+void cm_parts_stop(struct cpuset *cs);
 void cm_change_busy(struct cpuset_change *change, int n);
-bool cm_change_is_held(struct cpuset_change *change);
+bool cm_is_held(struct cpuset *cs);
+bool cm_is_below(struct cpuset *cs, struct cpuset *top);
 
 /* job.c */
 
@@ -148,6 +154,9 @@ struct cm_tally {
  * @ref: its place in mm->cpuset_job or @next, and the workqueue
  * @mm: the address space; mm_count only, so that exit frees its memory
  * @part: what it is part of
+ * @origin: the cpuset whose hold, max and stop files concern it: where the
+ *	change was written or, if that took the address space over from a
+ *	change written further up, where that was.  A reference
  * @node: in part->jobs, then in the list of all jobs
  * @state: under cm_lock
  * @stop: somebody wrote to the stop file; under cm_lock
@@ -163,6 +172,7 @@ struct cm_tally {
  * @tries: attempts at the page at the cursor, which is off the LRU
  * @naps: sleeps left for such pages
  * @drained: other CPUs' LRU batches were drained for this job
+ * @reclaiming: kswapd was woken in this pass
  * @moved: pages moved in this pass
  * @nr_skip_vma: pages counted in VMAs that cannot be migrated
  * @tally: final outcomes since the last flush
@@ -173,6 +183,7 @@ struct cpuset_migrate_job {
 	refcount_t		ref;
 	struct mm_struct	*mm;
 	struct cm_part		*part;
+	struct cpuset		*origin;
 	struct list_head	node;
 	struct work_struct	work;
 	enum cm_job_state	state;
@@ -193,6 +204,7 @@ struct cpuset_migrate_job {
 	unsigned int		tries;
 	unsigned int		naps;
 	bool			drained;
+	bool			reclaiming;
 	unsigned long		moved;
 	unsigned long		nr_skip_vma;
 	struct cm_tally		tally;
@@ -223,6 +235,7 @@ extern unsigned int cm_max_stall_usec;
  * @reason: why they did
  * @used: @dst was handed to migrate_pages()
  * @split: no room for all of it in one piece
+ * @thp: it is PMD-sized, and not hugetlb
  */
 struct cm_slot {
 	struct folio	*src;
@@ -235,6 +248,7 @@ struct cm_slot {
 	enum cpuset_migrate_stat reason;
 	bool		used;
 	bool		split;
+	bool		thp;
 };
 
 /**
@@ -273,7 +287,7 @@ enum cm_walk_result {
 
 enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 				  struct cm_batch *batch);
-unsigned long cm_walk_count(struct cpuset_migrate_job *job);
+bool cm_walk_left(struct cpuset_migrate_job *job);
 
 /* move.c */
 
@@ -296,6 +310,7 @@ unsigned long cm_tally_failures(const struct cm_tally *tally);
 void cm_count(struct cpuset_migrate_job *job, int nid,
 	      enum cpuset_migrate_stat outcome, unsigned long nr);
 void cm_stat_flush(struct cpuset_migrate_job *job);
+void cm_stat_total(struct cpuset *cs);
 void cm_stat_read(struct cpuset *cs, u64 stat[CM_NR_STATS], u64 *chunk_max);
 void cm_stat_pending(struct cpuset *cs, int n);
 void cm_stat_held(struct cpuset *cs, int n);

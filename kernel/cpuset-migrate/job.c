@@ -13,8 +13,8 @@
  * whoever supersedes it.
  *
  * A job holds mm_count, so exit frees the memory without asking: then
- * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() wakes a
- * job that is held.
+ * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() ends a
+ * job that does not run.
  *
  * Jobs run on kernel threads, which may allocate on every node and have no CPU
  * limit that could stop them with a page locked.
@@ -39,6 +39,9 @@
 
 /* Attempts at a page that is off the LRU. */
 #define CM_TRIES		5
+
+/* Time on a worker before others have a turn. */
+#define CM_SLICE_NSEC		(100 * NSEC_PER_MSEC)
 
 /*
  * How long a batch may keep its pages, or a walk mmap_lock, from others, in
@@ -73,6 +76,8 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	mmgrab(mm);
 	job->mm = mm;
 	job->part = part;
+	css_get(&part->origin->css);
+	job->origin = part->origin;
 	job->state = CM_JOB_NEW;
 	INIT_WORK(&job->work, job_work);
 	job->range[0].end = ULONG_MAX;
@@ -96,6 +101,7 @@ static void job_put(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
+	css_put(&job->origin->css);
 	mmdrop(job->mm);
 	kfree(job);
 }
@@ -120,19 +126,13 @@ static void job_queue(struct cpuset_migrate_job *job)
 static void job_end(struct cpuset_migrate_job *job)
 {
 	struct cpuset_migrate_job *next = job->next;
+	struct cpuset_change *change = job->part->change;
+	enum cm_job_state state = job->state;
 	struct cm_part *part = job->part;
 	struct mm_struct *mm = job->mm;
 
 	lockdep_assert_held(&cm_lock);
 
-	if (job->state != CM_JOB_NEW) {
-		list_del(&job->node);
-		cm_stat_pending(part->cs, -1);
-		if (job->state == CM_JOB_HELD)
-			cm_stat_held(part->cs, -1);
-		else
-			cm_change_busy(part->change, -1);
-	}
 	job->state = CM_JOB_ENDED;
 	job->next = NULL;
 	if (mm->cpuset_job == job) {
@@ -142,7 +142,16 @@ static void job_end(struct cpuset_migrate_job *job)
 			job_queue(next);
 		}
 	}
+	if (state != CM_JOB_NEW) {
+		list_del(&job->node);
+		cm_stat_pending(part->cs, -1);
+	}
+	if (state == CM_JOB_HELD)
+		cm_stat_held(part->cs, -1);
+	/* The part is busy closing before the job is not any more. */
 	cm_part_put_job(part);
+	if (state == CM_JOB_QUEUED || state == CM_JOB_RUNNING)
+		cm_change_busy(change, -1);
 	job_put(job);
 }
 
@@ -160,6 +169,14 @@ static void job_take_over(struct cpuset_migrate_job *job,
 	unsigned int i, n = 0;
 
 	lockdep_assert_held(&cm_lock);
+
+	/* What was asked for from above is held or stopped from there only. */
+	if (old->origin != job->origin &&
+	    cm_is_below(job->origin, old->origin)) {
+		css_put(&job->origin->css);
+		css_get(&old->origin->css);
+		job->origin = old->origin;
+	}
 
 	/* The old job binds policies only, or is done but for strays. */
 	if (!old->part->move || visited == ULONG_MAX)
@@ -196,7 +213,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	spin_lock(&cm_lock);
 	cur = mm->cpuset_job;
 	/* Who sweeps does not supersede. */
-	if (cur && (job->pass || cur->part->change == job->part->change)) {
+	if (cur && job->pass) {
 		job_end(job);
 		goto out;
 	}
@@ -205,8 +222,8 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	cm_stat_pending(job->part->cs, 1);
 	cm_change_busy(job->part->change, 1);
 	job->state = CM_JOB_QUEUED;
-	if (job->part->move)
-		job->tally.n[CM_TOTAL] = 1;
+	if (job->part->move && !job->pass)
+		cm_stat_total(job->part->cs);
 
 	if (cur && cur->state == CM_JOB_RUNNING) {
 		if (cur->next) {
@@ -244,20 +261,11 @@ void __cpuset_migrate_exit(struct mm_struct *mm)
 
 	spin_lock(&cm_lock);
 	job = mm->cpuset_job;
-	if (job) {
+	if (job && job->state == CM_JOB_RUNNING)
 		job->exited = true;
-		if (job->state == CM_JOB_HELD)
-			job_queue(job);
-	}
+	else if (job)
+		job_end(job);
 	spin_unlock(&cm_lock);
-}
-
-static bool cpuset_is_below(struct cpuset *cs, struct cpuset *top)
-{
-	for (; cs; cs = parent_cs(cs))
-		if (cs == top)
-			return true;
-	return false;
 }
 
 /**
@@ -271,8 +279,9 @@ void cm_jobs_stop(struct cpuset *cs)
 	struct cpuset_migrate_job *job;
 
 	spin_lock(&cm_lock);
+	cm_parts_stop(cs);
 	list_for_each_entry(job, &cm_jobs, node) {
-		if (!cpuset_is_below(job->part->change->origin, cs))
+		if (!cm_is_below(job->origin, cs))
 			continue;
 		job->stop = true;
 		job->part->stopped = true;
@@ -292,7 +301,7 @@ void cm_jobs_recheck_held(void)
 	spin_lock(&cm_lock);
 	list_for_each_entry(job, &cm_jobs, node)
 		if (job->state == CM_JOB_HELD &&
-		    !cm_change_is_held(job->part->change))
+		    !cm_is_held(job->origin))
 			job_queue(job);
 	spin_unlock(&cm_lock);
 }
@@ -326,7 +335,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	} else if (job->stop) {
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_STOP;
-	} else if (cm_change_is_held(job->part->change)) {
+	} else if (cm_is_held(job->origin)) {
 		job->state = CM_JOB_HELD;
 		cm_stat_held(job->part->cs, 1);
 		cm_change_busy(job->part->change, -1);
@@ -348,6 +357,7 @@ static void job_finish(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < CM_NR_STATS; i++)
 		job->tally.n[i] += job->outside.n[i];
+	memset(&job->outside, 0, sizeof(job->outside));
 	cm_stat_flush(job);
 	trace_cpuset_migrate_job_end(job, failed);
 
@@ -400,6 +410,7 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	job->tries = 0;
 	job->naps = CM_NAPS;
 	job->moved = 0;
+	job->reclaiming = false;
 	job->nr_skip_vma = 0;
 	memset(&job->outside, 0, sizeof(job->outside));
 	return true;
@@ -458,6 +469,7 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 
 static void job_bind(struct cpuset_migrate_job *job)
 {
+	trace_cpuset_migrate_job_start(job);
 	if (mmget_not_zero(job->mm)) {
 		mpol_rebind_mm(job->mm, &job->part->mems);
 		mmput(job->mm);
@@ -465,12 +477,29 @@ static void job_bind(struct cpuset_migrate_job *job)
 	job->bound = true;
 }
 
-static void job_stop(struct cpuset_migrate_job *job)
+/* One chunk of what is left, counted only; false if it was the last. */
+static bool job_count_left(struct cpuset_migrate_job *job)
 {
-	if (!job->pass && mmget_not_zero(job->mm)) {
-		job->tally.n[CM_LEFT] += cm_walk_count(job);
-		mmput(job->mm);
-	}
+	bool more;
+
+	if (job->pass || !mmget_not_zero(job->mm))
+		return false;
+	more = cm_walk_left(job);
+	mmput(job->mm);
+	return more;
+}
+
+/* Let other jobs have a turn, unless this one is about to end. */
+static bool job_yield(struct cpuset_migrate_job *job)
+{
+	bool yield;
+
+	spin_lock(&cm_lock);
+	yield = !job->next && !job->exited;
+	if (yield)
+		job_queue(job);
+	spin_unlock(&cm_lock);
+	return yield;
 }
 
 static void job_work(struct work_struct *work)
@@ -478,7 +507,9 @@ static void job_work(struct work_struct *work)
 	struct cpuset_migrate_job *job =
 		container_of(work, struct cpuset_migrate_job, work);
 	struct cm_batch *batch = NULL;
+	u64 start = local_clock();
 	enum job_verdict verdict;
+	bool more;
 
 	atomic_inc(&cm_running);
 	while ((verdict = job_check(job)) != JOB_OFF) {
@@ -487,18 +518,19 @@ static void job_work(struct work_struct *work)
 			continue;
 		}
 		if (verdict == JOB_STOP) {
-			job_stop(job);
+			more = job_count_left(job);
+		} else if (job->part->move) {
+			batch = batch ?: cm_batch_alloc(job);
+			more = job_chunk(job, batch);
+		} else {
+			more = false;
+		}
+		if (!more) {
 			job_finish(job);
 			break;
 		}
-		if (!batch) {
-			batch = cm_batch_alloc(job);
-			trace_cpuset_migrate_job_start(job);
-		}
-		if (!job->part->move || !job_chunk(job, batch)) {
-			job_finish(job);
+		if (local_clock() - start > CM_SLICE_NSEC && job_yield(job))
 			break;
-		}
 		cond_resched();
 	}
 	atomic_dec(&cm_running);

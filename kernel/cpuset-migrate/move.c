@@ -6,7 +6,7 @@
  * locked.  So a batch may go to several nodes at once, one folio without a
  * place does not stop the others, and compaction can be tried for a huge page.
  * No node is filled below its low watermark: what a job puts there must not
- * push anybody into reclaim or worse.
+ * push anybody into direct reclaim or worse.
  */
 
 #include <linux/delay.h>
@@ -71,6 +71,8 @@ void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid)
 	slot->nid = nid;
 	slot->src_nid = folio_nid(folio);
 	slot->nr = folio_nr_pages(folio);
+	slot->thp = folio_test_pmd_mappable(folio) &&
+		    !folio_test_hugetlb(folio);
 	slot->reason = CM_FAIL_BUSY;
 	batch->nr_pages += slot->nr;
 }
@@ -119,18 +121,28 @@ static bool batch_has_room(struct cm_batch *batch, int nid, unsigned int order)
 	return false;
 }
 
+#ifdef CONFIG_HUGETLB_PAGE
 /* A free page of the pool, or one made for the time the old one needs. */
 static struct folio *alloc_huge(struct cm_batch *batch, struct folio *src,
 				int nid)
 {
 	struct hstate *h = folio_hstate(src);
+	bool in_pool = h->free_huge_pages_node[nid] &&
+		       h->free_huge_pages > h->resv_huge_pages;
 	gfp_t gfp = htlb_modify_alloc_mask(h, CM_GFP);
 
-	if (!h->free_huge_pages_node[nid] &&
-	    !batch_has_room(batch, nid, folio_order(src)))
+	if (!in_pool && !batch_has_room(batch, nid, folio_order(src)))
 		return NULL;
+	gfp = (gfp & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC;
 	return alloc_hugetlb_folio_nodemask(h, nid, NULL, gfp, false);
 }
+#else
+static struct folio *alloc_huge(struct cm_batch *batch, struct folio *src,
+				int nid)
+{
+	return NULL;
+}
+#endif
 
 static struct folio *alloc_on(struct cm_batch *batch, struct folio *src,
 			      int nid, bool compact)
@@ -177,14 +189,15 @@ static int nearest_node(int from, const nodemask_t *mask)
 	return best;
 }
 
-/* Let kswapd make room for another try. */
-static void wake_reclaim(struct cm_batch *batch, int nid)
+/* Let kswapd make room for another try, once a pass. */
+static void wake_reclaim(struct cpuset_migrate_job *job, int nid)
 {
 	struct zone *zone;
 	int i;
 
-	if (nid == NUMA_NO_NODE || batch->room_nid == nid)
+	if (nid == NUMA_NO_NODE || job->reclaiming)
 		return;
+	job->reclaiming = true;
 	for (i = gfp_zone(CM_GFP); i >= 0; i--) {
 		zone = &NODE_DATA(nid)->node_zones[i];
 		if (populated_zone(zone)) {
@@ -235,6 +248,7 @@ static struct folio *slot_alloc(struct cm_batch *batch, struct cm_slot *slot)
 		if (can_split && node_has_room(nid, 0, slot->nr)) {
 			slot->nid = nid;
 			slot->split = true;
+			slot->reason = CM_FAIL_NOMEM;
 			break;
 		}
 	}
@@ -293,7 +307,7 @@ static void batch_alloc(struct cm_batch *batch, struct list_head *back,
 		} else if (!slot->dst) {
 			slot->reason = folio_test_hugetlb(slot->src) ?
 				CM_FAIL_HUGETLB : CM_FAIL_NOMEM;
-			wake_reclaim(batch, slot->nid);
+			wake_reclaim(batch->job, slot->nid);
 			list_move_tail(&slot->src->lru, back);
 		} else if (!slot_remember(batch, slot)) {
 			slot_free_dst(batch, slot);
@@ -350,14 +364,27 @@ static void batch_put_dst(struct folio *dst, unsigned long private)
 	WARN_ON_ONCE(1);
 }
 
+/* Inodes are freed by RCU, and nothing else keeps this one. */
+static bool fs_cannot_migrate(struct folio *folio)
+{
+	struct address_space *mapping;
+	bool cannot;
+
+	if (folio_test_anon(folio) || folio_test_hugetlb(folio))
+		return false;
+	rcu_read_lock();
+	mapping = folio_mapping(folio);
+	cannot = mapping && !mapping->a_ops->migrate_folio;
+	rcu_read_unlock();
+	return cannot;
+}
+
 /* Why did a folio come back? */
 static enum cpuset_migrate_stat why_left(struct folio *folio)
 {
-	struct address_space *mapping = folio_mapping(folio);
-
 	if (folio_maybe_dma_pinned(folio))
 		return CM_FAIL_PINNED;
-	if (!folio_test_anon(folio) && mapping && !mapping->a_ops->migrate_folio)
+	if (fs_cannot_migrate(folio))
 		return CM_FAIL_FS;
 	return CM_FAIL_BUSY;
 }
@@ -373,10 +400,23 @@ static bool worth_another_try(const struct list_head *folios)
 }
 
 /*
+ * migrate_pages() splits a folio that has become partly unmapped since we
+ * looked; the pieces have no place, and would keep it from trying the others.
+ */
+static void batch_drop_pieces(struct cm_batch *batch, struct list_head *back)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, &batch->folios, lru)
+		if (folio_nr_pages(folio) != batch_find(batch, folio)->nr)
+			list_move_tail(&folio->lru, back);
+}
+
+/*
  * Migrate what has a place.  MIGRATE_ASYNC: nothing here waits for a lock or
  * for writeback, however slow the disk; the next pass looks again.
  */
-static void batch_migrate(struct cm_batch *batch)
+static void batch_migrate(struct cm_batch *batch, struct list_head *back)
 {
 	struct cpuset_migrate_job *job = batch->job;
 	unsigned int attempt;
@@ -393,6 +433,7 @@ static void batch_migrate(struct cm_batch *batch)
 		migrate_pages(&batch->folios, batch_get_dst, batch_put_dst,
 			      (unsigned long)batch, MIGRATE_ASYNC, MR_CPUSET,
 			      NULL);
+		batch_drop_pieces(batch, back);
 	}
 }
 
@@ -410,7 +451,11 @@ static void batch_putback(struct cm_batch *batch, struct list_head *folios,
 			slot->reason = why_left(folio);
 		trace_cpuset_migrate_leave(batch->job, folio, slot->reason);
 	}
+	if (list_empty(folios))
+		return;
 	putback_movable_pages(folios);
+	/* The next pass may run on another CPU, and has to find them. */
+	lru_add_drain();
 }
 
 static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
@@ -421,7 +466,7 @@ static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
 		slot->moved = slot->nr;
 		job->moved += slot->nr;
 		cm_count(job, slot->src_nid, CM_MOVED, slot->nr);
-		if (slot->nr >= HPAGE_PMD_NR)
+		if (slot->thp)
 			job->tally.n[CM_MOVED_THP] += slot->nr;
 	} else if (slot->dst) {
 		slot_free_dst(batch, slot);
@@ -450,9 +495,7 @@ static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
 	}
 	list_add(&src->lru, &folios);
 	if (err) {
-		batch->hint = slot - batch->slot;
 		slot->split = false;
-		slot->reason = CM_FAIL_NOMEM;
 		batch_putback(batch, &folios, true);
 		cm_count(job, slot->src_nid, slot->reason, slot->left);
 		return;
@@ -460,6 +503,7 @@ static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
 
 	job->tally.n[CM_SPLIT]++;
 	list_for_each_entry_safe(piece, next, &folios, lru) {
+		pieces->chained = batch->chained;
 		list_move_tail(&piece->lru, &pieces->folios);
 		cm_batch_add(pieces, piece, slot->nid);
 		if (pieces->nr == CM_BATCH_PAGES)
@@ -481,7 +525,6 @@ static void batch_split(struct cm_batch *batch, struct list_head *split)
 	for (i = 0; i < batch->nr; i++) {
 		if (!batch->slot[i].split)
 			continue;
-		pieces->chained = batch->chained;
 		slot_split(batch, &batch->slot[i], pieces);
 	}
 	kvfree(pieces);
@@ -501,7 +544,7 @@ void cm_move_batch(struct cm_batch *batch)
 	unsigned int i;
 
 	batch_alloc(batch, &back, &split);
-	batch_migrate(batch);
+	batch_migrate(batch, &back);
 	batch_putback(batch, &batch->folios, false);
 	batch_putback(batch, &back, true);
 	for (i = 0; i < batch->nr; i++)

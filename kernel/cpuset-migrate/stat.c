@@ -117,6 +117,18 @@ void cm_stat_flush(struct cpuset_migrate_job *job)
 }
 
 /**
+ * cm_stat_total - an address space is going to be migrated
+ * @cs: the cpuset
+ */
+void cm_stat_total(struct cpuset *cs)
+{
+	spin_lock(&cm_stat_lock);
+	for (; cs; cs = parent_cs(cs))
+		cs->migrate.stat[CM_TOTAL]++;
+	spin_unlock(&cm_stat_lock);
+}
+
+/**
  * cm_stat_read - read a cpuset's counters, all of one moment
  * @cs: the cpuset
  * @stat: filled

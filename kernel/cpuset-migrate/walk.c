@@ -34,6 +34,7 @@
  * @deadline: when it has to let go of mmap_lock, local_clock()
  * @skip_vma: this VMA's pages are counted and left alone
  * @off_lru: stopped because of a page off the LRU
+ * @begin: where the walk began
  * @count: pages seen, if there is no batch
  */
 struct cm_walk {
@@ -45,6 +46,7 @@ struct cm_walk {
 	u64			deadline;
 	bool			skip_vma;
 	bool			off_lru;
+	unsigned long		begin;
 	unsigned long		count;
 };
 
@@ -182,6 +184,16 @@ dealt_with:
 	return true;
 }
 
+/* Somebody else is moving a folio: it may stay where it should not. */
+static void walk_moving(struct cm_walk *w, swp_entry_t entry, unsigned long nr)
+{
+	int nid = folio_nid(pfn_swap_entry_folio(entry));
+
+	/* The first pass is followed by another. */
+	if (w->batch && w->job->pass && !node_isset(nid, w->job->part->mems))
+		cm_count(w->job, nid, CM_FAIL_BUSY, nr);
+}
+
 /* A page of a VMA that cannot be migrated: count it if it is memory. */
 static bool walk_skipped_pfn(struct cm_walk *w, unsigned long pfn,
 			     unsigned long nr)
@@ -208,13 +220,8 @@ static bool walk_huge_pmd(struct cm_walk *w, struct vm_area_struct *vma,
 	if (w->skip_vma)
 		return !pmd_present(pmd) ||
 		       walk_skipped_pfn(w, pmd_pfn(pmd), HPAGE_PMD_NR);
-	if (is_pmd_migration_entry(pmd)) {
-		folio = pfn_swap_entry_folio(pmd_to_swp_entry(pmd));
-		if (w->job->pass)
-			cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY,
-				 HPAGE_PMD_NR);
-		return true;
-	}
+	if (is_pmd_migration_entry(pmd))
+		walk_moving(w, pmd_to_swp_entry(pmd), HPAGE_PMD_NR);
 	if (!pmd_present(pmd))
 		return true;
 	folio = vm_normal_folio_pmd(vma, addr, pmd);
@@ -233,11 +240,8 @@ static bool walk_pte(struct cm_walk *w, struct vm_area_struct *vma,
 		return true;
 	if (!pte_present(pte)) {
 		entry = pte_to_swp_entry(pte);
-		/* Somebody else is at it; the first pass is followed by one. */
-		if (w->job->pass && is_migration_entry(entry)) {
-			folio = pfn_swap_entry_folio(entry);
-			cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY, 1);
-		}
+		if (is_migration_entry(entry))
+			walk_moving(w, entry, 1);
 		return true;
 	}
 	if (w->skip_vma)
@@ -311,7 +315,7 @@ static int walk_hugetlb_entry(pte_t *pte, unsigned long hmask,
 	pte_t entry;
 
 	ptl = huge_pte_lock(h, walk->mm, pte);
-	entry = huge_ptep_get(walk->mm, addr, pte);
+	entry = huge_ptep_get(walk->mm, addr & hmask, pte);
 	if (pte_present(entry)) {
 		if (w->skip_vma) {
 			walk_skipped_pfn(w, pte_pfn(entry),
@@ -321,10 +325,8 @@ static int walk_hugetlb_entry(pte_t *pte, unsigned long hmask,
 			go_on = walk_folio(w, vma, addr, folio,
 					   pages_per_huge_page(h));
 		}
-	} else if (w->job->pass && is_hugetlb_entry_migration(entry)) {
-		folio = pfn_swap_entry_folio(pte_to_swp_entry(entry));
-		cm_count(w->job, folio_nid(folio), CM_FAIL_BUSY,
-			 pages_per_huge_page(h));
+	} else if (is_hugetlb_entry_migration(entry)) {
+		walk_moving(w, pte_to_swp_entry(entry), pages_per_huge_page(h));
 	}
 	spin_unlock(ptl);
 
@@ -361,6 +363,12 @@ static int walk_test(unsigned long start, unsigned long end,
 	struct cm_walk *w = walk->private;
 	struct cm_batch *batch = w->batch;
 	nodemask_t allowed;
+
+	/* VMAs without page tables take time too. */
+	if (start != w->begin && walk_time_up(w, walk->mm)) {
+		w->next = start;
+		return -ECANCELED;
+	}
 
 	w->skip_vma = !vma_migratable(vma) || vma_is_secretmem(vma);
 	if (w->skip_vma)
@@ -399,7 +407,7 @@ static bool walk_run(struct cm_walk *w)
 	mmap_read_lock(mm);
 	begin = local_clock();
 	w->deadline = begin + stall / 2;
-	w->large = NULL;
+	w->begin = w->next;
 	if (w->next < end)
 		ret = walk_page_range(mm, w->next, end, &walk_ops, w);
 	mmap_read_unlock(mm);
@@ -436,21 +444,22 @@ enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 }
 
 /**
- * cm_walk_count - count the pages from the cursor to the end
- * @job: the job
+ * cm_walk_left - count the next pages as never scanned
+ * @job: the job; its cursor moves on
  *
  * Context as cm_walk_chunk().
  *
- * Return: present pages that were not visited.
+ * Return: false at the end of the address space.
  */
-unsigned long cm_walk_count(struct cpuset_migrate_job *job)
+bool cm_walk_left(struct cpuset_migrate_job *job)
 {
 	struct cm_walk w = {
 		.job	= job,
 		.next	= job->cursor,
 	};
+	bool end = walk_run(&w);
 
-	while (!walk_run(&w))
-		cond_resched();
-	return w.count;
+	job->cursor = w.next;
+	job->tally.n[CM_LEFT] += w.count;
+	return !end;
 }

@@ -74,6 +74,7 @@ enum cpuset_migrate_event {
  * @placement: names the present nodes of this cpuset, and those of no other:
  *	an address space whose mm->cpuset_placed says the same is in place.
  *	Written with cpuset_mutex held.
+ * @adding: its part of the change that is being made.  Under cpuset_mutex.
  * @hold: jobs of changes written here or below do not run
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
  *	0 holds them
@@ -86,6 +87,7 @@ enum cpuset_migrate_event {
  */
 struct cpuset_migrate {
 	u64			placement;
+	struct cm_part		*adding;
 	bool			hold;
 	u64			max;
 	atomic_t		pending;
@@ -117,6 +119,7 @@ static inline void cpuset_migrate_init_mm(struct mm_struct *mm)
 {
 	/* cpuset_placed is inherited: a child is where its parent was put */
 	mm->cpuset_job = NULL;
+	mm->cpuset_change = 0;
 }
 
 /* The last user of @mm is gone; called from __mmput(), never sleeps. */

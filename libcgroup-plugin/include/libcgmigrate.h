@@ -468,6 +468,14 @@ enum cgm_severity {
 const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,
 			  enum cgm_severity *severity);
 
+#define CGM_JOB_FORCE 0x1u	/**< start although there is not enough room */
+
+/**
+ * Why a checked plan would not start, or NULL when it would.
+ * @param flags as in struct cgm_job_options: CGM_JOB_FORCE leaves room out
+ */
+const char *cgm_plan_refusal(const struct cgm_plan *plan, unsigned int flags);
+
 /** @} */
 /* ------------------------------------------------------------------ */
 /** @defgroup job Jobs
@@ -475,8 +483,6 @@ const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,
 
 /** A plan that runs. Opaque. */
 struct cgm_job;
-
-#define CGM_JOB_FORCE 0x1u	/**< start although the plan does not fit */
 
 /** Options of cgm_job_start(). Zero everything you do not set. */
 struct cgm_job_options {

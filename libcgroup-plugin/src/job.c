@@ -200,6 +200,7 @@ CGM_PUBLIC int cgm_job_start(struct cgm_plan *plan,
 			     const struct cgm_job_options *options, struct cgm_job **out)
 {
 	struct cgm_context *ctx = plan->ctx;
+	const char *refusal;
 	struct cgm_job *job;
 	int err;
 
@@ -212,8 +213,9 @@ CGM_PUBLIC int cgm_job_start(struct cgm_plan *plan,
 	err = cgm_plan_check(plan);
 	if (err)
 		return err;
-	if (plan_refused(plan, options && (options->flags & CGM_JOB_FORCE)))
-		return -ECANCELED;
+	refusal = cgm_plan_refusal(plan, options ? options->flags : 0);
+	if (refusal)
+		return cgm_fail(ctx, ECANCELED, "%s", refusal);
 	err = job_new(plan, options, &job);
 	if (err) {
 		cgm_job_free(job);

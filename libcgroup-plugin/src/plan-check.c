@@ -242,6 +242,15 @@ bool plan_node_used(const struct cgm_plan_node *node)
 	return node->incoming || node->outgoing || node->huge_incoming;
 }
 
+/* May pages come here if they find no room elsewhere? */
+static bool is_destination(const struct cgm_plan *plan, int node)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->items[i]->bytes && cgm_nodeset_has(&plan->items[i]->to, node))
+			return true;
+	return false;
+}
+
 static int sum_rooms(struct cgm_plan *plan)
 {
 	struct node_room room;
@@ -259,7 +268,7 @@ static int sum_rooms(struct cgm_plan *plan)
 	for (int n = 0; n < plan->nodes; n++) {
 		int err;
 
-		if (!plan_node_used(&plan->rooms[n]))
+		if (!plan_node_used(&plan->rooms[n]) && !is_destination(plan, n))
 			continue;
 		err = numa_room(plan->ctx, n, &room);
 		if (err)
@@ -276,44 +285,62 @@ static uint64_t room_of(const struct cgm_plan_node *n)
 	return n->free > n->low ? n->free - n->low : 0;
 }
 
+/* What a plan asks of the nodes of one set together. */
+static void judge_set(struct cgm_plan *plan, const cgm_nodeset *set)
+{
+	uint64_t need = 0, room = 0, reclaimable = 0;
+	char nodes[256], a[32], b[32], c[32];
+
+	for (int n = 0; n < plan->nodes; n++) {
+		const struct cgm_plan_node *r = &plan->rooms[n];
+
+		if (!cgm_nodeset_has(set, n))
+			continue;
+		need += r->incoming;
+		room += room_of(r) + r->outgoing;
+		reclaimable += r->reclaimable;
+	}
+	if (need <= room)
+		return;
+	list_of(set, nodes, sizeof(nodes));
+	human(need, a, sizeof(a));
+	human(room, b, sizeof(b));
+	if (need <= room + reclaimable) {
+		notes_add(&plan->notes, CGM_WARNING,
+			  "nodes %s: %s are to come, there is room for %s above the low watermarks; page cache has to make room",
+			  nodes, a, b);
+		return;
+	}
+	notes_add(&plan->notes, CGM_REFUSAL,
+		  "no room on nodes %s: %s are to come, there is room for %s above the low watermarks, and %s of page cache to reclaim",
+		  nodes, a, b, human(reclaimable, c, sizeof(c)));
+}
+
 /*
  * Pages that find no room on their own node may go to another of the new set,
- * so only the sum decides. Clean page cache makes room, at a price.
+ * so only the sum over a set decides. Clean page cache makes room, at a price.
+ * Refusals for want of room come last, so that they can be left out.
  */
 static void judge_room(struct cgm_plan *plan)
 {
-	uint64_t need = 0, room = 0, reclaimable = 0;
-	char a[32], b[32], c[32];
+	char a[32], b[32];
 
 	for (int n = 0; n < plan->nodes; n++) {
-		struct cgm_plan_node *r = &plan->rooms[n];
-		uint64_t net = r->incoming > r->outgoing ? r->incoming - r->outgoing : 0;
+		const struct cgm_plan_node *r = &plan->rooms[n];
 
 		if (r->huge_short)
 			notes_add(&plan->notes, CGM_WARNING,
 				  "node %d: %s of huge pages find no free page in its pool and may stay",
 				  n, human(r->huge_short, a, sizeof(a)));
-		if (!r->incoming)
-			continue;
-		need += net;
-		room += room_of(r);
-		reclaimable += r->reclaimable;
-		if (net > room_of(r))
+		if (r->incoming > room_of(r) + r->outgoing)
 			notes_add(&plan->notes, CGM_NOTE,
 				  "node %d: has room for %s above its low watermark, %s are to come",
-				  n, human(room_of(r), a, sizeof(a)),
-				  human(net, b, sizeof(b)));
+				  n, human(room_of(r) + r->outgoing, a, sizeof(a)),
+				  human(r->incoming, b, sizeof(b)));
 	}
-	plan->too_full = need > room + reclaimable;
-	if (plan->too_full)
-		notes_add(&plan->notes, CGM_REFUSAL,
-			  "no room: %s are to move, the nodes have %s above their low watermarks and %s of reclaimable cache",
-			  human(need, a, sizeof(a)), human(room, b, sizeof(b)),
-			  human(reclaimable, c, sizeof(c)));
-	else if (need > room)
-		notes_add(&plan->notes, CGM_WARNING,
-			  "tight: %s are to move, the nodes have %s above their low watermarks; page cache has to make room",
-			  human(need, a, sizeof(a)), human(room, b, sizeof(b)));
+	plan->room_notes = plan->notes.count;
+	for (size_t i = 0; i < plan->count; i++)
+		judge_set(plan, &plan->items[i]->to);
 }
 
 CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)
@@ -337,23 +364,12 @@ CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)
 	return 0;
 }
 
-/*
- * Leaves the first refusal as the context's error. Force is about room only,
- * and the remark about room comes last.
- */
-bool plan_refused(const struct cgm_plan *plan, bool force)
+CGM_PUBLIC const char *cgm_plan_refusal(const struct cgm_plan *plan, unsigned int flags)
 {
-	size_t count = plan->notes.count;
+	size_t count = flags & CGM_JOB_FORCE ? plan->room_notes : plan->notes.count;
 
-	if (force && plan->too_full)
-		count--;
-	for (size_t i = 0; i < count; i++) {
-		const struct note *note = &plan->notes.list[i];
-
-		if (note->severity != CGM_REFUSAL)
-			continue;
-		cgm_fail(plan->ctx, ECANCELED, "%s", note->text);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < count; i++)
+		if (plan->notes.list[i].severity == CGM_REFUSAL)
+			return plan->notes.list[i].text;
+	return NULL;
 }

@@ -31,7 +31,7 @@ struct cgm_plan {
 	struct cgm_plan_node *rooms; /* by node, once checked */
 	struct notes notes;
 	bool checked;
-	bool too_full;		/* the nodes lack the room: may be forced */
+	size_t room_notes;	/* notes from here on are about room */
 };
 
 /* plan-check.c */
@@ -39,6 +39,5 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
 bool plan_node_used(const struct cgm_plan_node *node);
 void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file);
-bool plan_refused(const struct cgm_plan *plan, bool force);
 
 #endif /* CGM_PLAN_H */

@@ -126,28 +126,31 @@ static int keep_late(struct stock_run *sr, const struct move_page *p)
 		.addr = p->page.addr,
 		.size = p->page.size,
 		.from = p->from,
+		.to = p->to,
 		.kind = p->page.kind,
 		.reason = p->reason,
 		.scope = sp->scope,
 	};
-	sr->late_nomem |= p->reason == CGM_FAIL_NOMEM;
 	return 0;
 }
 
 /*
- * A page that did not move. In the first pass those that are inside the new
- * set stay; the others are met again in later passes, and counted in the last.
+ * A page that did not move. Those outside the new set are met again in later
+ * passes; the others, which had to change places inside it, are kept in mind
+ * and tried once more when the first pass is over.
  */
 static int not_moved(struct job_run *run, struct move_page *p, const struct scope *s)
 {
 	struct stock_run *sr = run->private;
+	bool inside = cgm_nodeset_has(&s->to, p->from);
 
-	if (p->reason == CGM_GONE || sr->pass == PASS_LAST ||
-	    cgm_nodeset_has(&s->to, p->from)) {
+	if (p->reason == CGM_GONE || sr->pass == PASS_LAST) {
 		account(run, p, p->reason);
 		return 0;
 	}
-	return sr->pass == PASS_OUTSIDE ? keep_late(sr, p) : 0;
+	if (inside || sr->pass == PASS_OUTSIDE)
+		return keep_late(sr, p);
+	return 0;
 }
 
 /* ---- looking ---- */
@@ -363,6 +366,55 @@ int pass_step(struct job_run *run)
 		return look(run);
 	err = move_batch(run, batch, n);
 	return err ? err : 1;
+}
+
+/* One page that had to change places inside the new set and did not: once more. */
+static int retry_one(struct job_run *run, const struct late_page *late)
+{
+	struct stock_run *sr = run->private;
+	struct move_page p = {
+		.page = { .addr = late->addr, .size = late->size, .kind = late->kind },
+		.to = late->to,
+	}, *batch = &p;
+	int err = mover_query(late->pid, &p, 1);
+
+	if (!err && p.from == late->from && late->to >= 0)
+		err = mover_move(&sr->mover, late->pid, &batch, 1, late->to);
+	else
+		p.reason = late->to < 0 ? late->reason : CGM_GONE;
+	if (err == -ESRCH || err == -EINVAL)
+		p.reason = CGM_GONE;
+	else if (err)
+		p.reason = late->reason;
+	p.from = late->from;
+	account(run, &p, p.reason);
+	return 0;
+}
+
+/* The end of the first pass, in steps. 1: there is more, 0: done, -errno. */
+int pass_retry_inside(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	uint64_t until = now_usec() + sr->mover.steer.bound_usec;
+
+	while (sr->late_count) {
+		int err = retry_one(run, &sr->late[--sr->late_count]);
+
+		if (err)
+			return err;
+		if (now_usec() > until)
+			return 1;
+	}
+	return 0;
+}
+
+/* Did a page outside the new set find no room? */
+bool pass_late_nomem(const struct stock_run *sr)
+{
+	for (size_t i = 0; i < sr->late_count; i++)
+		if (sr->late[i].reason == CGM_FAIL_NOMEM)
+			return true;
+	return false;
 }
 
 /*

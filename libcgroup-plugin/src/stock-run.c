@@ -23,6 +23,7 @@
 
 enum stage {
 	STAGE_FIRST,	/* every page, the mask is wide */
+	STAGE_RETRY,	/* what had to change places inside the new set and failed */
 	STAGE_OUTSIDE,	/* what failed, and what was touched meanwhile */
 	STAGE_NARROW,
 	STAGE_LAST,	/* what the kernel left, one more try, with reasons */
@@ -316,7 +317,7 @@ static void narrow(struct job_run *run)
 		run->state = CGM_STATE_SUPERSEDED;
 		return;
 	}
-	if (sr->late_nomem && sr->kernel_moves) {
+	if (sr->kernel_moves && pass_late_nomem(sr)) {
 		narrow_quietly(run);
 		if (sr->widened) {
 			end_wide(run);
@@ -346,6 +347,9 @@ static int next_stage(struct job_run *run)
 
 	switch (sr->stage) {
 	case STAGE_FIRST:
+		sr->stage = STAGE_RETRY;
+		return 0;
+	case STAGE_RETRY:
 		sr->stage = sr->widened ? STAGE_OUTSIDE : STAGE_LAST;
 		return pass_start(run, sr->widened ? PASS_OUTSIDE : PASS_LAST);
 	case STAGE_OUTSIDE:
@@ -393,7 +397,7 @@ static void stock_step(struct job_run *run)
 		run->state = result_partial(&run->job->result, run->index) ?
 			     CGM_STATE_PARTIAL : CGM_STATE_DONE;
 	} else {
-		more = pass_step(run);
+		more = sr->stage == STAGE_RETRY ? pass_retry_inside(run) : pass_step(run);
 		if (!more)
 			more = next_stage(run);
 		if (more < 0)

@@ -30,12 +30,13 @@ struct scoped_pid {
 	size_t scope;
 };
 
-/* A page that could not be moved, for a look at it after narrowing. */
+/* A page that could not be moved, for another look at it. */
 struct late_page {
 	pid_t pid;
 	uint64_t addr;
 	uint32_t size;
 	int from;
+	int to;
 	enum cgm_kind kind;
 	enum cgm_reason reason;
 	size_t scope;
@@ -63,7 +64,6 @@ struct stock_run {
 	struct late_page *late;
 	size_t late_count;
 	size_t late_room;
-	bool late_nomem;	/* one of them found no room */
 	uint64_t *budget;	/* by node: bytes above the low watermark */
 	uint64_t *low;		/* by node: the low watermark */
 	uint64_t budget_used;	/* since it was last read */
@@ -87,6 +87,8 @@ void scopes_free(struct stock_run *sr);
 int pass_start(struct job_run *run, enum pass pass);
 int pass_step(struct job_run *run);
 void pass_end(struct stock_run *sr);
+int pass_retry_inside(struct job_run *run);
+bool pass_late_nomem(const struct stock_run *sr);
 int pass_review_late(struct job_run *run);
 int pass_account_late(struct job_run *run);
 

@@ -61,8 +61,9 @@ def cgmigrate(*args, **more):
 def told(*args, code=0):
     """What the command says with -J."""
     result = cgmigrate(*args, "-J")
-    assert result.returncode == code, (result.stdout, result.stderr)
     out = json.loads(result.stdout)
+    said = out.get("error") or out.get("result"), result.stderr
+    assert result.returncode == code, said
     assert out["exit"] == code
     return out
 
@@ -93,8 +94,9 @@ def busy(load, nodes, pages=mib(8)):
     for region, keys in kinds.items():
         load.alloc(region, pages, nodes=nodes, **keys)
     load.alloc("thp", mib(4), kind="thp", nodes=nodes, stripe=mib(2))
-    regions = [*kinds, "thp"]
-    before = {region: load.pages(region) for region in regions}
+    # A write to a page of "cow" makes a new one, wherever the writer runs.
+    placed = [*(set(kinds) - {"cow"}), "thp"]
+    before = {region: load.pages(region) for region in placed}
     load.threads(4)
     load("work", writers=2, verifiers=1, rest=500)
     return before
@@ -218,7 +220,7 @@ def test_show_tells_the_truth(top, spawn, name):
     (target,) = told_show(load.pid)
     kinds = target["placement"]["kinds"]
     for node, pages in load.where("shared").items():
-        assert kinds["shmem"][str(node)] == pages * machine.PAGE
+        assert 0 <= kinds["shmem"][str(node)] - pages * machine.PAGE <= 64 << 10
     for node, pages in load.where("anon").items():
         assert 0 <= kinds["anon"][str(node)] - pages * machine.PAGE <= 4 << 20
     mapped = machine.mapped(load.pid)
@@ -285,7 +287,6 @@ def test_settle_brings_strays_in(top, spawn, name):
     load.alloc("anon", mib(8), nodes=(0, 1))
     child = load.fork(cgroup=abroad)
     child("rewrite", "anon", count=mib(1))
-    load.close_parent = None
     strays = told_show(child.pid)[0]["placement"]["stray"]
     assert strays > 4 << 20
 

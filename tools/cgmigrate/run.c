@@ -18,17 +18,6 @@ static bool changes(const struct cgm_plan *plan)
 	return false;
 }
 
-static const char *refusal(const struct cgm_plan *plan, bool force)
-{
-	enum cgm_severity severity;
-	const char *text;
-
-	for (size_t i = 0; (text = cgm_plan_note(plan, i, &severity)); i++)
-		if (severity == CGM_REFUSAL && !(force && !strncmp(text, "no room:", 8)))
-			return text;
-	return NULL;
-}
-
 /* The mask is in force; memory may be outside it all the same. */
 static void tell_unchanged(struct app *app, const struct cgm_plan *plan)
 {
@@ -164,7 +153,7 @@ int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *o
 		print_plan(app, plan);
 		print_notes(app, plan);
 	}
-	refused = refusal(plan, options->force);
+	refused = cgm_plan_refusal(plan, how.flags);
 	if (refused)
 		return tell_plan(app, plan, "refused", EXIT_REFUSED, refused);
 	if (!changes(plan))

@@ -317,5 +317,4 @@ void cm_stat_held(struct cpuset *cs, int n);
 void cm_events_read(struct cpuset *cs, bool local, u64 events[CM_NR_EVENTS]);
 void cm_event(struct cpuset *cs, enum cpuset_migrate_event event);
 
-
 #endif /* _CPUSET_MIGRATE_INTERNAL_H */

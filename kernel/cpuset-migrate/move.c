@@ -216,6 +216,7 @@ static bool partly_mapped(struct folio *folio)
 {
 	return folio_test_large(folio) && !folio_test_hugetlb(folio) &&
 	       folio_order(folio) > 1 &&
+	       /* a hint; migrate_pages() looks in the same way */
 	       !data_race(list_empty(&folio->_deferred_list)) &&
 	       folio_test_partially_mapped(folio);
 }

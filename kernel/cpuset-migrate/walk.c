@@ -22,7 +22,7 @@
 #include "trace.h"
 
 /* Pages to count in VMAs that cannot be migrated, per job. */
-#define CM_SKIP_COUNT_MAX	(1UL << 20)
+#define CM_SKIP_COUNT_MAX	1000000
 
 /**
  * struct cm_walk - one chunk

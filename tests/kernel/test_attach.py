@@ -4,7 +4,7 @@
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
+from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
 
@@ -29,14 +29,15 @@ def test_attach(pair, spawn, nonblock):
     source, target = pair
     load = job(spawn, source)
     before = load.pages("memory")
+    there, here = Since(target), Since(source)
 
     target.attach(load, nonblock)
     target.wait_idle()
 
     assert not misplaced(before, load.pages("memory"), [[0, 1], [2, 3]])
-    assert target.events()["migrate_done"] == 1
-    assert target.stat()["migrate_moved"] >= PAGES
-    assert source.stat()["migrate_moved"] == 0
+    assert there.gained()["migrate_done"] == 1
+    assert there.gained()["migrate_moved"] >= PAGES
+    assert here.nothing_gained()
     load.verify()
 
 
@@ -162,10 +163,11 @@ def test_memory_follows_the_oldest_thread_of_a_dead_leader(thread_pair):
 def test_inherited_pages_are_strays_until_settled(top, spawn):
     cpuset = top.mkdir("a", mems="1")
     load = job(spawn, None, nodes=(0,))
+    since = Since(cpuset)
     child = load.fork(cgroup=cpuset)
     assert machine.mems_allowed(child.pid) == [1]
     assert child.where("memory") == {0: PAGES}
-    assert cpuset.events()["migrate_start"] == 0
+    assert since.nothing_gained()
     # Copies of its own from here on; the parent's pages are not its business.
     child("rewrite", "memory", count=PAGES // 2)
     assert child.where("memory") == {0: PAGES // 2, 1: PAGES // 2}

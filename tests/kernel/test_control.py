@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
+from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
 from ktest.timing import Background, timed
 
@@ -44,13 +44,14 @@ def test_plain_write_waits(job):
 
 def test_nonblock_write_does_not_wait(large_job):
     cpuset, load, full = large_job
+    since = Since(cpuset)
     took = timed(cpuset.set_mems, "1", nonblock=True)
     assert machine.mems_allowed(load.pid) == [1]
     assert took < 0.25 * full, (took, full)
 
     cpuset.wait_idle()
     assert load.where("memory") == {1: LARGE}
-    assert cpuset.events()["migrate_done"] == 2
+    assert since.gained()["migrate_done"] == 1
 
 
 HOLDERS = [("hold", "1", "0"), ("max", "0", "max")]
@@ -64,6 +65,7 @@ def test_held(job, name, on, off, nonblock):
     cpuset, load = job
     cpuset.write(name, on)
     assert cpuset.read(name) == on
+    since = Since(cpuset)
 
     cpuset.set_mems("1", nonblock)
 
@@ -71,14 +73,14 @@ def test_held(job, name, on, off, nonblock):
     assert load.where("memory") == {0: SMALL}
     stat = cpuset.stat()
     assert (stat["migrate_pending"], stat["migrate_held"]) == (1, 1)
-    assert stat["migrate_moved"] == 0
+    assert since.gained()["migrate_moved"] == 0
 
     cpuset.write(name, off)
     cpuset.wait_idle()
     assert cpuset.read(name) == off
     assert load.where("memory") == {1: SMALL}
     assert cpuset.stat()["migrate_held"] == 0
-    assert cpuset.events()["migrate_done"] == 1
+    assert since.gained()["migrate_done"] == 1
     load.verify()
 
 
@@ -137,14 +139,15 @@ def test_hold_does_not_bind_what_comes_from_above(top, spawn, name, value):
 @pytest.mark.core
 def test_stop_before_it_starts(job):
     cpuset, load = job
+    since = Since(cpuset)
     cpuset.write("hold", "1")
     cpuset.set_mems("1", nonblock=True)
     cpuset.write("stop", "1")
     cpuset.wait_idle()
     assert load.where("memory") == {0: SMALL}
-    stat = cpuset.stat()
-    assert stat["migrate_moved"] == 0
-    assert stat["migrate_left"] >= SMALL
+    change = since.gained()
+    assert change["migrate_moved"] == 0
+    assert change["migrate_left"] >= SMALL
 
     cpuset.write("hold", "0")
     cpuset.write("settle", "1")
@@ -154,20 +157,18 @@ def test_stop_before_it_starts(job):
 
 def test_stop_while_it_runs(large_job):
     cpuset, load, _ = large_job
-    before = cpuset.stat()
+    since = Since(cpuset)
     cpuset.set_mems("1", nonblock=True)
-    wait_until(
-        lambda: cpuset.stat()["migrate_moved"] > before["migrate_moved"],
-        "the move to be under way",
-    )
+    wait_until(lambda: since.gained()["migrate_moved"], "the move to be under way")
     cpuset.write("stop", "1")
     cpuset.wait_idle()
 
     where = load.where("memory")
     assert set(where) == {0, 1}
     assert sum(where.values()) == LARGE
-    assert cpuset.stat()["migrate_left"] - before["migrate_left"] >= where[0]
-    assert cpuset.events()["migrate_stopped"] == 1
+    change = since.gained()
+    assert change["migrate_left"] >= where[0]
+    assert change["migrate_stopped"] == 1
     load.verify()
 
     cpuset.write("settle", "1")
@@ -198,9 +199,10 @@ def test_settle_brings_strays_in(top, spawn):
 @pytest.mark.core
 def test_settle_with_nothing_to_do(job):
     cpuset, load = job
+    since = Since(cpuset)
     cpuset.write("settle", "1")
     assert load.where("memory") == {0: SMALL}
-    assert cpuset.stat()["migrate_moved"] == 0
+    assert since.gained()["migrate_moved"] == 0
 
 
 BAD = [
@@ -217,24 +219,25 @@ def test_bad_input_changes_nothing(job, name, values):
     cpuset, load = job
     readable = name in ("hold", "max")
     before = cpuset.read(name) if readable else None
+    since = Since(cpuset)
     for value in values:
         with pytest.raises(OSError) as refusal:
             cpuset.write(name, value)
         assert refusal.value.errno == errno.EINVAL, value
     assert not readable or cpuset.read(name) == before
-    assert not any(cpuset.stat().values())
-    assert not any(cpuset.events().values())
+    assert since.nothing_gained()
 
 
 @pytest.mark.core
 @pytest.mark.parametrize("value", ["x", "1-0", "1,,x", "4096"])
 def test_bad_mems_change_nothing(job, value):
     cpuset, load = job
+    since = Since(cpuset)
     with pytest.raises(OSError):
         cpuset.write("mems", value)
     assert machine.mems_allowed(load.pid) == [0]
     assert load.where("memory") == {0: SMALL}
-    assert not any(cpuset.events().values())
+    assert since.nothing_gained()
 
 
 @pytest.mark.core
@@ -246,12 +249,10 @@ def test_write_only_files_cannot_be_read(job):
 
 def test_killed_writer_ends_and_the_move_goes_on(large_job, spawn):
     cpuset, load, full = large_job
-    before = cpuset.stat()["migrate_moved"]
+    since = Since(cpuset)
     writer = spawn()
     writer.send("write", cpuset.file("mems"), "1")
-    wait_until(
-        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
-    )
+    wait_until(lambda: since.gained()["migrate_moved"], "the move to be under way")
 
     os.kill(writer.pid, signal.SIGKILL)
     took = timed(writer.process.wait)
@@ -259,17 +260,15 @@ def test_killed_writer_ends_and_the_move_goes_on(large_job, spawn):
     assert took < 0.25 * full, (took, full)
     cpuset.wait_idle()
     assert load.where("memory") == {1: LARGE}
-    assert cpuset.events()["migrate_done"] == 2
+    assert since.gained()["migrate_done"] == 1
     load.verify()
 
 
 def test_second_write_releases_the_first_writer(large_job):
     cpuset, load, full = large_job
-    before = cpuset.stat()["migrate_moved"]
+    since = Since(cpuset)
     first = Background(cpuset.set_mems, "1")
-    wait_until(
-        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
-    )
+    wait_until(lambda: since.gained()["migrate_moved"], "the move to be under way")
     cpuset.set_mems("2")
     first.join()
     assert load.where("memory") == {2: LARGE}
@@ -280,12 +279,10 @@ def test_second_write_releases_the_first_writer(large_job):
 def waiting_writer(large_job, spawn):
     """A writer that waits for a move of 128 MiB, under way."""
     cpuset, load, full = large_job
-    before = cpuset.stat()["migrate_moved"]
+    since = Since(cpuset)
     writer = spawn()
     writer.send("write", cpuset.file("mems"), "1")
-    wait_until(
-        lambda: cpuset.stat()["migrate_moved"] > before, "the move to be under way"
-    )
+    wait_until(lambda: since.gained()["migrate_moved"], "the move to be under way")
     return cpuset, load, writer, full
 
 

@@ -4,7 +4,7 @@
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
+from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
 
 JOB = mib(48)
@@ -30,6 +30,7 @@ def test_full_destination_uses_the_rest_of_the_set(top, spawn, nearly_full, defe
     load = spawn(cpuset)
     load.alloc("memory", JOB, nodes=0)
     failed = machine.vmstat("pgmigrate_fail")
+    since = None if defects else Since(cpuset)
 
     cpuset.set_mems("1-2")
 
@@ -46,9 +47,9 @@ def test_full_destination_uses_the_rest_of_the_set(top, spawn, nearly_full, defe
         assert where[1] > ROOM / 2
         room = machine.node_pages(FULL)
         assert room["free"] >= room["low"]
-        stat, events = cpuset.stat(), cpuset.events()
-        assert stat["migrate_fail_nomem"] == 0
-        assert (events["migrate_done"], events["migrate_partial"]) == (1, 0)
+        change = since.gained()
+        assert change["migrate_fail_nomem"] == 0
+        assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
 
 
 @pytest.mark.core
@@ -61,6 +62,7 @@ def test_full_destination_alone(top, spawn, nearly_full, defects):
     modest = spawn(cpuset)
     modest.alloc("more", 64)
     killed = machine.vmstat("oom_kill")
+    since = None if defects else Since(cpuset)
 
     cpuset.set_mems("1")
 
@@ -74,8 +76,9 @@ def test_full_destination_alone(top, spawn, nearly_full, defects):
     stayed = load.where("memory")[0]
     # What else these processes have there may be among the failures.
     there = sum(machine.mapped(each.pid).get(0, 0) for each in (load, modest))
-    assert 0 < stayed <= cpuset.stat()["migrate_fail_nomem"] <= there
-    assert cpuset.events()["migrate_partial"] == 1
+    change = since.gained()
+    assert 0 < stayed <= change["migrate_fail_nomem"] <= there
+    assert (change["migrate_done"], change["migrate_partial"]) == (0, 1)
     modest("fill", "more")
     assert machine.vmstat("oom_kill") == killed
     load.verify()

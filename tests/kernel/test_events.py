@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from ktest.cpusets import Since
 from ktest.machine import mib
 
 pytestmark = pytest.mark.core
@@ -26,43 +27,43 @@ def job(top, spawn):
 
 def test_counts(job):
     cpuset, load = job
-
-    cpuset.set_mems("1")
-    assert cpuset.events() == {
-        "migrate_start": 1,
-        "migrate_done": 1,
-        "migrate_partial": 0,
-        "migrate_stopped": 0,
-    }
-    cpuset.set_mems("2")
-    assert cpuset.events()["migrate_start"] == 2
-    assert cpuset.events()["migrate_done"] == 2
+    before = cpuset.events()
+    for count in (1, 2):
+        cpuset.set_mems(str(count))
+        assert cpuset.events() == {
+            "migrate_start": before["migrate_start"] + count,
+            "migrate_done": before["migrate_done"] + count,
+            "migrate_partial": 0,
+            "migrate_stopped": 0,
+        }
 
 
 def test_the_mask_in_force_is_no_change(job):
     cpuset, load = job
     cpuset.set_mems("1")
-    before = cpuset.stat(), cpuset.events()
+    since = Since(cpuset)
 
     cpuset.set_mems("1")
 
-    assert (cpuset.stat(), cpuset.events()) == before
+    assert since.nothing_gained()
 
 
 def test_stopped(job):
     cpuset, load = job
+    since = Since(cpuset)
     cpuset.write("hold", "1")
     cpuset.set_mems("1", nonblock=True)
     cpuset.write("stop", "1")
     cpuset.wait_idle()
 
-    events = cpuset.events()
-    assert events["migrate_stopped"] == 1
-    assert events["migrate_done"] == 0
+    change = since.gained()
+    assert change["migrate_stopped"] == 1
+    assert change["migrate_done"] == 0
 
 
 def test_poll(job):
     cpuset, load = job
+    since = Since(cpuset)
     with open(cpuset.file("events"), encoding="ascii") as file:
         poll = select.poll()
         poll.register(file, select.POLLPRI)
@@ -72,7 +73,7 @@ def test_poll(job):
         cpuset.set_mems("1", nonblock=True)
 
         assert poll.poll(LONG_MS), "no event came"
-        while cpuset.events()["migrate_done"] == 0:
+        while since.gained()["migrate_done"] == 0:
             file.seek(0)
             file.read()
             assert poll.poll(LONG_MS), "no event came for the end of the move"

@@ -200,5 +200,24 @@ def accounted(stat):
     return sum_of(stat, outcomes)
 
 
-def delta(before, after):
-    return {key: after[key] - before[key] for key in after}
+class Since:
+    """What the account and the events of a cpuset gain from now on.
+
+    Putting a process into a cpuset is a change already, so a test counts from where
+    it begins itself.
+    """
+
+    def __init__(self, cpuset):
+        self.cpuset = cpuset
+        self.before = self._now()
+
+    def _now(self):
+        return {**self.cpuset.stat(), **self.cpuset.events()}
+
+    def gained(self):
+        """The difference of every key of both files."""
+        now = self._now()
+        return {key: now[key] - self.before[key] for key in now}
+
+    def nothing_gained(self):
+        return not any(self.gained().values())

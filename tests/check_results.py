@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Count what tests report: junit XML, KUnit's lines on a console, exit statuses."""
+"""Count what tests report: junit XML, TAP lines, exit statuses."""
 
 import dataclasses
-import glob
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +9,9 @@ import xml.etree.ElementTree as ElementTree
 # Printed by every suite with kunit.stats_enabled=2, of its cases, parameters included.
 KUNIT_TOTALS = re.compile(r"\] # Totals: pass:(\d+) fail:(\d+) skip:(\d+) total:\d+")
 KUNIT_FAILED = re.compile(r"\]\s+not ok \d+ (\S+)(?!.*# SKIP)")
+# tests/unit/Makefile says how it runs which program; then come cmocka's own lines.
+CMOCKA_PROGRAM = re.compile(r"((?:valgrind|sanitized) \S+)$")
+CMOCKA_TEST = re.compile(r"(not )?ok \d+ - (\S+)( # SKIP)?")
 VM_STATUS = {
     124: "it ran longer than it may",
     254: "the guest never came up",
@@ -44,7 +46,7 @@ class Result:
 
 
 def from_junit(path):
-    """The cases of one junit file, as pytest and cmocka write them."""
+    """The cases of one junit file, as pytest writes them."""
     result = Result()
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         kinds = {child.tag for child in case}
@@ -72,13 +74,23 @@ def from_pytest(path, status):
     return result
 
 
-def from_cmocka(pattern, status):
-    """C test programs: one junit file each, and make's exit status."""
+def from_cmocka(path, status):
+    """C test programs: TAP lines of cmocka in the stage's log, and make's exit status."""
     result = Result()
-    for path in sorted(glob.glob(pattern)):
-        result.add(from_junit(path))
+    program = ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if match := CMOCKA_PROGRAM.match(line):
+                program = match[1]
+            elif match := CMOCKA_TEST.match(line):
+                if match[3]:
+                    result.skipped += 1
+                elif match[1]:
+                    result.fail(f"{program}: {match[2]}")
+                else:
+                    result.passed += 1
     if status and not result.failed:
-        result.fail(f"exit status {status}")
+        result.fail(f"{program}: exit status {status}")
     if not result.passed and not result.failed:
         result.fail("no test ran")
     return result

@@ -19,6 +19,15 @@ JUNIT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 GOOD = '<testsuite><testcase classname="a" name="good"/></testsuite>'
 NONE = "<testsuite/>"
+CMOCKA = """gcc -o tests
+valgrind test_a
+1..2
+ok 1 - first
+ok 2 - second
+sanitized test_a
+ok 1 - first # SKIP
+ok 2 - second
+"""
 KUNIT = """[    1.0] KTAP version 1
 [    1.0] 1..1
 [    1.0]     KTAP version 1
@@ -74,12 +83,20 @@ def test_no_result(tmp_path):
     result = results.from_pytest(str(tmp_path / "none"), 254)
     assert numbers(result) == (0, 1, 0)
     assert result.names == ["the guest never came up"]
-    assert numbers(results.from_cmocka(str(tmp_path / "unit-*.xml"), 0)) == (0, 1, 0)
 
 
-def test_cmocka_that_crashed(write):
-    """A program that died after writing its result."""
-    assert numbers(results.from_cmocka(write(GOOD), 2)) == (1, 1, 0)
+@pytest.mark.parametrize(
+    "text, status, counts",
+    [
+        (CMOCKA, 0, (3, 0, 1)),
+        (CMOCKA.replace("ok 2", "not ok 2"), 2, (1, 2, 1)),
+        (CMOCKA, 2, (3, 1, 1)),
+        ("nothing", 0, (0, 1, 0)),
+    ],
+)
+def test_cmocka(write, text, status, counts):
+    """Every run counts, and a program that died without a failed test."""
+    assert numbers(results.from_cmocka(write(text), status)) == counts
 
 
 def test_kunit(write):

@@ -155,9 +155,10 @@ def disk_arguments(number, name, fd):
     return [
         "-add-fd",
         f"fd={fd},set={number + 1}",
-        "-drive",
-        f"if=none,id={name},file=/dev/fdset/{number + 1},format=raw,cache=unsafe,"
-        "discard=unmap",
+        "-blockdev",
+        f"node-name={name},driver=raw,discard=unmap,cache.no-flush=on,file.driver=file,"
+        f"file.filename=/dev/fdset/{number + 1},file.auto-read-only=off,"
+        "file.discard=unmap,file.cache.no-flush=on",
         "-device",
         f"virtio-blk-pci,drive={name},serial={name}",
     ]

@@ -75,7 +75,7 @@ def from_pytest(path, status):
 
 
 def from_cmocka(path, status):
-    """C test programs: TAP lines of cmocka in the stage's log, and make's exit status."""
+    """C test programs: cmocka's TAP lines in the log, and make's exit status."""
     result = Result()
     program = ""
     with open(path, encoding="utf-8", errors="replace") as file:

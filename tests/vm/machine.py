@@ -55,6 +55,23 @@ def read_distances(path, nodes):
     return rows
 
 
+def cpu_nodes(cpus, owners, possible, sizes):
+    """The node of every socket: first the CPUs there are, then places for more.
+
+    The kernel numbers nodes as it meets them, CPUs before memory, and does not meet a
+    node that has neither. So where there is such a node, each without a CPU gets a place
+    for one, in order.
+    """
+    if cpus >= owners:
+        present = [cpu * owners // cpus for cpu in range(cpus)]
+    else:
+        present = list(range(cpus))
+    without = [node for node in range(possible) if node not in present]
+    if any(node >= len(sizes) or not sizes[node] for node in without):
+        return present + without
+    return present
+
+
 def numa_arguments(options):
     """-m, -smp, and the nodes with their memory, CPUs and distances."""
     nodes = options.nodes
@@ -74,8 +91,9 @@ def numa_arguments(options):
     if options.hotplug:
         memory += f",slots=4,maxmem={(total + 4 * sizes[-1]) >> 20}M"
     possible = nodes + options.empty_nodes
-    sockets = max(options.cpus, possible if options.empty_nodes else 1)
-    smp = f"{options.cpus},sockets={sockets},cores=1,threads=1,maxcpus={sockets}"
+    sockets = cpu_nodes(options.cpus, owners, possible, sizes)
+    smp = f"{options.cpus},sockets={len(sockets)},cores=1,threads=1"
+    smp += f",maxcpus={len(sockets)}"
     args = ["-m", memory, "-smp", smp]
     for node in range(possible):
         numa = f"node,nodeid={node}"
@@ -84,9 +102,8 @@ def numa_arguments(options):
             args += ["-object", backend]
             numa += f",memdev=mem{node}"
         args += ["-numa", numa]
-    for cpu in range(sockets):
-        node = cpu * owners // options.cpus if cpu < options.cpus else 0
-        args += ["-numa", f"cpu,node-id={node},socket-id={cpu}"]
+    for socket, node in enumerate(sockets):
+        args += ["-numa", f"cpu,node-id={node},socket-id={socket}"]
     if options.hotplug:
         backend = f"memory-backend-ram,id=dimm,size={sizes[-1]}{prealloc}"
         dimm = f"pc-dimm,id=dimm0,memdev=dimm,node={nodes - 1}"

@@ -207,15 +207,15 @@ def test_eight_nodes_some_empty(tmp_path):
         cat node3/distance"""
     done = guest(*options, script=script)
     lines = done.stdout.splitlines()
-    assert lines[:3] == ["0-6", "0,2,4,6", "0-9"], done
-    assert lines[3].split()[:7] == [str(value) for value in rows[3][:7]]
+    assert lines[:3] == ["0-6", "0-3", "0-9"], done
+    assert lines[3].split() == [str(value) for value in rows[3][:7]]
 
 
 def test_hotplug():
     """The last node has no CPU, is movable, and can go away."""
     script = """cd /sys/devices/system/node; cat has_cpu has_memory
-        awk '/^Node 2/ { zone = $4 } /present/ && $2 && zone { print zone; zone = "" }' \\
-            /proc/zoneinfo
+        awk '/^Node 2/ { zone = $4 }
+            /present/ && $2 && zone { print zone; zone = "" }' /proc/zoneinfo
         for block in node2/memory[0-9]*; do
             echo offline >$block/state || exit 1
         done

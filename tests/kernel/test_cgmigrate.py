@@ -62,8 +62,8 @@ def told(*args, code=0):
     """What the command says with -J."""
     result = cgmigrate(*args, "-J")
     out = json.loads(result.stdout)
-    said = out.get("error") or out.get("result"), result.stderr
-    assert result.returncode == code, said
+    said = out.get("error") or out.get("result")
+    assert result.returncode == code, json.dumps(said)
     assert out["exit"] == code
     return out
 

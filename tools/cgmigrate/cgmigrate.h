@@ -4,6 +4,7 @@
 #define CGMIGRATE_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -94,8 +95,10 @@ void close_stdout(void);
 /* follow.c */
 struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
-	bool quiet;		/* no progress line */
+	sigset_t waiting;	/* from follow_prepare() */
 };
+
+void follow_prepare(sigset_t *waiting);
 
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);

@@ -27,8 +27,11 @@ static uint64_t now_usec(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
-/* Signals are held back except while waiting, so that none gets lost. */
-static void hold_signals(sigset_t *waiting)
+/*
+ * Signals are held back except while waiting, so that none gets lost. Before a
+ * job starts: one that comes just then has to stop it.
+ */
+void follow_prepare(sigset_t *waiting)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t held;
@@ -97,12 +100,10 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 	       int *code)
 {
 	struct cgm_progress progress = { .size = sizeof(progress) };
-	bool show = !options->quiet && !app->json && isatty(STDERR_FILENO);
+	bool show = !app->json && isatty(STDERR_FILENO);
 	uint64_t start = now_usec(), drawn = 0;
 	bool timed_out = false, cancelled = false;
-	sigset_t waiting;
 
-	hold_signals(&waiting);
 	while (cgm_job_dispatch(job)) {
 		struct pollfd pfd = { .fd = cgm_job_fd(job), .events = POLLIN };
 		struct timespec tick = { .tv_nsec = REDRAW_USEC * 1000 };
@@ -113,7 +114,7 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 			draw(app, &progress);
 			drawn = now;
 		}
-		ppoll(&pfd, 1, &tick, &waiting);
+		ppoll(&pfd, 1, &tick, &options->waiting);
 		if (interrupts > 1) {
 			*code = EXIT_CANCELLED;
 			return false;

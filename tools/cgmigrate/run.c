@@ -113,13 +113,12 @@ static int leave_to_child(struct app *app, struct cgm_job *job)
 }
 
 static int follow(struct app *app, struct cgm_plan *plan, struct cgm_job *job,
-		  const struct run_options *options)
+		  const struct follow_options *how)
 {
-	struct follow_options how = { .timeout_usec = options->timeout_usec };
 	json_t *object;
 	int code;
 
-	if (!follow_job(app, job, &how, &code))
+	if (!follow_job(app, job, how, &code))
 		return tell_running(app, plan, code);
 	if (!app->json) {
 		print_result(app, plan, job, code);
@@ -142,6 +141,7 @@ int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *o
 		.rate = options->rate,
 		.max_stall_usec = options->max_stall_usec,
 	};
+	struct follow_options follow_how = { .timeout_usec = options->timeout_usec };
 	const char *refused;
 	struct cgm_job *job;
 	int err, code;
@@ -161,6 +161,8 @@ int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *o
 	if (options->dry_run)
 		return tell_plan(app, plan, "planned", EXIT_OK, NULL);
 	fflush(stdout);
+	if (!options->no_wait)
+		follow_prepare(&follow_how.waiting);
 	err = cgm_job_start(plan, &how, &job);
 	if (err)
 		return fail_errno(app, err);
@@ -169,7 +171,7 @@ int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *o
 		if (!code)
 			code = tell_running(app, plan, EXIT_OK);
 	} else {
-		code = follow(app, plan, job, options);
+		code = follow(app, plan, job, &follow_how);
 	}
 	cgm_job_free(job);
 	return code;

@@ -26,7 +26,6 @@ STYLE = {
     "axes.spines.right": False,
     "figure.dpi": 110,
 }
-ABOVE = {"loc": "lower right", "bbox_to_anchor": (1, 1), "frameon": False}
 BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "frameon": False}
 HEADROOM = 6  # above the slowest, for the moves' labels
 STRIPS = {
@@ -76,7 +75,9 @@ def address_space(runs, path):
                 axis.set_title(TITLES[kernel])
     all_axes[-1].set_xlabel("redis-server's resident memory in address order, MiB")
     legend = [patches.Patch(color=NODES[node], label=f"node {node}") for node in NODES]
-    all_axes[0].legend(handles=legend, ncols=4, **ABOVE)
+    all_axes[-1].legend(
+        handles=legend, ncols=4, **{**BELOW, "bbox_to_anchor": (0.5, -0.6)}
+    )
     figure.savefig(path)
     pyplot.close(figure)
 
@@ -94,7 +95,7 @@ def mark_move(axis, run, name, start):
     found = run["latency"][name]["request"]
     text = "nodes changed" if name == "mems" else "attached"
     if found["count"]:
-        text += f"\nrequests: p99 {found['p99']:.0f} ms"
+        text += f"\np99 {found['p99']:.0f} ms"
     axis.annotate(
         text,
         ((first + last) / 2, 1),

@@ -14,8 +14,8 @@ import pictures  # noqa: E402
 
 KERNELS = ("engine", "stock")
 MOVES = {
-    "mems": "cpuset.mems 0-1 -> 2-3",
-    "attach": "attach to a cpuset on 0-1",
+    "mems": "nodes of the cpuset changed, 0-1 to 2-3",
+    "attach": "attached to another cpuset, 2-3 to 0-1",
 }
 EMULATION = (
     "All figures come from an emulated machine: compare the kernels with each other, "
@@ -44,9 +44,8 @@ def figures(run):
         for what in ("p50", "p99", "max"):
             value = latency[part]["request"].get(what)
             rows.append((title, f"request {what}", value, "ms"))
-        for what in ("p50", "max"):
-            value = latency[part]["mkdir"].get(what)
-            rows.append((title, f"unrelated mkdir {what}", value, "ms"))
+        value = latency[part]["mkdir"].get("max")
+        rows.append((title, "unrelated mkdir max", value, "ms"))
         if part != "idle":
             pages = run["moves"][part]["pages"]
             lost = pages["pages"] - pages["strays"] - pages["kept"]
@@ -66,7 +65,8 @@ def ratio(engine, stock, unit):
     """How many times more the stock kernel has, where that means something."""
     if not unit or not engine or stock is None:
         return ""
-    return f"{stock / engine:.1f}x"
+    times = stock / engine
+    return f"{times:.1f}x" if times < 10 else f"{times:.0f}x"
 
 
 def table(runs):

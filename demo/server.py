@@ -161,20 +161,31 @@ class Server:
         text = self.client.call("INFO", "memory").decode()
         return int(text.split("used_memory:")[1].split()[0])
 
+    def batch(self, size):
+        """Commands that store about `size` bytes: their text, how many, the bytes."""
+        texts, total = [], 0
+        while total < size:
+            text, stored = self.content.commands(self.items)
+            texts.append(text)
+            total += stored
+            self.items += 1
+        return b"".join(texts), len(texts), total
+
     def fill(self, size):
-        """Store about `size` bytes more, and count what the server says it stored."""
+        """Store about `size` bytes more, making a batch while the last is stored."""
+        unanswered = 0
         while size > 0:
-            batch, count, bytes_stored = [], 0, 0
-            while bytes_stored < min(size, BATCH):
-                data, stored = self.content.commands(self.items)
-                batch.append(data)
-                self.items += 1
-                count += 1
-                bytes_stored += stored
-            self.client.socket.sendall(b"".join(batch))
-            for _ in range(count):
-                self.client.reply()
-            size -= bytes_stored
+            text, count, total = self.batch(min(size, BATCH))
+            self.answers(unanswered)
+            self.client.socket.sendall(text)
+            unanswered = count
+            size -= total
+        self.answers(unanswered)
+
+    def answers(self, count):
+        """Read so many replies; an error among them is raised."""
+        for _ in range(count):
+            self.client.reply()
 
     def digest(self):
         """The server's own digest of all keys and values."""

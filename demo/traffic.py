@@ -27,7 +27,7 @@ fork = multiprocessing.get_context("fork")
 
 
 class Child:
-    """`work(stop, *arguments)` in a process of its own until its result is asked for.
+    """`work(stop, *arguments)` in a process of its own until told to stop.
 
     `stop` is a connection that becomes readable when the child has to end.
     """
@@ -47,9 +47,12 @@ class Child:
         gc.disable()
         pipe.send(work(pipe, *arguments))
 
-    def result(self):
-        """End the child; what its work returned."""
+    def stop(self):
+        """Tell the child to come to an end."""
         self.pipe.send("stop")
+
+    def result(self):
+        """What the work of a child that was told to stop returned."""
         result = self.pipe.recv()
         self.process.join()
         return result

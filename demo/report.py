@@ -49,8 +49,9 @@ def figures(run):
         if part != "idle":
             pages = run["moves"][part]["pages"]
             lost = pages["pages"] - pages["strays"] - pages["kept"]
-            rows.append((title, "pages that lost their relative place", lost, ""))
-            rows.append((title, "pages outside the new nodes", pages["outside"], ""))
+            rows.append((title, "pages not at their relative place", lost, ""))
+            skipped = run["moves"][part]["skipped"]
+            rows.append((title, "of them left on purpose", skipped, ""))
     return rows
 
 
@@ -107,6 +108,10 @@ def results(runs):
     for kernel, run in runs.items():
         kept[kernel]["placement"] = {
             name: found["mebibytes"] for name, found in run["placement"].items()
+        }
+        kept[kernel]["moves"] = {
+            name: {key: value for key, value in move.items() if key != "progress"}
+            for name, move in run["moves"].items()
         }
     return {"emulated": True, "note": EMULATION, "kernels": kept}
 

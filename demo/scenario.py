@@ -144,6 +144,7 @@ class Scenario:
         )
         self.detail(f"outside the new nodes: {outside} of {pages['pages']} pages")
         skipped = sum(n for why, n in stayed.items() if why.startswith("skip"))
+        move["skipped"] = skipped if move["counted"] else None
         self.require(
             lost - skipped <= TOLERATED * judged,
             f"{name}: {lost} of {judged} pages lost their relative place",

@@ -71,8 +71,9 @@ def test_held(job, name, on, off, nonblock):
 
     assert machine.mems_allowed(load.pid) == [1]
     assert load.where("memory") == {0: SMALL}
-    stat = cpuset.stat()
-    assert (stat["migrate_pending"], stat["migrate_held"]) == (1, 1)
+    # The worker that would move it has to find it held first.
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the job to be held")
+    assert cpuset.stat()["migrate_pending"] == 1
     assert since.gained()["migrate_moved"] == 0
 
     cpuset.write(name, off)

@@ -164,9 +164,10 @@ class Cpuset:
 
     def kill(self):
         """Kill everything in it and wait until it is gone."""
-        for pid in self.procs():
+        # Unlike its processes, the threads of a threaded cgroup can be read.
+        for tid in self.read("threads").split():
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(int(tid), signal.SIGKILL)
             except ProcessLookupError:
                 pass
         wait_until(lambda: not self._populated(), f"{self.path} to be empty")

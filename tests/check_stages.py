@@ -99,6 +99,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
     if leaks:
         command = ["sh", "-c", LEAKS, "sh", *command]
     options = ["--kernel", kernel, "--share", os.path.join(ROOT, "build")]
+    options += ["--disk", "512M"]  # dirty file pages
     options += ["--timeout", str(max(600, 4 * seconds)), "--no-tty"]
     options += ["--console", path(name, "console"), *vm]
     return Stage(

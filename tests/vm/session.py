@@ -181,7 +181,7 @@ class Session:
             elif reason == "exit":
                 reason = None
                 deadline = time.monotonic() + CLOSING_SECONDS
-        if reason == "late" and self.status is None and self.up:
+        if reason == "late" and self.status is None:
             self._show_blocked()
         self._stop()
         return self._verdict(reason)
@@ -311,7 +311,7 @@ class Session:
         if not self.up:
             why = "it took too long" if reason == "late" else "it ended"
             if not splats:
-                note("\n".join(self.console.lines[-30:]))
+                note("\n".join(self.blocked or self.console.lines[-30:]))
             note(f"the guest never came up: {why}")
             return NEVER_UP
         if splats:

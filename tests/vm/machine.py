@@ -58,8 +58,8 @@ def read_distances(path, nodes):
 def cpu_nodes(cpus, owners, possible, sizes):
     """The node of every socket: first the CPUs there are, then places for more.
 
-    The kernel numbers nodes as it meets them, CPUs before memory, and does not meet a
-    node that has neither. So where there is such a node, each without a CPU gets a place
+    The kernel numbers nodes as it meets them, CPUs before memory, and does not meet
+    one that has neither. So where there is such a node, each without a CPU gets a place
     for one, in order.
     """
     if cpus >= owners:

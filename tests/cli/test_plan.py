@@ -123,7 +123,9 @@ def test_no_room_is_refused(run, machine):
     machine.node(2, free=9 * MIB, cache=0)
     machine.node(3, free=9 * MIB, cache=0)
     out = plan(run, "/web", "--to", "2-3", code=4)
-    assert out["state"] == "refused" and "no room on nodes 2-3" in out["error"]["message"]
+    assert (
+        out["state"] == "refused" and "no room on nodes 2-3" in out["error"]["message"]
+    )
     assert "160.0M" in out["error"]["message"]
 
 

@@ -100,7 +100,7 @@ class Tree:
         self.write(f"{self.mount}{path}/{name}", mems + "\n")
 
     def cgroup(self, path, mems=None, effective=None, pids=(), charged=None, more=None):
-        """A cgroup. mems None: no cpuset of its own; charged: {kind: [bytes a node]}."""
+        """A cgroup. mems None: no own cpuset; charged: {kind: [bytes by node]}."""
         directory = f"{self.mount}{path}"
         self.write(f"{directory}/cgroup.procs", "".join(f"{pid}\n" for pid in pids))
         if mems is not None:

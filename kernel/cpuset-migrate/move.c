@@ -77,26 +77,41 @@ void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid)
 	batch->nr_pages += slot->nr;
 }
 
+/* Pages that one allocation may take off the free lists, for the next ones. */
+static unsigned long zone_refill(struct zone *zone)
+{
+	return min(zone->pageset_batch << CONFIG_PCP_BATCH_SCALE_MAX,
+		   zone->pageset_high_max);
+}
+
 /*
- * Is there a zone on the node that stays above its low watermark with @nr more
+ * Does the node, and a zone of it, stay above the low watermark with @nr more
  * pages gone, whatever the other workers do at the same time?
  */
 static bool node_has_room(int nid, unsigned int order, unsigned int nr)
 {
-	unsigned long others = (unsigned long)nr * atomic_read(&cm_running);
+	unsigned int workers = atomic_read(&cm_running);
 	enum zone_type highest = gfp_zone(CM_GFP);
+	unsigned long take, free = 0, low = 0;
+	bool zone_ok = false;
 	struct zone *zone;
 	int i;
 
 	for (i = highest; i >= 0; i--) {
 		zone = &NODE_DATA(nid)->node_zones[i];
-		if (populated_zone(zone) &&
-		    zone_watermark_ok(zone, order,
-				      low_wmark_pages(zone) + others,
-				      highest, 0))
-			return true;
+		if (!populated_zone(zone))
+			continue;
+		take = workers * (nr + zone_refill(zone));
+		free += zone_page_state(zone, NR_FREE_PAGES);
+		low += low_wmark_pages(zone);
+		if (!zone_ok && zone_watermark_ok_safe(zone, order,
+						       low_wmark_pages(zone) +
+						       take, highest)) {
+			zone_ok = true;
+			low += take;
+		}
 	}
-	return false;
+	return zone_ok && free > low;
 }
 
 static bool batch_has_room(struct cm_batch *batch, int nid, unsigned int order)

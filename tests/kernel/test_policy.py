@@ -5,7 +5,6 @@ import pytest
 
 from ktest.cpusets import Since
 from ktest.machine import mib, parse_list
-from ktest.placement import interleave
 
 pytestmark = pytest.mark.core
 
@@ -30,16 +29,28 @@ def bound(top, spawn, mode, nodes, mems="0-1", fill=None, **keys):
     return cpuset, load, address
 
 
-@pytest.mark.parametrize("mode", ["bind", "preferred", "preferred-many"])
 @pytest.mark.parametrize("node", [0, 1])
-def test_policy_is_rebound(top, spawn, mode, node):
-    cpuset, load, _ = bound(top, spawn, mode, node)
+def test_policy_is_rebound(top, spawn, node):
+    cpuset, load, _ = bound(top, spawn, "bind", node)
     assert load.where("memory") == {node: PAGES}
 
     cpuset.set_mems("2-3")
 
-    assert policy(load, "memory") == (mode, [node + 2])
+    assert policy(load, "memory") == ("bind", [node + 2])
     assert load.where("memory") == {node + 2: PAGES}
+    load.verify()
+
+
+@pytest.mark.parametrize("mode", ["preferred", "preferred-many"])
+def test_preference_is_kept(top, spawn, mode):
+    """The kernel remembers what was preferred; it restricts no page."""
+    cpuset, load, _ = bound(top, spawn, mode, 1)
+    assert load.where("memory") == {1: PAGES}
+
+    cpuset.set_mems("2-3")
+
+    assert policy(load, "memory") == (mode, [1])
+    assert load.where("memory") == {3: PAGES}
     load.verify()
 
 
@@ -104,20 +115,6 @@ def test_interleave_keeps_its_order(top, spawn):
 
     assert policy(load, "memory") == ("interleave", [2, 3])
     assert load.pages("memory") == [node + 2 for node in before]
-    load.verify()
-
-
-@pytest.mark.parametrize("old, new", [("0-1", [2, 3]), ("0-2", [1, 2, 3])])
-def test_interleave_is_exact(top, spawn, old, new):
-    """Pages that are off their interleave node are put right by a move."""
-    cpuset, load, address = bound(top, spawn, "interleave", old, mems=old, fill=0)
-    assert load.where("memory") == {0: PAGES}
-
-    cpuset.set_mems(new)
-
-    assert policy(load, "memory") == ("interleave", new)
-    expected = [interleave(address + 4096 * i, new) for i in range(PAGES)]
-    assert load.pages("memory") == expected
     load.verify()
 
 

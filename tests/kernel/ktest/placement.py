@@ -40,9 +40,3 @@ def misplaced(before, after, masks):
             wrong.append((index, node, now, sorted(allowed)))
     assert len(before) == len(after)
     return wrong
-
-
-def interleave(address, nodes):
-    """The node of a base page by an interleave policy of an anonymous mapping."""
-    nodes = sorted(nodes)
-    return nodes[address // machine.PAGE % len(nodes)]

@@ -2,6 +2,7 @@
 """Defects D, G: who waits for a move that is not theirs, and for how long."""
 
 import itertools
+import statistics
 
 import pytest
 
@@ -57,8 +58,8 @@ def longest_stall(load, call, *args):
 @pytest.mark.defect("G")
 def test_stall_does_not_grow_with_size(top, spawn, defects):
     """As much is moved in one piece as in eight: a busy host disturbs the probe as
-    often in both. The least of several is taken, since it cannot make a stall
-    shorter."""
+    often in both, and the middle of several samples is compared. A stall that grew
+    with the size would be eight times as long."""
     pieces = 8
     jobs = {}
     for size, times in ((mib(48), pieces), (pieces * mib(48), 1)):
@@ -80,8 +81,8 @@ def test_stall_does_not_grow_with_size(top, spawn, defects):
 
     for _, load, _ in jobs.values():
         load.verify()
-    small, large = map(min, stalls.values())
+    small, large = map(statistics.median, stalls.values())
     if defects:
-        assert large > 2 * small, stalls
+        assert large > 2.5 * small, stalls
     else:
-        assert large < 2 * small, stalls
+        assert large < 2.5 * small, stalls

@@ -171,6 +171,7 @@ struct cm_tally {
  * @batch_pages: pages to isolate at a time, steered by the time they take
  * @tries: attempts at the page at the cursor, which is off the LRU
  * @naps: sleeps left for such pages
+ * @drains: times that may be repeated for pages that others refer to
  * @drained: other CPUs' LRU batches were drained for this job
  * @reclaiming: kswapd was woken in this pass
  * @moved: pages moved in this pass
@@ -203,6 +204,7 @@ struct cpuset_migrate_job {
 	unsigned int		batch_pages;
 	unsigned int		tries;
 	unsigned int		naps;
+	unsigned int		drains;
 	bool			drained;
 	bool			reclaiming;
 	unsigned long		moved;

@@ -34,11 +34,20 @@
 #define CM_MAX_PASSES		16
 #define CM_MIN_PASSES		3
 
-/* Sleeps per pass for pages that are busy. */
+/*
+ * Sleeps per pass for pages that are busy.  Many where a map is chained: no
+ * later pass can tell who has to move, and other jobs of the change have pages
+ * isolated that this one comes across.
+ */
 #define CM_NAPS			64
+#define CM_NAPS_CHAINED		512
+
+/* Drains of other CPUs' LRU batches per job, for pages that are busy. */
+#define CM_DRAINS		16
 
 /* Attempts at a page that is off the LRU. */
 #define CM_TRIES		5
+#define CM_TRIES_CHAINED	14
 
 /* Time on a worker before others have a turn. */
 #define CM_SLICE_NSEC		(100 * NSEC_PER_MSEC)
@@ -84,7 +93,7 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	job->range[0].map = cm_map_get(map);
 	job->nr_ranges = 1;
 	job->batch_pages = CM_BATCH_PAGES_MIN;
-	job->naps = CM_NAPS;
+	job->drains = CM_DRAINS;
 
 	spin_lock(&cm_lock);
 	part->nr_jobs++;
@@ -368,6 +377,17 @@ static void job_finish(struct cpuset_migrate_job *job)
 	spin_unlock(&cm_lock);
 }
 
+/* Can a page of this job that has arrived be taken for one that has to move? */
+static bool job_is_chained(const struct cpuset_migrate_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->nr_ranges; i++)
+		if (job->range[i].map->chained)
+			return true;
+	return false;
+}
+
 static void job_nap(struct cpuset_migrate_job *job, unsigned int usec)
 {
 	job->naps--;
@@ -380,13 +400,15 @@ static void job_nap(struct cpuset_migrate_job *job, unsigned int usec)
  */
 static void job_wait_for_lru(struct cpuset_migrate_job *job)
 {
+	unsigned int tries = job_is_chained(job) ? CM_TRIES_CHAINED : CM_TRIES;
+
 	if (!job->tries++) {
 		lru_add_drain();
 	} else if (!job->drained) {
 		job->drained = true;
 		cm_drain_lru();
-	} else if (job->tries <= CM_TRIES && job->naps) {
-		job_nap(job, 500);
+	} else if (job->tries <= tries && job->naps) {
+		job_nap(job, min(250U << job->tries, 20000U));
 	} else {
 		job->tries = UINT_MAX;
 	}
@@ -403,8 +425,13 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	    (job->pass >= CM_MIN_PASSES && !job->moved))
 		return false;
 
-	if (job->pass)
+	if (job->pass) {
 		msleep(min(5 * job->pass, 50U));
+		if (job->drains) {
+			job->drains--;
+			cm_drain_lru();
+		}
+	}
 	job->pass++;
 	job->cursor = 0;
 	job->tries = 0;
@@ -475,6 +502,7 @@ static void job_bind(struct cpuset_migrate_job *job)
 		mmput(job->mm);
 	}
 	job->bound = true;
+	job->naps = job_is_chained(job) ? CM_NAPS_CHAINED : CM_NAPS;
 }
 
 /* One chunk of what is left, counted only; false if it was the last. */

@@ -21,8 +21,12 @@
 #include "internal.h"
 #include "trace.h"
 
-/* Attempts at folios that somebody else has locked or refers to. */
-#define CM_ATTEMPTS	4
+/*
+ * Attempts at folios that somebody else has locked or refers to.  More where a
+ * map is chained, since no later pass can tell who has to move.
+ */
+#define CM_ATTEMPTS		4
+#define CM_ATTEMPTS_CHAINED	12
 
 #define CM_GFP ((GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOMEMALLOC | \
 		 __GFP_NOWARN) & ~__GFP_RECLAIM)
@@ -435,16 +439,26 @@ static void batch_drop_pieces(struct cm_batch *batch, struct list_head *back)
 static void batch_migrate(struct cm_batch *batch, struct list_head *back)
 {
 	struct cpuset_migrate_job *job = batch->job;
-	unsigned int attempt;
+	unsigned int attempts = batch->chained ? CM_ATTEMPTS_CHAINED :
+						 CM_ATTEMPTS;
+	unsigned int attempt, usec;
 
 	for (attempt = 0; !list_empty(&batch->folios); attempt++) {
-		if (attempt == CM_ATTEMPTS)
+		if (attempt == attempts)
 			break;
 		if (attempt) {
-			if (!job->naps || !worth_another_try(&batch->folios))
+			if ((!job->naps && !batch->chained) ||
+			    !worth_another_try(&batch->folios))
 				break;
-			job->naps--;
-			usleep_range(100 << attempt, 200 << attempt);
+			if (job->naps)
+				job->naps--;
+			usec = min(100U << attempt, 2000U);
+			usleep_range(usec, 2 * usec);
+		}
+		/* An LRU batch of another CPU may be who refers to it. */
+		if (attempt == CM_ATTEMPTS && job->drains) {
+			job->drains--;
+			cm_drain_lru();
 		}
 		migrate_pages(&batch->folios, batch_get_dst, batch_put_dst,
 			      (unsigned long)batch, MIGRATE_ASYNC, MR_CPUSET,

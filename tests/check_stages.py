@@ -137,9 +137,12 @@ def stages(everything):
     found.append(
         host_stage("parts", ["tests/vm/test_splat.py", "tests/test_check.py"], 5, ())
     )
-    found.append(guest_stage("stock-v2", "stock", ["--expect-defects"], 180))
-    found.append(guest_stage("engine-v2", "engine", [], 240))
-    subset = [] if everything else ["-m", "core or v1only"]
+    subset = [] if everything else ["-m", "not timing"]
+    stock = ["--expect-defects", *subset]
+    found.append(guest_stage("stock-v2", "stock", stock, 150))
+    disk = ["--disk", "256M"]
+    found.append(guest_stage("engine-v2", "engine", subset, 420, disk))
+    subset = [] if everything else ["-m", "(core or v1only) and not timing"]
     found.append(guest_stage("engine-v1", "engine", subset, 180, ["--cgroup", "v1"]))
     subset = [] if everything else ["-m", "core"]
     found.append(debug_stage("debug-v2", subset, 420))

@@ -269,6 +269,7 @@ static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
+		__acquire(ptl);		/* sparse does not know that it is held */
 		go_on = walk_huge_pmd(w, vma, addr, *pmd);
 		spin_unlock(ptl);
 		if (go_on)

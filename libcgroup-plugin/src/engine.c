@@ -104,7 +104,7 @@ int engine_read_stat(struct cgm_group *group, struct engine_stat *stat)
 
 CGM_PUBLIC int cgm_group_pending(struct cgm_group *group, uint64_t *pending)
 {
-	struct engine_stat stat;
+	struct engine_stat stat = { 0 };
 	int err;
 
 	*pending = 0;

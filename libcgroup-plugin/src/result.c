@@ -94,6 +94,8 @@ static void spread(struct cell *cells, size_t count, uint64_t units, uint64_t we
 				best_rest = rest;
 			}
 		}
+		if (!best)
+			return;
 		best->share++;
 		given++;
 	}

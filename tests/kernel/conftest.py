@@ -29,6 +29,7 @@ def pytest_configure(config):
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
         "core: small enough for a debug kernel under emulation",
+        "timing: nothing but a ratio of times, which a busy host can spoil",
         "v1only(reason): about something that only the v1 hierarchy has",
         "v2only(reason): about something that only the v2 hierarchy has",
     ):

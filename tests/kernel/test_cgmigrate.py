@@ -458,7 +458,7 @@ def test_full_node_uses_the_others(top, spawn, name, nearly_full):
     out = told("move", name(cpuset), "--to", "1-2")
 
     where = load.where("anon")
-    assert 0 not in where and where[2] >= mib(30)
+    assert 0 not in where and where[2] > sum(where.values()) / 2
     room = machine.node_pages(1)
     assert room["free"] >= room["low"] - mib(1)
     assert out["result"]["totals"]["fail_nomem"] == 0

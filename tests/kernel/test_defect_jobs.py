@@ -44,6 +44,7 @@ def test_one_job_for_many_threads(top, spawn, defects):
         assert (change["migrate_total"], change["migrate_start"]) == (1, 1)
 
 
+@pytest.mark.timing
 @pytest.mark.defect("A")
 def test_time_does_not_grow_with_threads(top, spawn, defects):
     """By turns and the least of several, so that a busy host slows both alike."""

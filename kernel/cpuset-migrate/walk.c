@@ -269,7 +269,7 @@ static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
-		__acquire(ptl);		/* sparse does not know that it is held */
+		__acquire(ptl);		/* for sparse, which cannot know */
 		go_on = walk_huge_pmd(w, vma, addr, *pmd);
 		spin_unlock(ptl);
 		if (go_on)
@@ -282,6 +282,7 @@ static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
 		walk->action = ACTION_AGAIN;
 		return 0;
 	}
+	__acquire(ptl);			/* as above */
 	for (pte = start_pte; addr != end; pte++, addr += PAGE_SIZE) {
 		go_on = walk_pte(w, vma, addr, ptep_get(pte));
 		if (!go_on)

@@ -150,11 +150,16 @@ class Server:
         self.content = Content()
         self.items = 0
         deadline = time.monotonic() + START_SECONDS
-        while not os.path.exists(SOCKET):
+        while True:
+            # The socket is there before anybody listens to it.
+            try:
+                self.client = Connection()
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                pass
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Refused("redis-server did not start")
             time.sleep(0.02)
-        self.client = Connection()
 
     def used(self):
         """Bytes the server has allocated for its data."""

@@ -578,7 +578,7 @@ enum cgm_reason {
 	CGM_LEFT,		/**< not looked at: cancelled */
 	CGM_SKIP_VMA,		/**< in a mapping that cannot be moved (devices) */
 	CGM_SKIP_EXEMPT,	/**< the owner asked for it to stay */
-	CGM_SKIP_SHARED,	/**< also used from a cpuset that does not allow the new node */
+	CGM_SKIP_SHARED,	/**< others use it where it is, such as program text they run */
 	CGM_SKIP_UNMAPPED,	/**< page cache that no process maps */
 	CGM_FAIL_NOMEM,		/**< no room on the new nodes */
 	CGM_FAIL_PINNED,	/**< something in the kernel holds on to it */

@@ -75,7 +75,7 @@ static const struct {
 	[CGM_SKIP_VMA] = { "skip_vma", "in a mapping that cannot be moved, such as a device's" },
 	[CGM_SKIP_EXEMPT] = { "skip_exempt", "its owner asked for it to stay" },
 	[CGM_SKIP_SHARED] = { "skip_shared",
-			      "also used from a cpuset that does not allow the new node" },
+			      "others use it where it is, such as program text they run" },
 	[CGM_SKIP_UNMAPPED] = { "skip_unmapped",
 				"page cache that no process maps, which cannot be moved here" },
 	[CGM_FAIL_NOMEM] = { "fail_nomem", "no room on the new nodes" },

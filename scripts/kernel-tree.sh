@@ -246,7 +246,7 @@ kernel_make() {
 		cc="ccache gcc"
 	fi
 	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS LC_ALL=C \
-		CCACHE_DIR="$cache/ccache" CCACHE_BASEDIR="$tree" CCACHE_NOHASHDIR=1 \
+		CCACHE_DIR="$cache/ccache" CCACHE_BASEDIR="$tree" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 \
 		KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=cpuset-migrate KBUILD_BUILD_HOST=cpuset-migrate \
 		make -C "$tree" ARCH=x86_64 CC="$cc" "$@"

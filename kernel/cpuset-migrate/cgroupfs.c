@@ -3,7 +3,7 @@
  * The files in cgroupfs.
  *
  *   cpuset.mems.migrate.hold	0 or 1: jobs wait, keeping what they have done
- *   cpuset.mems.migrate.max	bytes per second, or max; 0 holds
+ *   cpuset.mems.migrate.max	bytes per second, or max; 0 holds; see limit.c
  *   cpuset.mems.migrate.stop	write 1: end the jobs
  *   cpuset.mems.migrate.settle	write 1: bring in pages that are outside
  *   cpuset.mems.events		migrations started and ended; can be polled
@@ -16,6 +16,7 @@
 
 #include <linux/cgroup.h>
 #include <linux/cpuset.h>
+#include <linux/ctype.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
@@ -50,8 +51,7 @@ static ssize_t hold_write(struct kernfs_open_file *of, char *buf,
 	if (val < 0)
 		return val;
 	WRITE_ONCE(css_cs(of_css(of))->migrate.hold, val);
-	if (!val)
-		cm_jobs_recheck_held();
+	cm_jobs_recheck();
 	return nbytes;
 }
 
@@ -66,21 +66,40 @@ static int max_show(struct seq_file *sf, void *v)
 	return 0;
 }
 
-/* Rates in between need a limiter; until there is one, they are refused. */
+/* As memory.max has it: decimal, with K, M, G, T, P or E, or max. */
+static int parse_rate(char *buf, u64 *rate)
+{
+	static const char suffixes[] = "kmgtpe";
+	const char *suffix;
+	size_t len = strlen(buf);
+	int shift = 0;
+
+	if (!strcmp(buf, "max")) {
+		*rate = U64_MAX;
+		return 0;
+	}
+	if (!isdigit(*buf))
+		return -EINVAL;
+	suffix = strchr(suffixes, tolower(buf[len - 1]));
+	if (suffix && isdigit(buf[len - 2])) {
+		buf[len - 1] = '\0';
+		shift = 10 * (suffix - suffixes + 1);
+	}
+	if (kstrtou64(buf, 10, rate) || *rate > U64_MAX >> shift)
+		return -EINVAL;
+	*rate <<= shift;
+	return 0;
+}
+
 static ssize_t max_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 			 loff_t off)
 {
 	u64 max;
 
-	buf = strstrip(buf);
-	if (!strcmp(buf, "max"))
-		max = U64_MAX;
-	else if (kstrtou64(buf, 10, &max) || max)
+	if (parse_rate(strstrip(buf), &max))
 		return -EINVAL;
-
-	WRITE_ONCE(css_cs(of_css(of))->migrate.max, max);
-	if (max)
-		cm_jobs_recheck_held();
+	cm_limit_set(css_cs(of_css(of)), max);
+	cm_jobs_recheck();
 	return nbytes;
 }
 

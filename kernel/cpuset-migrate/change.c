@@ -21,7 +21,8 @@
  *       cgroup_threadgroup_rwsem
  *	   cpuset_mutex			mems, attach, settle: likewise
  *	     css_set_lock		css_task_iter_next(), never across a sleep
- *	     cm_lock			state of jobs, parts, changes; a leaf
+ *	     cm_lock			state of jobs, parts, changes, limits;
+ *					a leaf
  *
  *   mmap_lock (read)			one chunk of a walk, no more; rebinding
  *     hugetlb vma lock, page table lock
@@ -73,8 +74,8 @@ void cpuset_migrate_css_offline(struct cpuset *cs)
 	if (!cs->migrate.hold && cs->migrate.max == U64_MAX)
 		return;
 	WRITE_ONCE(cs->migrate.hold, false);
-	WRITE_ONCE(cs->migrate.max, U64_MAX);
-	cm_jobs_recheck_held();
+	cm_limit_set(cs, U64_MAX);
+	cm_jobs_recheck();
 }
 
 static void change_put(struct cpuset_change *change)

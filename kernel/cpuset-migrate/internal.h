@@ -17,6 +17,8 @@
 
 #include "../cgroup/cpuset-internal.h"
 
+#include "fast.h"
+
 /* Pages isolated at a time, at most: one page table's worth. */
 #define CM_BATCH_PAGES		512
 #define CM_BATCH_PAGES_MIN	16
@@ -140,7 +142,8 @@ enum cm_job_state {
 	CM_JOB_NEW,		/* enrolled, its change has not ended */
 	CM_JOB_QUEUED,		/* on the workqueue */
 	CM_JOB_RUNNING,
-	CM_JOB_HELD,		/* would run but for a hold file or a limit */
+	CM_JOB_THROTTLED,	/* waits for a limit; a writer waits through that */
+	CM_JOB_HELD,		/* would run but for a hold file or a limit of 0 */
 	CM_JOB_ENDED,
 };
 
@@ -168,9 +171,17 @@ struct cm_tally {
  * @nr_ranges: how many
  * @cursor: everything below was visited
  * @pass: 0 visits everything, later ones what is outside of the new nodes
- * @batch_pages: pages to isolate at a time, steered by the time they take
+ * @throttled: in the line of those who wait for a limit; under cm_lock
+ * @turn: has been served there, and may take what there is until its time on
+ *	the worker is over; under cm_lock
+ * @wanted: bytes to take for a chunk
+ * @granted: bytes taken for the next chunk; 0 also if there is no limit.  Under
+ *	cm_lock, but for the worker of a running job
+ * @stall_pages: pages to isolate at a time, steered by the time they take
+ * @batch_pages: the same for this chunk, which a limit may bound
  * @tries: attempts at the page at the cursor, which is off the LRU
- * @naps: sleeps left for such pages
+ * @nap_left: microseconds that may be slept in this pass for busy pages
+ * @napped: nanoseconds slept for them
  * @drains: times that may be repeated for pages that others refer to
  * @drained: other CPUs' LRU batches were drained for this job
  * @reclaiming: kswapd was woken in this pass
@@ -201,9 +212,15 @@ struct cpuset_migrate_job {
 
 	unsigned long		cursor;
 	unsigned int		pass;
+	struct list_head	throttled;
+	bool			turn;
+	u64			wanted;
+	u64			granted;
+	unsigned int		stall_pages;
 	unsigned int		batch_pages;
 	unsigned int		tries;
-	unsigned int		naps;
+	unsigned int		nap_left;
+	u64			napped;
 	unsigned int		drains;
 	bool			drained;
 	bool			reclaiming;
@@ -219,9 +236,20 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 					struct cm_map *map);
 void cm_job_start(struct cpuset_migrate_job *job);
 void cm_jobs_stop(struct cpuset *cs);
-void cm_jobs_recheck_held(void);
+void cm_jobs_recheck(void);
+void cm_job_queue(struct cpuset_migrate_job *job);
+bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec);
 
 extern unsigned int cm_max_stall_usec;
+
+/* limit.c */
+
+void cm_limit_init(struct cpuset_migrate_job *job);
+bool cm_limit_take(struct cpuset_migrate_job *job);
+void cm_limit_settle(struct cpuset_migrate_job *job, u64 bytes);
+void cm_limit_leave(struct cpuset_migrate_job *job);
+void cm_limit_serve(void);
+void cm_limit_set(struct cpuset *cs, u64 max);
 
 /* walk.c */
 
@@ -266,6 +294,7 @@ struct cm_slot {
  * @full: nodes that were found to have no room
  * @folios: the isolated folios, in the order of @slot
  * @slot: the folios
+ * @fast: those that are moved by the walk itself
  */
 struct cm_batch {
 	struct cpuset_migrate_job *job;
@@ -279,6 +308,7 @@ struct cm_batch {
 	nodemask_t	full;
 	struct list_head folios;
 	struct cm_slot	slot[CM_BATCH_PAGES];
+	struct cm_fast	fast;
 };
 
 enum cm_walk_result {
@@ -293,11 +323,23 @@ bool cm_walk_left(struct cpuset_migrate_job *job);
 
 /* move.c */
 
+extern atomic_t cm_running;
+
 struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job);
+void cm_batch_free(struct cm_batch *batch);
 void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid);
 void cm_move_batch(struct cm_batch *batch);
 
-extern atomic_t cm_running;
+unsigned int cm_alloc_pages(struct cm_batch *batch, int nid, unsigned int nr,
+			    struct list_head *pages);
+struct folio *cm_alloc_folio(struct cm_batch *batch, int nid,
+			     unsigned int order);
+int cm_nearest_node(int from, const nodemask_t *mask);
+
+/* share.c */
+
+enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
+					struct folio *folio, int to);
 
 /* drain.c */
 

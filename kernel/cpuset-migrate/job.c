@@ -3,14 +3,14 @@
  * The life of one address space's migration.
  *
  *   NEW -> QUEUED -> RUNNING -> ENDED
- *             ^        |  ^
- *             |        v  |
- *             +------ HELD
+ *             ^         |
+ *             |         v
+ *             +-- HELD, THROTTLED
  *
  * A job is found through mm->cpuset_job; there is one at a time, and at most
  * one more behind a running one, in ->next.  All state changes under cm_lock.
  * Only the worker ends a running job; a job that is not running is ended by
- * whoever supersedes it.
+ * whoever supersedes it.  One that is held or throttled is on no workqueue.
  *
  * A job holds mm_count, so exit frees the memory without asking: then
  * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() ends a
@@ -35,12 +35,12 @@
 #define CM_MIN_PASSES		3
 
 /*
- * Sleeps per pass for pages that are busy.  Many where a map is chained: no
- * later pass can tell who has to move, and other jobs of the change have pages
- * isolated that this one comes across.
+ * How long to sleep in a pass for pages that are busy, in microseconds.  Long
+ * where a map is chained: no later pass can tell who has to move, and other jobs
+ * of the change have pages isolated that this one comes across.
  */
-#define CM_NAPS			64
-#define CM_NAPS_CHAINED		512
+#define CM_NAP_USEC		300000
+#define CM_NAP_CHAINED_USEC	10000000
 
 /* Drains of other CPUs' LRU batches per job, for pages that are busy. */
 #define CM_DRAINS		16
@@ -92,8 +92,9 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	job->range[0].end = ULONG_MAX;
 	job->range[0].map = cm_map_get(map);
 	job->nr_ranges = 1;
-	job->batch_pages = CM_BATCH_PAGES_MIN;
+	job->stall_pages = CM_BATCH_PAGES_MIN;
 	job->drains = CM_DRAINS;
+	cm_limit_init(job);
 
 	spin_lock(&cm_lock);
 	part->nr_jobs++;
@@ -115,7 +116,13 @@ static void job_put(struct cpuset_migrate_job *job)
 	kfree(job);
 }
 
-static void job_queue(struct cpuset_migrate_job *job)
+/**
+ * cm_job_queue - let a job go on
+ * @job: the job, which has not ended
+ *
+ * Call with cm_lock held.
+ */
+void cm_job_queue(struct cpuset_migrate_job *job)
 {
 	lockdep_assert_held(&cm_lock);
 
@@ -123,6 +130,8 @@ static void job_queue(struct cpuset_migrate_job *job)
 		cm_stat_held(job->part->cs, -1);
 		cm_change_busy(job->part->change, 1);
 	}
+	list_del_init(&job->throttled);
+	job->turn = false;
 	job->state = CM_JOB_QUEUED;
 	refcount_inc(&job->ref);
 	queue_work_node(first_node(job->range[0].map->to), cm_wq, &job->work);
@@ -144,11 +153,12 @@ static void job_end(struct cpuset_migrate_job *job)
 
 	job->state = CM_JOB_ENDED;
 	job->next = NULL;
+	cm_limit_leave(job);
 	if (mm->cpuset_job == job) {
 		WRITE_ONCE(mm->cpuset_job, next);
 		if (next) {
 			next->exited = job->exited;
-			job_queue(next);
+			cm_job_queue(next);
 		}
 	}
 	if (state != CM_JOB_NEW) {
@@ -159,7 +169,7 @@ static void job_end(struct cpuset_migrate_job *job)
 		cm_stat_held(part->cs, -1);
 	/* The part is busy closing before the job is not any more. */
 	cm_part_put_job(part);
-	if (state == CM_JOB_QUEUED || state == CM_JOB_RUNNING)
+	if (state != CM_JOB_NEW && state != CM_JOB_HELD)
 		cm_change_busy(change, -1);
 	job_put(job);
 }
@@ -255,7 +265,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	smp_mb();
 	if (!atomic_read(&mm->mm_users))
 		job->exited = true;
-	job_queue(job);
+	cm_job_queue(job);
 out:
 	spin_unlock(&cm_lock);
 }
@@ -294,16 +304,17 @@ void cm_jobs_stop(struct cpuset *cs)
 			continue;
 		job->stop = true;
 		job->part->stopped = true;
-		if (job->state == CM_JOB_HELD)
-			job_queue(job);
+		if (job->state == CM_JOB_HELD ||
+		    job->state == CM_JOB_THROTTLED)
+			cm_job_queue(job);
 	}
 	spin_unlock(&cm_lock);
 }
 
 /**
- * cm_jobs_recheck_held - a limit was lifted: run the jobs it held
+ * cm_jobs_recheck - a hold file or a limit was changed: see who may run
  */
-void cm_jobs_recheck_held(void)
+void cm_jobs_recheck(void)
 {
 	struct cpuset_migrate_job *job;
 
@@ -311,7 +322,8 @@ void cm_jobs_recheck_held(void)
 	list_for_each_entry(job, &cm_jobs, node)
 		if (job->state == CM_JOB_HELD &&
 		    !cm_is_held(job->origin))
-			job_queue(job);
+			cm_job_queue(job);
+	cm_limit_serve();
 	spin_unlock(&cm_lock);
 }
 
@@ -322,7 +334,7 @@ enum job_verdict {
 	JOB_OFF,	/* not ours any more */
 };
 
-/* May the worker do the next chunk?  If not, the job is held or has ended. */
+/* May the worker do the next chunk?  If not, it waits or has ended. */
 static enum job_verdict job_check(struct cpuset_migrate_job *job)
 {
 	enum job_verdict verdict = JOB_OFF;
@@ -346,8 +358,11 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 		verdict = JOB_STOP;
 	} else if (cm_is_held(job->origin)) {
 		job->state = CM_JOB_HELD;
+		cm_limit_leave(job);
 		cm_stat_held(job->part->cs, 1);
 		cm_change_busy(job->part->change, -1);
+	} else if (!cm_limit_take(job)) {
+		job->state = CM_JOB_THROTTLED;
 	} else {
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_RUN;
@@ -388,10 +403,23 @@ static bool job_is_chained(const struct cpuset_migrate_job *job)
 	return false;
 }
 
-static void job_nap(struct cpuset_migrate_job *job, unsigned int usec)
+/**
+ * cm_job_nap - sleep until a page may not be busy any more
+ * @job: the job, by its worker
+ * @usec: how long, in microseconds; up to twice that
+ *
+ * Return: false if the job has slept enough in this pass.
+ */
+bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec)
 {
-	job->naps--;
+	u64 begin = local_clock();
+
+	if (job->nap_left < usec)
+		return false;
+	job->nap_left -= usec;
 	usleep_range(usec, 2 * usec);
+	job->napped += local_clock() - begin;
+	return true;
 }
 
 /*
@@ -407,9 +435,8 @@ static void job_wait_for_lru(struct cpuset_migrate_job *job)
 	} else if (!job->drained) {
 		job->drained = true;
 		cm_drain_lru();
-	} else if (job->tries <= tries && job->naps) {
-		job_nap(job, min(250U << job->tries, 20000U));
-	} else {
+	} else if (job->tries > tries ||
+		   !cm_job_nap(job, min(250U << job->tries, 20000U))) {
 		job->tries = UINT_MAX;
 	}
 }
@@ -435,7 +462,7 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	job->pass++;
 	job->cursor = 0;
 	job->tries = 0;
-	job->naps = CM_NAPS;
+	job->nap_left = CM_NAP_USEC;
 	job->moved = 0;
 	job->reclaiming = false;
 	job->nr_skip_vma = 0;
@@ -450,11 +477,10 @@ static void job_steer(struct cpuset_migrate_job *job, u64 usec)
 	u64 pages = job->batch_pages;
 
 	if (usec > limit)
-		pages = max_t(u64, div64_u64(pages * limit, usec),
-			      CM_BATCH_PAGES_MIN);
-	else if (usec < limit / 2)
-		pages = min_t(u64, pages * 2, CM_BATCH_PAGES);
-	job->batch_pages = pages;
+		job->stall_pages = max_t(u64, div64_u64(pages * limit, usec),
+					 CM_BATCH_PAGES_MIN);
+	else if (usec < limit / 2 && pages == job->stall_pages)
+		job->stall_pages = min_t(u64, pages * 2, CM_BATCH_PAGES);
 	job->chunk_max = max(job->chunk_max, usec);
 }
 
@@ -462,7 +488,7 @@ static void job_steer(struct cpuset_migrate_job *job, u64 usec)
 static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 {
 	u64 start = task_sched_runtime(current);
-	u64 begin, walked, moved = 0;
+	u64 begin, walked, moved = 0, napped = job->napped;
 	unsigned long cursor = job->cursor;
 	unsigned long isolated;
 	enum cm_walk_result result;
@@ -470,13 +496,18 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 	if (!mmget_not_zero(job->mm))
 		return false;
 
+	job->batch_pages = job->stall_pages;
+	if (job->granted)
+		job->batch_pages = min_t(u64, job->batch_pages,
+					 job->granted >> PAGE_SHIFT);
 	begin = local_clock();
 	result = cm_walk_chunk(job, batch);
 	walked = local_clock();
 	isolated = batch->nr_pages;
 	if (isolated) {
 		cm_move_batch(batch);
-		moved = local_clock();
+		/* Nobody is kept from a page while we sleep for it. */
+		moved = local_clock() - (job->napped - napped);
 		job_steer(job, div_u64(moved - walked, NSEC_PER_USEC));
 	}
 	trace_cpuset_migrate_chunk(job, cursor, isolated,
@@ -484,6 +515,7 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 				   isolated ? div_u64(moved - walked,
 						      NSEC_PER_USEC) : 0);
 	mmput(job->mm);
+	cm_limit_settle(job, (u64)job->tally.n[CM_MOVED] << PAGE_SHIFT);
 
 	if (result == CM_WALK_OFF_LRU)
 		job_wait_for_lru(job);
@@ -502,7 +534,7 @@ static void job_bind(struct cpuset_migrate_job *job)
 		mmput(job->mm);
 	}
 	job->bound = true;
-	job->naps = job_is_chained(job) ? CM_NAPS_CHAINED : CM_NAPS;
+	job->nap_left = job_is_chained(job) ? CM_NAP_CHAINED_USEC : CM_NAP_USEC;
 }
 
 /* One chunk of what is left, counted only; false if it was the last. */
@@ -525,7 +557,7 @@ static bool job_yield(struct cpuset_migrate_job *job)
 	spin_lock(&cm_lock);
 	yield = !job->next && !job->exited;
 	if (yield)
-		job_queue(job);
+		cm_job_queue(job);
 	spin_unlock(&cm_lock);
 	return yield;
 }
@@ -562,7 +594,7 @@ static void job_work(struct work_struct *work)
 		cond_resched();
 	}
 	atomic_dec(&cm_running);
-	kvfree(batch);
+	cm_batch_free(batch);
 	job_put(job);
 }
 

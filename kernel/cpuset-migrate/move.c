@@ -9,7 +9,6 @@
  * push anybody into direct reclaim or worse.
  */
 
-#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
@@ -46,7 +45,7 @@ static void batch_reset(struct cm_batch *batch)
  * cm_batch_alloc - make an empty batch
  * @job: the job it is for
  *
- * Return: the batch, for kvfree().  May sleep; does not fail.
+ * Return: the batch, for cm_batch_free().  May sleep; does not fail.
  */
 struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job)
 {
@@ -55,9 +54,22 @@ struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job)
 	batch = kvmalloc(sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
 	batch->job = job;
 	batch->allowed = job->part->mems;
+	cm_fast_init(&batch->fast);
 	INIT_LIST_HEAD(&batch->folios);
 	batch_reset(batch);
 	return batch;
+}
+
+/**
+ * cm_batch_free - free a batch
+ * @batch: the batch, empty; may be NULL
+ */
+void cm_batch_free(struct cm_batch *batch)
+{
+	if (!batch)
+		return;
+	cm_fast_exit(&batch->fast);
+	kvfree(batch);
 }
 
 /**
@@ -140,6 +152,69 @@ static bool batch_has_room(struct cm_batch *batch, int nid, unsigned int order)
 	return false;
 }
 
+/*
+ * Pages that are neighbours in their address space are likely to become
+ * neighbours in memory if they come from one block, and cost less.
+ */
+static unsigned int alloc_block(int nid, unsigned int nr,
+				struct list_head *pages)
+{
+	unsigned int i, order = ilog2(nr);
+	struct page *block;
+
+	block = alloc_pages_node(nid, CM_GFP, order);
+	if (!block)
+		return 0;
+	split_page(block, order);
+	for (i = 0; i < 1U << order; i++) {
+		/* Was not done for all pages of the block. */
+		set_page_private(block + i, 0);
+		list_add_tail(&block[i].lru, pages);
+	}
+	return 1U << order;
+}
+
+/**
+ * cm_alloc_pages - allocate some single pages, within the watermarks
+ * @batch: the batch they are for
+ * @nid: their node
+ * @nr: how many, a power of two
+ * @pages: where to put them
+ *
+ * Return: how many there are; 0 if the node has no room for all.  Never sleeps.
+ */
+unsigned int cm_alloc_pages(struct cm_batch *batch, int nid, unsigned int nr,
+			    struct list_head *pages)
+{
+	if (batch->room_nid != nid || batch->room < nr) {
+		batch->room_nid = nid;
+		batch->room = CM_BATCH_PAGES;
+		if (!node_has_room(nid, 0, CM_BATCH_PAGES))
+			batch->room = node_has_room(nid, 0, nr) ? nr : 0;
+		if (!batch->room)
+			return 0;
+	}
+	batch->room -= nr;
+	return alloc_block(nid, nr, pages) ?:
+	       __alloc_pages_bulk(CM_GFP, nid, NULL, nr, pages, NULL);
+}
+
+/**
+ * cm_alloc_folio - allocate a large folio, within the watermarks
+ * @batch: the batch it is for
+ * @nid: its node
+ * @order: its order
+ *
+ * Return: the folio, or NULL.  Never sleeps.
+ */
+struct folio *cm_alloc_folio(struct cm_batch *batch, int nid,
+			     unsigned int order)
+{
+	if (!batch_has_room(batch, nid, order))
+		return NULL;
+	return __folio_alloc(CM_GFP | __GFP_COMP, order, nid, NULL);
+}
+
 #ifdef CONFIG_HUGETLB_PAGE
 /* A free page of the pool, or one made for the time the old one needs. */
 static struct folio *alloc_huge(struct cm_batch *batch, struct folio *src,
@@ -190,8 +265,15 @@ static unsigned long node_free_pages(int nid)
 	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
 }
 
-/* The node of @mask nearest to @from; among equals, the one with most free. */
-static int nearest_node(int from, const nodemask_t *mask)
+/**
+ * cm_nearest_node - the node of a set that is nearest to another node
+ * @from: the other node
+ * @mask: the set
+ *
+ * Return: the node; among equals, the one with most free memory.  NUMA_NO_NODE
+ * if the set is empty.
+ */
+int cm_nearest_node(int from, const nodemask_t *mask)
 {
 	int nid, best = NUMA_NO_NODE;
 	int distance, best_distance = INT_MAX;
@@ -241,29 +323,43 @@ static bool partly_mapped(struct folio *folio)
 }
 
 /*
- * Find a folio its place: whole where it should go, with compaction if need be;
- * else in pieces there; else whole on another node it may be on.
+ * Is a folio where it may be, and its policy wants it elsewhere?  Under a chained
+ * map such a folio is one that has yet to leave.
  */
-static struct folio *slot_alloc(struct cm_batch *batch, struct cm_slot *slot)
+static bool slot_may_stay(const struct cm_batch *batch,
+			  const struct cm_slot *slot)
 {
-	struct folio *src = slot->src, *dst = NULL;
-	nodemask_t left = batch->allowed;
+	return !batch->chained && node_isset(slot->src_nid, batch->allowed);
+}
+
+/*
+ * Find a folio its place: whole where it should go, with compaction if need be;
+ * else in pieces there; else whole on another node it may be on.  @left are the
+ * nodes there are.
+ */
+static void slot_alloc(struct cm_batch *batch, struct cm_slot *slot,
+		       nodemask_t left)
+{
+	struct folio *src = slot->src;
 	bool can_split = folio_test_large(src) && !folio_test_hugetlb(src);
 	int nid;
 
-	/* Where it is, it is wrong. */
-	node_clear(slot->src_nid, left);
-	if (slot->nid == NUMA_NO_NODE)
-		slot->nid = nearest_node(slot->src_nid, &left);
-
+	if (partly_mapped(src)) {
+		slot->split = true;
+		return;
+	}
+	if (slot_may_stay(batch, slot)) {
+		slot->dst = alloc_on(batch, src, slot->nid, false);
+		return;
+	}
 	for (nid = slot->nid; nid != NUMA_NO_NODE;
-	     nid = nearest_node(slot->nid, &left)) {
+	     nid = cm_nearest_node(slot->nid, &left)) {
 		node_clear(nid, left);
 
-		dst = alloc_on(batch, src, nid, false);
-		if (!dst && can_split && nid == slot->nid)
-			dst = alloc_on(batch, src, nid, true);
-		if (dst)
+		slot->dst = alloc_on(batch, src, nid, false);
+		if (!slot->dst && can_split && nid == slot->nid)
+			slot->dst = alloc_on(batch, src, nid, true);
+		if (slot->dst)
 			break;
 		if (can_split && node_has_room(nid, 0, slot->nr)) {
 			slot->nid = nid;
@@ -272,7 +368,6 @@ static struct folio *slot_alloc(struct cm_batch *batch, struct cm_slot *slot)
 			break;
 		}
 	}
-	return dst;
 }
 
 /*
@@ -305,33 +400,90 @@ static void slot_free_dst(struct cm_batch *batch, struct cm_slot *slot)
 	slot->dst = NULL;
 }
 
+/* Attempts at folios that somebody else has locked or refers to. */
+static unsigned int batch_attempts(const struct cm_batch *batch)
+{
+	return batch->chained ? CM_ATTEMPTS_CHAINED : CM_ATTEMPTS;
+}
+
+/* Sleep before another attempt; false if it is not worth it. */
+static bool batch_nap(struct cm_batch *batch, unsigned int attempt)
+{
+	return cm_job_nap(batch->job, min(100U << attempt, 2000U));
+}
+
+/* Do others who map a folio let it go to a node?  CM_MOVED, or why not. */
+static enum cpuset_migrate_stat slot_ask(struct cm_batch *batch,
+					 struct cm_slot *slot, int nid)
+{
+	enum cpuset_migrate_stat why;
+	unsigned int attempt;
+
+	for (attempt = 1; ; attempt++) {
+		why = cm_share_check(batch->job, slot->src, nid);
+		if (why != CM_FAIL_BUSY || attempt == batch_attempts(batch) ||
+		    !batch_nap(batch, attempt))
+			return why;
+	}
+}
+
+/* Find a place for a folio, @slot->dst or @slot->split.  CM_MOVED, or why not. */
+static enum cpuset_migrate_stat slot_place(struct cm_batch *batch,
+					   struct cm_slot *slot)
+{
+	nodemask_t left = batch->allowed;
+	enum cpuset_migrate_stat why;
+	int nid;
+
+	/* Where it is, it is wrong. */
+	node_clear(slot->src_nid, left);
+	if (slot->nid == NUMA_NO_NODE)
+		slot->nid = cm_nearest_node(slot->src_nid, &left);
+	if (slot->nid == NUMA_NO_NODE)
+		return CM_FAIL_NOMEM;
+
+	nid = slot->nid;
+	why = slot_ask(batch, slot, nid);
+	if (why != CM_MOVED)
+		return why;
+	slot_alloc(batch, slot, left);
+	if (!slot->dst && !slot->split) {
+		if (slot_may_stay(batch, slot))
+			return CM_INPLACE;
+		wake_reclaim(batch->job, slot->nid);
+		return folio_test_hugetlb(slot->src) ? CM_FAIL_HUGETLB :
+						       CM_FAIL_NOMEM;
+	}
+	if (slot->dst)
+		slot->nid = folio_nid(slot->dst);
+	if (slot->nid != nid) {
+		why = slot_ask(batch, slot, slot->nid);
+		if (why != CM_MOVED)
+			return why;
+	}
+	return slot->dst && !slot_remember(batch, slot) ? CM_FAIL_BUSY :
+							  CM_MOVED;
+}
+
 /* Find a place for every folio; those without go to @back, or to @split. */
 static void batch_alloc(struct cm_batch *batch, struct list_head *back,
 			struct list_head *split)
 {
+	enum cpuset_migrate_stat why;
 	struct cm_slot *slot;
 	unsigned int i;
 
 	for (i = 0; i < batch->nr; i++) {
 		slot = &batch->slot[i];
-		if (partly_mapped(slot->src)) {
-			slot->split = true;
-			if (slot->nid == NUMA_NO_NODE)
-				slot->nid = nearest_node(slot->src_nid,
-							 &batch->allowed);
-		} else {
-			slot->dst = slot_alloc(batch, slot);
-		}
-		if (slot->split) {
+		why = slot_place(batch, slot);
+		if (why != CM_MOVED) {
+			slot->reason = why;
+			slot->split = false;
+			if (slot->dst)
+				slot_free_dst(batch, slot);
+			list_move_tail(&slot->src->lru, back);
+		} else if (slot->split) {
 			list_move_tail(&slot->src->lru, split);
-		} else if (!slot->dst) {
-			slot->reason = folio_test_hugetlb(slot->src) ?
-				CM_FAIL_HUGETLB : CM_FAIL_NOMEM;
-			wake_reclaim(batch->job, slot->nid);
-			list_move_tail(&slot->src->lru, back);
-		} else if (!slot_remember(batch, slot)) {
-			slot_free_dst(batch, slot);
-			list_move_tail(&slot->src->lru, back);
 		}
 	}
 }
@@ -439,22 +591,14 @@ static void batch_drop_pieces(struct cm_batch *batch, struct list_head *back)
 static void batch_migrate(struct cm_batch *batch, struct list_head *back)
 {
 	struct cpuset_migrate_job *job = batch->job;
-	unsigned int attempts = batch->chained ? CM_ATTEMPTS_CHAINED :
-						 CM_ATTEMPTS;
-	unsigned int attempt, usec;
+	unsigned int attempt;
 
 	for (attempt = 0; !list_empty(&batch->folios); attempt++) {
-		if (attempt == attempts)
+		if (attempt == batch_attempts(batch))
 			break;
-		if (attempt) {
-			if ((!job->naps && !batch->chained) ||
-			    !worth_another_try(&batch->folios))
-				break;
-			if (job->naps)
-				job->naps--;
-			usec = min(100U << attempt, 2000U);
-			usleep_range(usec, 2 * usec);
-		}
+		if (attempt && (!worth_another_try(&batch->folios) ||
+				!batch_nap(batch, attempt)))
+			break;
 		/* An LRU batch of another CPU may be who refers to it. */
 		if (attempt == CM_ATTEMPTS && job->drains) {
 			job->drains--;
@@ -478,14 +622,12 @@ static void batch_putback(struct cm_batch *batch, struct list_head *folios,
 		slot = batch_find(batch, folio);
 		slot->left += folio_nr_pages(folio);
 		if (!reason_known)
-			slot->reason = why_left(folio);
+			slot->reason = slot_may_stay(batch, slot) ?
+				CM_INPLACE : why_left(folio);
 		trace_cpuset_migrate_leave(batch->job, folio, slot->reason);
 	}
-	if (list_empty(folios))
-		return;
-	putback_movable_pages(folios);
-	/* The next pass may run on another CPU, and has to find them. */
-	lru_add_drain();
+	if (!list_empty(folios))
+		putback_movable_pages(folios);
 }
 
 static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
@@ -557,7 +699,7 @@ static void batch_split(struct cm_batch *batch, struct list_head *split)
 			continue;
 		slot_split(batch, &batch->slot[i], pieces);
 	}
-	kvfree(pieces);
+	cm_batch_free(pieces);
 }
 
 /**
@@ -580,5 +722,7 @@ void cm_move_batch(struct cm_batch *batch)
 	for (i = 0; i < batch->nr; i++)
 		slot_account(batch, &batch->slot[i]);
 	batch_split(batch, &split);
+	/* Whoever wants them next may run on another CPU, and has to find them. */
+	lru_add_drain();
 	batch_reset(batch);
 }

@@ -4,7 +4,9 @@
  */
 
 #include <linux/kobject.h>
+#include <linux/kstrtox.h>
 #include <linux/memory-tiers.h>
+#include <linux/mempolicy.h>
 #include <linux/sysfs.h>
 
 #include "internal.h"
@@ -33,8 +35,28 @@ static ssize_t max_stall_usec_store(struct kobject *kobj,
 
 static struct kobj_attribute max_stall_usec_attr = __ATTR_RW(max_stall_usec);
 
+static ssize_t exempt_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(numa_migrate_exempt));
+}
+
+static ssize_t exempt_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t count)
+{
+	bool exempt;
+
+	if (kstrtobool(buf, &exempt))
+		return -EINVAL;
+	WRITE_ONCE(numa_migrate_exempt, exempt);
+	return count;
+}
+
+static struct kobj_attribute exempt_attr = __ATTR_RW(exempt);
+
 static struct attribute *cm_attrs[] = {
 	&max_stall_usec_attr.attr,
+	&exempt_attr.attr,
 	NULL,
 };
 

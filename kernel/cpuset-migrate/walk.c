@@ -9,6 +9,7 @@
  * Later passes look for pages outside of the new nodes only.
  */
 
+#include <linux/delay.h>
 #include <linux/hugetlb.h>
 #include <linux/mempolicy.h>
 #include <linux/pagewalk.h>
@@ -24,6 +25,12 @@
 /* Pages to count in VMAs that cannot be migrated, per job. */
 #define CM_SKIP_COUNT_MAX	1000000
 
+/* VMAs without a look at the time: most have no page tables, and take none. */
+#define CM_WALK_VMAS		32
+
+/* For whoever waits for mmap_lock to get it, between two chunks. */
+#define CM_WALK_PAUSE_USEC	50
+
 /**
  * struct cm_walk - one chunk
  * @job: whose
@@ -32,9 +39,17 @@
  * @large: the large folio that was dealt with last
  * @next: where the walk goes on
  * @deadline: when it has to let go of mmap_lock, local_clock()
+ * @fast_left: pages that may still take the fast path
  * @skip_vma: this VMA's pages are counted and left alone
+ * @skip_why: as this
+ * @interleave: this VMA if its policy may interleave; else NULL
+ * @fast_vma: folios of this VMA may take the fast path
+ * @last_nid: a node whose pages in this table go to one node, or NUMA_NO_NODE
+ * @last_dst: that node
+ * @notify: the MMU notifiers have to be told before it goes on
  * @off_lru: stopped because of a page off the LRU
  * @begin: where the walk began
+ * @nr_vmas: VMAs looked at
  * @count: pages seen, if there is no batch
  */
 struct cm_walk {
@@ -44,9 +59,17 @@ struct cm_walk {
 	struct folio		*large;
 	unsigned long		next;
 	u64			deadline;
+	unsigned long		fast_left;
 	bool			skip_vma;
+	enum cpuset_migrate_stat skip_why;
+	struct vm_area_struct	*interleave;
+	bool			fast_vma;
+	int			last_nid;
+	int			last_dst;
+	bool			notify;
 	bool			off_lru;
 	unsigned long		begin;
+	unsigned int		nr_vmas;
 	unsigned long		count;
 };
 
@@ -61,6 +84,24 @@ static const struct cm_map *walk_map(struct cm_walk *w, unsigned long addr)
 }
 
 /*
+ * Where the policy of the VMA wants a folio; NUMA_NO_NODE if it does not say.
+ * Only of a process's own memory: others share that of a file.
+ */
+static int walk_interleaved(struct cm_walk *w, struct folio *folio,
+			    unsigned long addr)
+{
+	struct vm_area_struct *vma = w->interleave;
+	unsigned long skip;
+
+	if (!vma || !folio_test_anon(folio) || folio_test_ksm(folio))
+		return NUMA_NO_NODE;
+	/* What was allocated at once, from its first page on. */
+	skip = (linear_page_index(vma, addr) - folio->index) << PAGE_SHIFT;
+	addr = addr - vma->vm_start > skip ? addr - skip : vma->vm_start;
+	return mpol_interleaved_node(vma, addr, folio_order(folio));
+}
+
+/*
  * Where does a folio on @nid go?  Its own node if it stays, NUMA_NO_NODE to the
  * best one allowed.
  */
@@ -69,12 +110,17 @@ static int walk_dest(struct cm_walk *w, struct folio *folio, int nid,
 {
 	const struct cm_map *map = walk_map(w, addr);
 	const nodemask_t *allowed = &w->batch->allowed;
-	int dst = map->dst[nid];
+	int dst = walk_interleaved(w, folio, addr);
+	bool chained;
 
+	/* Asked again, a policy says the same: nothing to remember. */
+	chained = map->chained && dst == NUMA_NO_NODE;
+	if (dst == NUMA_NO_NODE)
+		dst = map->dst[nid];
 	if (dst == nid)
 		return nid;
-	w->batch->chained |= map->chained;
-	if (map->chained && xa_load(&w->job->part->change->moved,
+	w->batch->chained |= chained;
+	if (chained && xa_load(&w->job->part->change->moved,
 				    folio_pfn(folio)))
 		return nid;
 	if (dst != NUMA_NO_NODE && node_isset(dst, *allowed))
@@ -103,15 +149,31 @@ static bool walk_isolate(struct cm_walk *w, struct folio *folio)
 	return true;
 }
 
+/* Was the page at @addr looked at often enough? */
+static bool walk_gives_up(struct cm_walk *w, unsigned long addr)
+{
+	return addr == w->begin && w->job->tries == UINT_MAX;
+}
+
 /* Why could a folio not be isolated?  CM_NR_STATS: look again later. */
 static enum cpuset_migrate_stat walk_why_not(struct cm_walk *w,
-					     struct folio *folio)
+					     struct folio *folio,
+					     unsigned long addr)
 {
 	if (folio_test_hugetlb(folio))
 		return CM_FAIL_BUSY;
 	if (!folio_test_anon(folio) && !folio_mapping(folio))
 		return CM_FAIL_NONLRU;
-	return w->job->tries == UINT_MAX ? CM_FAIL_BUSY : CM_NR_STATS;
+	return walk_gives_up(w, addr) ? CM_FAIL_BUSY : CM_NR_STATS;
+}
+
+static bool walk_is_full(struct cm_walk *w, struct folio *folio)
+{
+	struct cm_batch *batch = w->batch;
+
+	return batch->nr == CM_BATCH_PAGES ||
+	       (batch->nr && batch->nr_pages + folio_nr_pages(folio) >
+			     w->job->batch_pages);
 }
 
 static void walk_leave(struct cm_walk *w, struct folio *folio,
@@ -160,22 +222,17 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 		why = CM_FAIL_PINNED;
 		goto leave;
 	}
-	if (batch->nr == CM_BATCH_PAGES ||
-	    (batch->nr && batch->nr_pages + folio_nr_pages(folio) >
-			  job->batch_pages))
+	if (walk_is_full(w, folio))
 		return false;
 	if (walk_isolate(w, folio)) {
-		job->tries = 0;
 		cm_batch_add(batch, folio, dst);
 		goto dealt_with;
 	}
-	why = walk_why_not(w, folio);
+	why = walk_why_not(w, folio, addr);
 	if (why == CM_NR_STATS) {
 		w->off_lru = true;
 		return false;
 	}
-	if (job->tries == UINT_MAX)
-		job->tries = 0;
 leave:
 	walk_leave(w, folio, why);
 dealt_with:
@@ -184,20 +241,32 @@ dealt_with:
 	return true;
 }
 
-/* Somebody else is moving a folio: it may stay where it should not. */
-static void walk_moving(struct cm_walk *w, swp_entry_t entry, unsigned long nr)
+/*
+ * Somebody else is moving a folio: it may stay where it should not.  Returns
+ * false to stop here and look again.
+ */
+static bool walk_moving(struct cm_walk *w, unsigned long addr,
+			swp_entry_t entry, unsigned long nr)
 {
+	struct cpuset_migrate_job *job = w->job;
 	int nid = folio_nid(pfn_swap_entry_folio(entry));
 
 	/* The first pass is followed by another. */
-	if (w->batch && w->job->pass && !node_isset(nid, w->job->part->mems))
-		cm_count(w->job, nid, CM_FAIL_BUSY, nr);
+	if (!w->batch || !job->pass || node_isset(nid, job->part->mems))
+		return true;
+	if (!walk_gives_up(w, addr)) {
+		w->off_lru = true;
+		return false;
+	}
+	cm_count(job, nid, CM_FAIL_BUSY, nr);
+	return true;
 }
 
-/* A page of a VMA that cannot be migrated: count it if it is memory. */
+/* A page of a VMA that is not migrated: count it if it is memory. */
 static bool walk_skipped_pfn(struct cm_walk *w, unsigned long pfn,
 			     unsigned long nr)
 {
+	struct cpuset_migrate_job *job = w->job;
 	int nid;
 
 	if (!pfn_valid(pfn) || PageReserved(pfn_to_page(pfn)))
@@ -205,9 +274,10 @@ static bool walk_skipped_pfn(struct cm_walk *w, unsigned long pfn,
 	nid = page_to_nid(pfn_to_page(pfn));
 	if (!w->batch) {
 		w->count += nr;
-	} else if (!w->job->pass || !node_isset(nid, w->job->part->mems)) {
-		w->job->nr_skip_vma += nr;
-		cm_count(w->job, nid, CM_SKIP_VMA, nr);
+	} else if (!job->pass || !node_isset(nid, job->part->mems)) {
+		if (w->skip_why == CM_SKIP_VMA)
+			job->nr_skip_vma += nr;
+		cm_count(job, nid, w->skip_why, nr);
 	}
 	return true;
 }
@@ -218,10 +288,11 @@ static bool walk_huge_pmd(struct cm_walk *w, struct vm_area_struct *vma,
 	struct folio *folio;
 
 	if (w->skip_vma)
-		return !pmd_present(pmd) ||
+		return !pmd_present(pmd) || is_huge_zero_pmd(pmd) ||
 		       walk_skipped_pfn(w, pmd_pfn(pmd), HPAGE_PMD_NR);
 	if (is_pmd_migration_entry(pmd))
-		walk_moving(w, pmd_to_swp_entry(pmd), HPAGE_PMD_NR);
+		return walk_moving(w, addr, pmd_to_swp_entry(pmd),
+				   HPAGE_PMD_NR);
 	if (!pmd_present(pmd))
 		return true;
 	folio = vm_normal_folio_pmd(vma, addr, pmd);
@@ -238,24 +309,140 @@ static bool walk_pte(struct cm_walk *w, struct vm_area_struct *vma,
 
 	if (pte_none(pte))
 		return true;
+	if (w->skip_vma)
+		return !pte_present(pte) ||
+		       walk_skipped_pfn(w, pte_pfn(pte), 1);
 	if (!pte_present(pte)) {
 		entry = pte_to_swp_entry(pte);
-		if (is_migration_entry(entry))
-			walk_moving(w, entry, 1);
-		return true;
+		return !is_migration_entry(entry) ||
+		       walk_moving(w, addr, entry, 1);
 	}
-	if (w->skip_vma)
-		return walk_skipped_pfn(w, pte_pfn(pte), 1);
 	folio = vm_normal_folio(vma, addr, pte);
 	if (!folio || folio_is_zone_device(folio) || folio_test_reserved(folio))
 		return true;
 	return walk_folio(w, vma, addr, folio, 1);
 }
 
-/* Has mmap_lock been held for long enough? */
+/* Has mmap_lock been held for long enough, or enough been moved? */
 static bool walk_time_up(struct cm_walk *w, struct mm_struct *mm)
 {
-	return local_clock() > w->deadline || mmap_lock_is_contended(mm);
+	return !w->fast_left || local_clock() > w->deadline ||
+	       mmap_lock_is_contended(mm);
+}
+
+/* As walk_dest(), which says the same for all pages of a node but seldom. */
+static int walk_fast_dest(struct cm_walk *w, struct folio *folio, int nid,
+			  unsigned long addr)
+{
+	int dst;
+
+	if (nid == w->last_nid)
+		return w->last_dst;
+
+	dst = walk_dest(w, folio, nid, addr);
+	if (dst == NUMA_NO_NODE)
+		dst = cm_nearest_node(nid, &w->batch->allowed);
+	if (w->job->nr_ranges == 1 && !w->job->range[0].map->chained &&
+	    !w->interleave) {
+		w->last_nid = nid;
+		w->last_dst = dst;
+	}
+	return dst;
+}
+
+/*
+ * What most of an address space is: a present page of nobody else's.  Returns
+ * how many entries it has been dealt with, 0 if it is not so simple.
+ */
+static unsigned int walk_fast(struct cm_walk *w, unsigned long addr,
+			      pte_t *ptep, pte_t pte)
+{
+	struct cm_batch *batch = w->batch;
+	struct folio *folio;
+	struct page *page;
+	int nid, dst;
+
+	if (!pte_present(pte) || pte_special(pte) || pte_devmap(pte) ||
+	    pte_unused(pte))
+		return 0;
+	page = pte_page(pte);
+	nid = page_to_nid(page);
+	if (w->job->pass && node_isset(nid, w->job->part->mems))
+		return 1;
+	folio = page_folio(page);
+	if (!cm_fast_looks_simple(folio))
+		return 0;
+	dst = walk_fast_dest(w, folio, nid, addr);
+	if (dst == nid || dst == NUMA_NO_NODE)
+		return 0;
+	/* Where it went would have to be remembered. */
+	if (batch->chained && !folio_test_anon(folio))
+		return 0;
+	if (mm_has_notifiers(w->job->mm) && !batch->fast.notified) {
+		w->notify = true;
+		return 0;
+	}
+	return cm_fast_take(batch, folio, addr, ptep, pte, dst);
+}
+
+/* One more folio, and all on the fast path, have to fit into the batch. */
+static bool walk_has_room(const struct cm_batch *batch)
+{
+	return batch->nr + CM_FAST_FOLIOS < CM_BATCH_PAGES;
+}
+
+/*
+ * A page table from @addr on, to its end or until enough was taken for the fast
+ * path.  Returns where to go on, and false in @go_on if the chunk ends there.
+ */
+static unsigned long walk_table(struct cm_walk *w, struct vm_area_struct *vma,
+				pmd_t *pmd, unsigned long addr,
+				unsigned long end, bool *go_on)
+{
+	struct cm_batch *batch = w->batch;
+	pte_t *pte, *start_pte, entry;
+	unsigned int nr;
+	spinlock_t *ptl;
+	bool fast;
+
+	fast = batch && w->fast_vma && walk_has_room(batch);
+	if (fast && w->notify)
+		cm_fast_notify(&batch->fast, vma, addr, end);
+	w->notify = false;
+	start_pte = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
+	if (!start_pte) {
+		*go_on = false;
+		goto out;
+	}
+	__acquire(ptl);			/* for sparse, which cannot know */
+	w->last_nid = NUMA_NO_NODE;
+	if (fast)
+		cm_fast_begin(&batch->fast, w->fast_left, vma, pmd, addr, end,
+			      start_pte);
+	for (pte = start_pte; addr != end;
+	     pte += nr, addr += nr * PAGE_SIZE) {
+		if (fast && cm_fast_full(&batch->fast))
+			break;
+		entry = ptep_get(pte);
+		nr = fast ? walk_fast(w, addr, pte, entry) : 0;
+		if (nr)
+			continue;
+		nr = 1;
+		if (fast && (w->notify || !walk_has_room(batch)))
+			break;
+		*go_on = walk_pte(w, vma, addr, entry);
+		if (!*go_on)
+			break;
+	}
+	if (fast)
+		cm_fast_unmap(&batch->fast);
+	pte_unmap_unlock(start_pte, ptl);
+out:
+	if (fast) {
+		w->fast_left -= min(w->fast_left, batch->fast.nr_pages);
+		cm_fast_finish(batch);
+	}
+	return addr;
 }
 
 static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -263,7 +450,6 @@ static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
 {
 	struct vm_area_struct *vma = walk->vma;
 	struct cm_walk *w = walk->private;
-	pte_t *pte, *start_pte;
 	spinlock_t *ptl;
 	bool go_on = true;
 
@@ -272,26 +458,16 @@ static int walk_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,
 		__acquire(ptl);		/* for sparse, which cannot know */
 		go_on = walk_huge_pmd(w, vma, addr, *pmd);
 		spin_unlock(ptl);
-		if (go_on)
-			addr = end;
-		goto out;
+		w->next = go_on ? end : addr;
+		return !go_on || walk_time_up(w, walk->mm);
 	}
 
-	start_pte = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
-	if (!start_pte) {
-		walk->action = ACTION_AGAIN;
-		return 0;
-	}
-	__acquire(ptl);			/* as above */
-	for (pte = start_pte; addr != end; pte++, addr += PAGE_SIZE) {
-		go_on = walk_pte(w, vma, addr, ptep_get(pte));
-		if (!go_on)
-			break;
-	}
-	pte_unmap_unlock(start_pte, ptl);
-out:
-	w->next = addr;
-	return !go_on || walk_time_up(w, walk->mm);
+	do {
+		addr = walk_table(w, vma, pmd, addr, end, &go_on);
+		w->next = addr;
+	} while (go_on && addr != end &&
+		 (w->notify || !walk_time_up(w, walk->mm)));
+	return !go_on || addr != end || walk_time_up(w, walk->mm);
 }
 
 /* A huge page of a device: no folio in it could move. */
@@ -327,8 +503,9 @@ static int walk_hugetlb_entry(pte_t *pte, unsigned long hmask,
 			go_on = walk_folio(w, vma, addr, folio,
 					   pages_per_huge_page(h));
 		}
-	} else if (is_hugetlb_entry_migration(entry)) {
-		walk_moving(w, pte_to_swp_entry(entry), pages_per_huge_page(h));
+	} else if (!w->skip_vma && is_hugetlb_entry_migration(entry)) {
+		go_on = walk_moving(w, addr, pte_to_swp_entry(entry),
+				    pages_per_huge_page(h));
 	}
 	spin_unlock(ptl);
 
@@ -338,6 +515,13 @@ static int walk_hugetlb_entry(pte_t *pte, unsigned long hmask,
 #else
 #define walk_hugetlb_entry	NULL
 #endif
+
+/* Are the pages of a VMA to be left alone, and why? */
+static void walk_skip(struct cm_walk *w, struct vm_area_struct *vma)
+{
+	w->skip_vma = !vma_migratable(vma) || vma_is_secretmem(vma);
+	w->skip_why = vma_migration_exempt(vma) ? CM_SKIP_EXEMPT : CM_SKIP_VMA;
+}
 
 /* The nodes that the policy of a VMA leaves of the cpuset's. */
 static void walk_allowed(struct vm_area_struct *vma, const nodemask_t *mems,
@@ -366,15 +550,18 @@ static int walk_test(unsigned long start, unsigned long end,
 	struct cm_batch *batch = w->batch;
 	nodemask_t allowed;
 
-	/* VMAs without page tables take time too. */
-	if (start != w->begin && walk_time_up(w, walk->mm)) {
+	/* VMAs without page tables take time too, if there are many. */
+	if (++w->nr_vmas % CM_WALK_VMAS == 0 && walk_time_up(w, walk->mm)) {
 		w->next = start;
 		return -ECANCELED;
 	}
 
-	w->skip_vma = !vma_migratable(vma) || vma_is_secretmem(vma);
+	walk_skip(w, vma);
+	w->interleave = vma->vm_policy ? vma : NULL;
+	w->fast_vma = !w->skip_vma && cm_fast_vma(vma);
 	if (w->skip_vma)
-		return w->job->nr_skip_vma > CM_SKIP_COUNT_MAX;
+		return w->skip_why == CM_SKIP_VMA &&
+		       w->job->nr_skip_vma > CM_SKIP_COUNT_MAX;
 	if (!batch)
 		return 0;
 
@@ -403,19 +590,26 @@ static bool walk_run(struct cm_walk *w)
 	struct mm_struct *mm = w->job->mm;
 	unsigned long end = mm->task_size;
 	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
+	bool contended;
 	u64 begin;
 	int ret = 0;
 
 	mmap_read_lock(mm);
 	begin = local_clock();
 	w->deadline = begin + stall / 2;
+	w->fast_left = w->job->granted ? w->job->granted >> PAGE_SHIFT :
+					 ULONG_MAX;
 	w->begin = w->next;
 	if (w->next < end)
 		ret = walk_page_range(mm, w->next, end, &walk_ops, w);
+	contended = mmap_lock_is_contended(mm);
 	mmap_read_unlock(mm);
 
 	w->job->chunk_max = max(w->job->chunk_max,
 				div_u64(local_clock() - begin, NSEC_PER_USEC));
+	/* A reader may steal the lock from a writer that has yet to wake up. */
+	if (contended)
+		usleep_range(CM_WALK_PAUSE_USEC, 2 * CM_WALK_PAUSE_USEC);
 	return !ret;
 }
 
@@ -437,8 +631,13 @@ enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 		.batch	= batch,
 		.next	= job->cursor,
 	};
-	bool end = walk_run(&w);
+	bool end;
 
+	/* What was seen to fit a while ago may not any more. */
+	batch->room = 0;
+	end = walk_run(&w);
+	if (job->cursor != w.next)
+		job->tries = 0;
 	job->cursor = w.next;
 	if (end)
 		return CM_WALK_END;

@@ -77,8 +77,9 @@ enum cpuset_migrate_event {
  * @adding: its part of the change that is being made.  Under cpuset_mutex.
  * @hold: jobs of changes written here or below do not run
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
- *	0 holds them
- * @pending: jobs queued or running, of this cpuset and those below
+ *	0 holds them.  Written with the engine's lock held
+ * @due: when what they have moved is paid for at that rate, ktime_get_ns()
+ * @pending: jobs that have not ended, of this cpuset and those below
  * @held: of those, the ones that are held
  * @chunk_max_usec: longest time that a lock or page was kept from others
  * @stat: counters of this cpuset and those below
@@ -90,6 +91,7 @@ struct cpuset_migrate {
 	struct cm_part		*adding;
 	bool			hold;
 	u64			max;
+	s64			due;
 	atomic_t		pending;
 	atomic_t		held;
 	u64			chunk_max_usec;

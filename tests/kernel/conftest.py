@@ -8,13 +8,16 @@ defect they are about; the others do not run.
 
 import itertools
 import os
+import threading
 
 import pytest
 
+from ktest import command as cgmigrate
 from ktest import cpusets, machine
 from ktest.load import NUMALOAD, Load
 
 NODES = 4
+REAL_STDERR = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -26,9 +29,13 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # What is written there is seen at once, also while output is captured.
+    config.stash[REAL_STDERR] = os.fdopen(os.dup(2), "w")
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
         "core: small enough for a debug kernel under emulation",
+        "long: about a program, the same on every kernel, and takes minutes",
+        "systemd: about units, with systemd as process 1",
         "timing: nothing but a ratio of times, which a busy host can spoil",
         "v1only(reason): about something that only the v1 hierarchy has",
         "v2only(reason): about something that only the v2 hierarchy has",
@@ -99,7 +106,11 @@ def pytest_collection_modifyitems(config, items):
     root = cpusets.Cpuset.root()
     foreign = "v2only" if root and root.version == 1 else "v1only"
 
+    units = machine.read("/proc/1/comm").strip() == "systemd"
+
     def wanted(item):
+        if item.get_closest_marker("systemd") and not units:
+            return False
         if config.option.expect_defects and not item.get_closest_marker("defect"):
             return False
         return not item.get_closest_marker(foreign)
@@ -131,6 +142,32 @@ def clean_kernel_log(kernel_log):
 @pytest.fixture(scope="session")
 def root():
     return cpusets.Cpuset.root()
+
+
+@pytest.fixture(autouse=True)
+def watched(request):
+    """Just before a test runs out of time, say what everybody is waiting for.
+
+    A test that waits in the kernel cannot be interrupted: then all ends here.
+    """
+    limit = request.config.getoption("timeout", None)
+    if not limit:
+        yield
+        return
+    ended = threading.Event()
+    stderr = request.config.stash[REAL_STDERR]
+
+    def watch():
+        if ended.wait(0.9 * limit):
+            return
+        print(f"{request.node.nodeid} hangs:", file=stderr)
+        print(machine.tasks(), file=stderr, flush=True)
+        if not ended.wait(0.5 * limit):
+            os._exit(pytest.ExitCode.INTERNAL_ERROR)
+
+    threading.Thread(target=watch, daemon=True).start()
+    yield
+    ended.set()
 
 
 @pytest.fixture
@@ -167,3 +204,22 @@ def spawn(top):
     yield start
     for load in loads:
         load.close()
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Tests of the command need it built."""
+    if not os.access(cgmigrate.COMMAND, os.X_OK):
+        pytest.fail(f"{cgmigrate.COMMAND} is missing: make tools")
+
+
+@pytest.fixture
+def engine(top):
+    """The files of the engine, None on a stock kernel."""
+    return cpusets.engine_files(top)
+
+
+@pytest.fixture
+def name(root):
+    """The name the command knows a cpuset by."""
+    return lambda cpuset: cpuset.path[len(root.path) :]

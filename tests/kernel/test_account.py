@@ -4,7 +4,7 @@
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, accounted, sum_of
+from ktest.cpusets import Since, moved_by, sum_of
 from ktest.machine import mib
 
 STAT = """
@@ -19,17 +19,6 @@ STAT = """
 EVENTS = "migrate_start migrate_done migrate_partial migrate_stopped".split()
 
 PAGES = mib(8)
-
-
-def moved_by(cpuset, mems):
-    """What one write of mems adds to the account and to the events."""
-    since = Since(cpuset)
-    cpuset.set_mems(mems)
-    change = since.gained()
-    assert cpuset.stat()["migrate_pending"] == 0
-    assert change["migrate_start"] == 1
-    assert change["migrate_scanned"] == accounted(change), change
-    return change
 
 
 @pytest.mark.core

@@ -6,7 +6,7 @@ import pytest
 from ktest.machine import mib
 
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
-OPS = ["mmap", "dontneed", "mprotect", "mremap", "fork"]
+OPS = ["mmap", "dontneed", "mprotect", "mremap", "fork", "free", "gup", "wp", "file"]
 
 
 def busy_process(spawn, cpuset, pages, writers, verifiers, rest):
@@ -46,6 +46,18 @@ def test_while_the_address_space_changes(top, spawn, op):
     assert int(load("progress")["written"])
     finish(load)
     assert set(load.where("anon")) <= {0, 1}
+
+
+@pytest.mark.core
+def test_while_files_on_a_disk_change(top, spawn, disk):
+    """Written both ways, cut off, punched, synced, dropped, mapped and read anew."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = busy_process(spawn, cpuset, mib(1), 1, 1, 500)
+    load("churn", threads=3, ops="file", path=disk)
+
+    move_around(cpuset, 2)
+
+    finish(load)
 
 
 def test_everything_at_once(top, spawn):

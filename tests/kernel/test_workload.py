@@ -2,27 +2,14 @@
 """The workload itself: a difference in its memory must not escape it."""
 
 import os
+import signal
 
 import pytest
 
+from ktest.load import Memory
 from ktest.machine import PAGE, mib
 
 pytestmark = pytest.mark.core
-
-
-class Memory:
-    """The memory of a process, behind its back."""
-
-    def __init__(self, load):
-        self.path = f"/proc/{load.pid}/mem"
-
-    def read(self, address, count):
-        with open(self.path, "rb", buffering=0) as file:
-            return os.pread(file.fileno(), count, address)
-
-    def write(self, address, data):
-        with open(self.path, "r+b", buffering=0) as file:
-            os.pwrite(file.fileno(), data, address)
 
 
 @pytest.mark.parametrize("offset", [0, 8, PAGE - 1])
@@ -58,3 +45,20 @@ def test_workers_see_it_too(spawn):
     while int(load("progress")["bad"]) == 0:
         pass
     assert int(load("rest")["bad"]) > 0
+
+
+def test_a_killed_writer_leaves_nobody_waiting(spawn):
+    """Often enough it is killed in the middle of a page."""
+    torn = 0
+    for _ in range(12):
+        load = spawn()
+        load.alloc("memory", 64, kind="shared", nodes=0)
+        child = load.fork()
+        load("work", writers=2)
+        os.kill(load.pid, signal.SIGKILL)
+        load.process.wait()
+        adopted = child("adopt", "memory")
+        assert adopted["bad"] == "0"
+        torn += int(adopted["torn"])
+        child.verify()
+    assert torn

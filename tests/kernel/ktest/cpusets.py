@@ -31,7 +31,7 @@ FILES = {
 }
 
 # Long past anything a working kernel needs, even emulated: a hang, not a limit.
-HANG_SECONDS = 300
+HANG_SECONDS = 180
 
 
 class Hang(AssertionError):
@@ -222,3 +222,24 @@ class Since:
 
     def nothing_gained(self):
         return not any(self.gained().values())
+
+
+def moved_by(cpuset, mems=None):
+    """What one write of mems, or of settle, adds to the account and to the events."""
+    since = Since(cpuset)
+    if mems is None:
+        cpuset.write("settle", "1")
+    else:
+        cpuset.set_mems(mems)
+    change = since.gained()
+    assert cpuset.stat()["migrate_pending"] == 0
+    assert change["migrate_start"] == 1
+    assert change["migrate_scanned"] == accounted(change), change
+    return change
+
+
+def reasons(change):
+    """Why pages stayed: {counter: pages}, without those that are 0."""
+    pattern = re.compile(r"migrate_((?:skip|fail)_\w+)")
+    found = ((pattern.fullmatch(key), value) for key, value in change.items())
+    return {match[1]: value for match, value in found if match and value}

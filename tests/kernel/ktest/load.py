@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 
+# A process that does not end by itself is stuck.
+ENDS_SECONDS = 30
 NUMALOAD = os.path.join(
     os.environ.get("CPUSET_MIGRATE_BUILD")
     or os.path.join(os.path.dirname(__file__), "..", "..", "..", "build"),
@@ -150,4 +152,23 @@ class Load:
             child.close()
         self.sock.close()
         if self.process:
-            self.process.wait()
+            try:
+                self.process.wait(ENDS_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Memory:
+    """The memory of a process, behind its back."""
+
+    def __init__(self, load):
+        self.path = f"/proc/{load.pid}/mem"
+
+    def read(self, address, count):
+        with open(self.path, "rb", buffering=0) as file:
+            return os.pread(file.fileno(), count, address)
+
+    def write(self, address, data):
+        with open(self.path, "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), data, address)

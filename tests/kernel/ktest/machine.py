@@ -3,6 +3,7 @@
 
 import contextlib
 import functools
+import glob
 import os
 import re
 
@@ -10,6 +11,7 @@ NODE = "/sys/devices/system/node"
 TRACING = "/sys/kernel/tracing"
 # Small beside what the tests leave free on a node.
 CPU_LIST_LIMIT = 1024
+CPU_LIST = re.compile(r"(?m)^ +count: +(\d+)")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -62,14 +64,19 @@ def distance(a, b):
 
 
 def node_pages(node):
-    """Free pages and the watermarks of a node, summed over its zones with memory."""
-    total = {"free": 0, "min": 0, "low": 0, "high": 0}
+    """Free pages and the watermarks of a node, summed over its zones with memory.
+
+    "unused" counts free pages on the lists of CPUs, too, where they come and go.
+    """
+    total = {"free": 0, "unused": 0, "min": 0, "low": 0, "high": 0}
     for zone in re.split(r"(?m)^Node ", read("/proc/zoneinfo"))[1:]:
         if int(zone[: zone.index(",")]) != node:
             continue
         if re.search(r"managed +0\n", zone):
             continue
-        total["free"] += int(re.search(r"pages free +(\d+)", zone)[1])
+        free = int(re.search(r"pages free +(\d+)", zone)[1])
+        total["free"] += free
+        total["unused"] += free + sum(map(int, CPU_LIST.findall(zone)))
         for mark in ("min", "low", "high"):
             total[mark] += int(re.search(rf"(?m)^ +{mark} +(\d+)", zone)[1])
     return total
@@ -89,6 +96,8 @@ def file_system(folder):
 
 
 def vmstat(key):
+    """A count of the whole machine, with what CPUs have not added to it yet."""
+    write("/proc/sys/vm/stat_refresh", "1")
     found = re.search(rf"(?m)^{key} (\d+)", read("/proc/vmstat"))
     return int(found[1])
 
@@ -111,6 +120,20 @@ def mems_allowed(pid):
     return parse_list(status_field(pid, "Mems_allowed_list"))
 
 
+def tasks():
+    """What every thread with a program, and every blocked one, waits for: a report."""
+    found = []
+    for thread in glob.glob("/proc/[0-9]*/task/[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = read(f"{thread}/stat").rpartition(")")[2].split()[0]
+            if state not in "DR" and not read(f"{thread}/cmdline"):
+                continue
+            stack = [line.split()[-1] for line in read(f"{thread}/stack").splitlines()]
+            name = read(f"{thread}/comm").strip()
+            found.append(f"{thread} {name} {state} {' '.join(stack)}")
+    return "\n".join(found)
+
+
 def mapped(pid):
     """Pages that a process has mapped, by node: {node: pages}."""
     total = {}
@@ -129,9 +152,7 @@ def offer_to_oom(pid, score=1000):
 
 def cpu_list_pages():
     """Free pages that CPUs keep to themselves."""
-    return sum(
-        int(n) for n in re.findall(r"(?m)^ +count: +(\d+)", read("/proc/zoneinfo"))
-    )
+    return sum(map(int, CPU_LIST.findall(read("/proc/zoneinfo"))))
 
 
 @contextlib.contextmanager

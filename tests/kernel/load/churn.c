@@ -6,42 +6,23 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "churn.h"
 #include "numaload.h"
 
 #define MAX_CHURNERS	16
-#define PATCH_PAGES	64
 #define SAMPLE_PAGES	64
-
-/**
- * struct patch - private memory of one thread
- * @addr: where it is now
- * @seed: of its pattern
- * @expect: version of each page, 0: all zeroes
- * @last: the newest version
- */
-struct patch {
-	unsigned char *addr;
-	uint64_t seed;
-	uint64_t expect[PATCH_PAGES];
-	uint64_t last;
-};
-
-struct churner {
-	pthread_t thread;
-	unsigned int ops;
-	uint64_t random;
-	struct patch patch;
-	_Atomic uint64_t done;
-	_Atomic uint64_t bad;
-	_Atomic int error;
-};
 
 struct op {
 	const char *name;
@@ -53,12 +34,7 @@ static int nr_churners;
 static long churn_rest_us;
 static atomic_bool churn_stop;
 
-static uint64_t *patch_page(const struct patch *patch, size_t page)
-{
-	return (uint64_t *)(patch->addr + page * page_size);
-}
-
-static void patch_write(struct patch *patch, size_t from, size_t count)
+void patch_write(struct patch *patch, size_t from, size_t count)
 {
 	size_t page;
 
@@ -69,8 +45,7 @@ static void patch_write(struct patch *patch, size_t from, size_t count)
 	}
 }
 
-/* Returns the number of wrong pages. */
-static uint64_t patch_verify(const struct patch *patch, const char *who)
+uint64_t patch_verify(const struct patch *patch, const char *who)
 {
 	uint64_t bad = 0, version;
 	size_t page, word;
@@ -102,7 +77,7 @@ static void check(struct churner *churner, const char *who)
 	atomic_fetch_add(&churner->bad, patch_verify(&churner->patch, who));
 }
 
-static void pick_range(struct churner *churner, size_t *from, size_t *count)
+void churn_pick_range(struct churner *churner, size_t *from, size_t *count)
 {
 	*from = random_next(&churner->random) % PATCH_PAGES;
 	*count = 1 + random_next(&churner->random) % (PATCH_PAGES - *from);
@@ -129,7 +104,7 @@ static int op_dontneed(struct churner *churner)
 	struct patch *patch = &churner->patch;
 	size_t from, count;
 
-	pick_range(churner, &from, &count);
+	churn_pick_range(churner, &from, &count);
 	if (madvise(patch_page(patch, from), count * page_size, MADV_DONTNEED))
 		return -errno;
 	memset(&patch->expect[from], 0, count * sizeof(patch->expect[0]));
@@ -143,7 +118,7 @@ static int op_mprotect(struct churner *churner)
 	struct patch *patch = &churner->patch;
 	size_t from, count;
 
-	pick_range(churner, &from, &count);
+	churn_pick_range(churner, &from, &count);
 	if (mprotect(patch_page(patch, from), count * page_size, PROT_READ))
 		return -errno;
 	check(churner, "mprotect");
@@ -214,12 +189,108 @@ static int op_fork(struct churner *churner)
 	return 0;
 }
 
+/* Pages that may be dropped until they are written: each is as it was or empty. */
+static int op_free(struct churner *churner)
+{
+	struct patch *patch = &churner->patch;
+	size_t from, count, page;
+
+	churn_pick_range(churner, &from, &count);
+	if (madvise(patch_page(patch, from), count * page_size, MADV_FREE))
+		return -errno;
+	for (page = from; page < from + count; page++) {
+		const uint64_t *p = patch_page(patch, page);
+
+		if (pattern_check_zero(p) != page_words &&
+		    pattern_check(p, patch->seed, page, patch->expect[page]) != page_words) {
+			atomic_fetch_add(&churner->bad, 1);
+			bad_page("free", page, 0, p[0], 0, patch->expect[page]);
+		}
+	}
+	patch_write(patch, from, count);
+	check(churner, "free");
+	return 0;
+}
+
+/* To swap and back, where there is swap. */
+static int op_pageout(struct churner *churner)
+{
+	struct patch *patch = &churner->patch;
+	size_t from, count;
+
+	churn_pick_range(churner, &from, &count);
+	if (madvise(patch_page(patch, from), count * page_size, MADV_PAGEOUT))
+		return -errno;
+	check(churner, "pageout");
+	patch_write(patch, from, count);
+	return 0;
+}
+
+/* The kernel takes references of its own to the pages, for a moment. */
+static int op_gup(struct churner *churner)
+{
+	struct patch *patch = &churner->patch;
+	size_t bytes = PATCH_PAGES * page_size, page;
+	struct patch copy = *patch;
+	struct iovec from = { patch->addr, bytes }, to = { NULL, bytes };
+	int ret = 0;
+
+	patch_write(patch, 0, PATCH_PAGES);
+	copy.addr = map_patch(PROT_READ | PROT_WRITE);
+	if (!copy.addr)
+		return -errno;
+	to.iov_base = copy.addr;
+	for (page = 0; page < PATCH_PAGES; page++)
+		copy.expect[page] = patch->expect[page];
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)bytes)
+		ret = -errno;
+	else
+		atomic_fetch_add(&churner->bad, patch_verify(&copy, "gup"));
+	munmap(copy.addr, bytes);
+	return ret;
+}
+
+/* Write-protect pages through userfaultfd, read them, lift it, write them. */
+static int op_wp(struct churner *churner)
+{
+	struct patch *patch = &churner->patch;
+	struct uffdio_range all = { (uintptr_t)patch->addr, PATCH_PAGES * page_size };
+	struct uffdio_register reg = { .range = all, .mode = UFFDIO_REGISTER_MODE_WP };
+	struct uffdio_writeprotect wp = { .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	size_t from, count;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	churn_pick_range(churner, &from, &count);
+	wp.range.start = (uintptr_t)patch_page(patch, from);
+	wp.range.len = count * page_size;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ||
+	    ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
+		ret = -errno;
+	check(churner, "wp");
+	wp.mode = 0;
+	if (!ret && (ioctl(fd, UFFDIO_WRITEPROTECT, &wp) ||
+		     ioctl(fd, UFFDIO_UNREGISTER, &all)))
+		ret = -errno;
+	close(fd);
+	patch_write(patch, from, count);
+	return ret;
+}
+
 static const struct op ops[] = {
 	{ "mmap", op_mmap },
 	{ "dontneed", op_dontneed },
 	{ "mprotect", op_mprotect },
 	{ "mremap", op_mremap },
 	{ "fork", op_fork },
+	{ "free", op_free },
+	{ "gup", op_gup },
+	{ "wp", op_wp },
+	{ "pageout", op_pageout },
+	{ "file", churn_file },
 };
 
 #define NR_OPS (sizeof(ops) / sizeof(ops[0]))
@@ -268,6 +339,7 @@ static int parse_ops(struct request *req, unsigned int *mask)
 static int start_one(struct churner *churner, unsigned int mask)
 {
 	memset(churner, 0, sizeof(*churner));
+	churner->fd = -1;
 	churner->ops = mask;
 	churner->random = 0x9fb21c651e98df25ULL * (nr_churners + 1) + getpid();
 	churner->patch.seed = churner->random;
@@ -288,6 +360,7 @@ static int do_churn(struct request *req)
 	    parse_ops(req, &mask))
 		return -1;
 	churn_rest_us = rest;
+	snprintf(churn_dir, sizeof(churn_dir), "%s", arg_str(req, "path", ""));
 	while (count-- > 0) {
 		if (nr_churners == MAX_CHURNERS)
 			return refuse(req, "no more than %d churners", MAX_CHURNERS);
@@ -316,6 +389,7 @@ static int do_calm(struct request *req)
 		pthread_join(churner->thread, NULL);
 		check(churner, "churn");
 		munmap(churner->patch.addr, PATCH_PAGES * page_size);
+		churn_file_end(churner);
 		done += churner->done;
 		bad += churner->bad;
 		error = error ? error : churner->error;
@@ -333,7 +407,9 @@ static int do_calm(struct request *req)
 }
 
 const struct verb churn_verbs[] = {
-	{ "churn", do_churn, "[threads=N] [ops=mmap,dontneed,mprotect,mremap,fork] [rest=USEC]" },
+	{ "churn", do_churn,
+	  "[threads=N] [ops=mmap,dontneed,mprotect,mremap,fork,free,gup,wp,pageout] "
+	  "[rest=USEC]" },
 	{ "calm", do_calm, "" },
 	{ 0 }
 };

@@ -13,10 +13,14 @@
  *   place.c     node lists, memory policies, where pages are
  *   verbs.c     the verbs that act on regions
  *   workers.c   threads that rewrite and verify pages
+ *   fault.c     threads that write pages for the first time
  *   churn.c     threads that map, unmap, fork, protect, discard and move memory
+ *   churn-file.c  the same with a file
  *   probe.c     a thread that measures how long the process is held up
  *   process.c   fork, CLONE_INTO_CGROUP, idle threads, writing a file
- *   pin.c       long-term pins
+ *   pin.c       long-term pins, pages of the kernel's own
+ *   advice.c    locking, advice, taking files out of the address space
+ *   uffd.c      memory registered with userfaultfd
  *   nodefill.c  leaving a node nearly full
  */
 #ifndef NUMALOAD_H
@@ -173,10 +177,13 @@ struct region *arg_region(struct request *req);
 
 extern const struct verb region_verbs[];
 extern const struct verb worker_verbs[];
+extern const struct verb fault_verbs[];
 extern const struct verb churn_verbs[];
 extern const struct verb probe_verbs[];
 extern const struct verb process_verbs[];
 extern const struct verb pin_verbs[];
+extern const struct verb advice_verbs[];
+extern const struct verb uffd_verbs[];
 extern const struct verb nodefill_verbs[];
 
 /* ---- threads ---- */

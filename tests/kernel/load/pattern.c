@@ -15,12 +15,15 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "numaload.h"
 
 #define STEP		0x9e3779b97f4a7c15ULL
 #define READ_TRIES	8
 #define MAX_BAD		8
+/* A writer that has not finished a page by then was killed in it. */
+#define STUCK_SECONDS	60
 
 struct bad {
 	char who[32];
@@ -168,21 +171,37 @@ static void report(struct region *region, size_t page, size_t word, uint64_t ver
 		 expected_word(region->seed, page, version, word), version);
 }
 
-/* Take a page for writing: its version becomes odd. Returns the even one. */
-static uint64_t page_take(struct region *region, size_t page)
+static time_t seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+/*
+ * Take a page for writing: its version becomes odd, and *even is what it was. False
+ * if somebody else has it for good.
+ */
+static bool page_take(struct region *region, size_t page, uint64_t *even)
 {
 	_Atomic uint64_t *version = &region->version[page];
+	time_t until = seconds_now() + STUCK_SECONDS;
 	uint64_t old;
 
-	for (;;) {
+	do {
 		old = atomic_load_explicit(version, memory_order_relaxed);
 		if (!(old & 1) &&
 		    atomic_compare_exchange_weak_explicit(version, &old, old + 1,
 							  memory_order_acquire,
-							  memory_order_relaxed))
-			return old;
+							  memory_order_relaxed)) {
+			*even = old;
+			return true;
+		}
 		sched_yield();
-	}
+	} while (seconds_now() < until);
+	report(region, page, 0, old);
+	return false;
 }
 
 static void page_give(struct region *region, size_t page, uint64_t version)
@@ -197,8 +216,10 @@ static void page_give(struct region *region, size_t page, uint64_t version)
  */
 void page_rewrite(struct region *region, size_t page)
 {
-	uint64_t old = page_take(region, page);
+	uint64_t old;
 
+	if (!page_take(region, page, &old))
+		return;
 	pattern_put((uint64_t *)region_page(region, page), region->seed, page, old + 2);
 	page_give(region, page, old + 2);
 }
@@ -244,10 +265,13 @@ void page_verify(struct region *region, size_t page, struct tally *tally)
 			return;
 		sched_yield();
 	}
-	version = page_take(region, page);
+	tally->pages++;
+	if (!page_take(region, page, &version)) {
+		tally->bad++;
+		return;
+	}
 	word = pattern_check((const uint64_t *)region_page(region, page), region->seed,
 			     page, version);
-	tally->pages++;
 	if (word < page_words) {
 		tally->bad++;
 		report(region, page, word, version);
@@ -318,6 +342,7 @@ void region_verify_snapshot(struct region *region, size_t from, size_t count,
 /**
  * region_adopt_snapshot - check all pages after a fork and make them the child's own
  *
+ * Also after a writer of a shared region was killed, when nobody else writes.
  * Afterwards the versions agree with the pages again.
  */
 void region_adopt_snapshot(struct region *region, struct tally *tally)

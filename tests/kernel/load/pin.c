@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Long-term pins, as a device doing DMA holds them: buffers registered with an
- * io_uring. Such pages cannot move.
+ * Pages that cannot move: those pinned for long, as a device doing DMA has them,
+ * here buffers registered with an io_uring; and the kernel's own that a process has
+ * mapped, here the entries of an io_uring.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -52,8 +54,33 @@ static int do_unpin(struct request *req)
 	return 0;
 }
 
+/* Both stay until the process ends. */
+static int do_map_ring(struct request *req)
+{
+	struct io_uring_params params;
+	size_t bytes;
+	void *addr;
+	int fd;
+
+	memset(&params, 0, sizeof(params));
+	fd = syscall(SYS_io_uring_setup, 1024, &params);
+	if (fd < 0)
+		return refuse(req, "io_uring_setup: %s", strerror(errno));
+	bytes = params.sq_entries * sizeof(struct io_uring_sqe);
+	addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    IORING_OFF_SQES);
+	if (addr == MAP_FAILED) {
+		refuse(req, "map-ring: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	fprintf(req->out, " pages=%zu", bytes / page_size);
+	return 0;
+}
+
 const struct verb pin_verbs[] = {
 	{ "pin", do_pin, "NAME [from= count=]" },
 	{ "unpin", do_unpin, "" },
+	{ "map-ring", do_map_ring, "" },
 	{ 0 }
 };

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "numaload.h"
 
 #define HUGE_BYTES	(2UL << 20)
+#define GIGANTIC_BYTES	(1UL << 30)
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL	0x0008U
@@ -55,6 +57,15 @@ static int map_anon(struct region *region, const char *path)
 	return ret;
 }
 
+/* Sparse, as garbage collectors reserve their heaps. */
+static int map_noreserve(struct region *region, const char *path)
+{
+	(void)path;
+	return set_addr(region,
+			mmap(NULL, region_bytes(region), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
 static int map_thp(struct region *region, const char *path)
 {
 	size_t bytes = region_bytes(region), head;
@@ -82,14 +93,19 @@ static int map_shared(struct region *region, const char *path)
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 }
 
-static int map_fd(struct region *region, int flags)
+static int map_fd_as(struct region *region, int prot, int flags)
 {
 	if (region->fd < 0)
 		return -errno;
 	if (ftruncate(region->fd, region_bytes(region)))
 		return -errno;
-	return set_addr(region, mmap(NULL, region_bytes(region), PROT_READ | PROT_WRITE,
-				     flags, region->fd, 0));
+	return set_addr(region,
+			mmap(NULL, region_bytes(region), prot, flags, region->fd, 0));
+}
+
+static int map_fd(struct region *region, int flags)
+{
+	return map_fd_as(region, PROT_READ | PROT_WRITE, flags);
 }
 
 static int map_memfd(struct region *region, const char *path)
@@ -99,12 +115,29 @@ static int map_memfd(struct region *region, const char *path)
 	return map_fd(region, MAP_SHARED);
 }
 
-static int map_file(struct region *region, const char *path)
+static int open_file(struct region *region, const char *path)
 {
 	if (!path)
 		return -EINVAL;
 	region->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return map_fd(region, MAP_SHARED);
+	return region->fd < 0 ? -errno : 0;
+}
+
+static int map_file(struct region *region, const char *path)
+{
+	return open_file(region, path) ?: map_fd(region, MAP_SHARED);
+}
+
+static int map_private(struct region *region, const char *path)
+{
+	return open_file(region, path) ?: map_fd(region, MAP_PRIVATE);
+}
+
+/* As the text of a program, but for being writable, so that it can be filled. */
+static int map_text(struct region *region, const char *path)
+{
+	return open_file(region, path) ?:
+	       map_fd_as(region, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED);
 }
 
 static int map_cow(struct region *region, const char *path)
@@ -121,11 +154,23 @@ static int map_secret(struct region *region, const char *path)
 	return map_fd(region, MAP_SHARED);
 }
 
+static int map_hugetlb_of(struct region *region, int size)
+{
+	return set_addr(region,
+			mmap(NULL, region_bytes(region), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size, -1, 0));
+}
+
 static int map_hugetlb(struct region *region, const char *path)
 {
 	(void)path;
-	return set_addr(region, mmap(NULL, region_bytes(region), PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0));
+	return map_hugetlb_of(region, MAP_HUGE_2MB);
+}
+
+static int map_gigantic(struct region *region, const char *path)
+{
+	(void)path;
+	return map_hugetlb_of(region, MAP_HUGE_1GB);
 }
 
 static int map_sysv(struct region *region, const char *path)
@@ -153,11 +198,15 @@ static void unmap_sysv(struct region *region)
 static const struct kind kinds[] = {
 	{ "anon",	false,	0,		map_anon,	unmap_pages },
 	{ "thp",	false,	HUGE_BYTES,	map_thp,	unmap_pages },
+	{ "noreserve",	false,	0,		map_noreserve,	unmap_pages },
 	{ "cow",	false,	0,		map_cow,	unmap_pages },
+	{ "private",	false,	0,		map_private,	unmap_pages },
 	{ "hugetlb",	false,	HUGE_BYTES,	map_hugetlb,	unmap_pages },
+	{ "gigantic",	false,	GIGANTIC_BYTES,	map_gigantic,	unmap_pages },
 	{ "shared",	true,	0,		map_shared,	unmap_pages },
 	{ "memfd",	true,	0,		map_memfd,	unmap_pages },
 	{ "file",	true,	0,		map_file,	unmap_pages },
+	{ "text",	true,	0,		map_text,	unmap_pages },
 	{ "secret",	true,	0,		map_secret,	unmap_pages },
 	{ "sysv",	true,	0,		map_sysv,	unmap_sysv },
 };
@@ -221,7 +270,7 @@ struct region *region_find(const char *name)
  * @name: not in use yet
  * @kind: entry of the table above
  * @pages: base pages, a multiple of the kind's alignment
- * @path: the file of kind "file"
+ * @path: the file of the kinds "file", "private" and "text"
  * @lock: every page is mlocked when it is first touched
  * @why: takes the reason of a failure
  * @len: size of @why

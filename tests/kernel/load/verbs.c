@@ -215,6 +215,30 @@ static int do_pages(struct request *req)
 	return 0;
 }
 
+static void print_tally(struct request *req, const struct tally *tally)
+{
+	fprintf(req->out, " pages=%" PRIu64 " bad=%" PRIu64, tally->pages, tally->bad);
+	if (tally->bad) {
+		fputs(" first=", req->out);
+		bad_pages_print(req->out);
+	}
+}
+
+static int do_adopt(struct request *req)
+{
+	struct region *region = arg_region(req);
+	struct tally tally = { 0 };
+
+	if (!region)
+		return -1;
+	if (workers_running() || churn_running())
+		return refuse(req, "adopt: stop the workers first");
+	region_adopt_snapshot(region, &tally);
+	fprintf(req->out, " torn=%" PRIu64, tally.torn);
+	print_tally(req, &tally);
+	return 0;
+}
+
 static int do_verify(struct request *req)
 {
 	struct tally tally = { 0 };
@@ -231,11 +255,7 @@ static int do_verify(struct request *req)
 			if (regions[i].addr)
 				region_verify(&regions[i], &tally);
 	}
-	fprintf(req->out, " pages=%" PRIu64 " bad=%" PRIu64, tally.pages, tally.bad);
-	if (tally.bad) {
-		fputs(" first=", req->out);
-		bad_pages_print(req->out);
-	}
+	print_tally(req, &tally);
 	return 0;
 }
 
@@ -321,6 +341,7 @@ const struct verb region_verbs[] = {
 	{ "where", do_where, "NAME [from= count=]" },
 	{ "pages", do_pages, "NAME [from= count=]" },
 	{ "verify", do_verify, "[NAME]" },
+	{ "adopt", do_adopt, "NAME (verify it, though a writer was killed)" },
 	{ "mbind", do_mbind, "NAME mode=MODE nodes=LIST [flag=static|relative] [from= count=]" },
 	{ "mempolicy", do_mempolicy, "mode=MODE nodes=LIST [flag=static|relative]" },
 	{ "policy", do_policy, "NAME [from=]" },

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+"""libcgroup's own tools as Debian ships them, with the plugin and without."""
+
+import json
+import os
+import struct
+import subprocess
+
+from ktest.load import NUMALOAD
+
+BUILD = os.path.abspath(os.path.join(os.path.dirname(NUMALOAD), ".."))
+COMMAND = os.path.join(BUILD, "bin", "cgmigrate")
+PLUGIN = os.path.join(BUILD, "lib", "cgmigrate", "libcgroup-cgmigrate.so")
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+LIBCGROUP = "/lib/x86_64-linux-gnu/libcgroup.so.2"
+PATIENCE = 240
+
+DT_NULL, DT_FLAGS, DF_SYMBOLIC = 0, 30, 2
+PT_DYNAMIC = 2
+
+
+def run(*command, **more):
+    """A finished process with its output as text."""
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **more,
+    )
+
+
+class Tools:
+    """Runs a tool with the plugin and keeps what the plugin reported."""
+
+    def __init__(self, folder):
+        self.report = os.path.join(folder, "report")
+        self.seen = 0
+
+    def __call__(self, *command, options=(), **more):
+        """The tool with the plugin; nothing but its own words on stderr."""
+        plugin = [COMMAND, "run", "--report", self.report, *options, "--"]
+        return run(*plugin, *command, **more)
+
+    def records(self):
+        """What was reported since the last look."""
+        if not os.path.exists(self.report):
+            return []
+        with open(self.report, encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        new = records[self.seen :]
+        self.seen = len(records)
+        return new
+
+    def done(self, *command, options=(), **more):
+        """The tool has to succeed silently; its one record."""
+        result = self(*command, options=options, **more)
+        assert result.returncode == 0, result
+        assert (result.stdout, result.stderr) == ("", "")
+        records = self.records()
+        assert len(records) == 1, records
+        assert records[0]["returned"] == 0
+        assert records[0]["notes"] == []
+        return records[0]
+
+
+def symbolic_copy(folder):
+    """libcgroup as some distributions link it, with -Bsymbolic-functions.
+
+    Its own calls stay inside then. The loader does the same for an object with the
+    flag DF_SYMBOLIC, which is set in a copy here.
+    """
+    with open(LIBCGROUP, "rb") as file:
+        data = bytearray(file.read())
+    (headers,) = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    for number in range(count):
+        kind, _, offset = struct.unpack_from("<IIQ", data, headers + number * size)
+        if kind == PT_DYNAMIC:
+            set_symbolic(data, offset)
+    path = os.path.join(folder, "libcgroup.so.2")
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def set_symbolic(data, offset):
+    """Set the flag in a dynamic section."""
+    while True:
+        tag, value = struct.unpack_from("<QQ", data, offset)
+        assert tag != DT_NULL, "no DT_FLAGS to put the flag in"
+        if tag == DT_FLAGS:
+            struct.pack_into("<Q", data, offset + 8, value | DF_SYMBOLIC)
+            return
+        offset += 16

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Interleaved memory is interleaved over the new nodes, page by page."""
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import moved_by
+from ktest.machine import mib
+
+PAGES = mib(8)
+HUGE = mib(2)
+WEIGHTS = "/sys/kernel/mm/mempolicy/weighted_interleave"
+
+
+@pytest.fixture
+def weights():
+    """The weight of each node; given back afterwards."""
+    wanted = {0: 3, 1: 1, 2: 2, 3: 5}
+    before = {node: machine.read(f"{WEIGHTS}/node{node}") for node in wanted}
+    for node, weight in wanted.items():
+        machine.write(f"{WEIGHTS}/node{node}", weight)
+    yield wanted
+    for node, text in before.items():
+        machine.write(f"{WEIGHTS}/node{node}", text)
+
+
+def interleaved(address, count, nodes, weight, order=0):
+    """The node of each page."""
+    turn = [node for node in sorted(nodes) for _ in range(weight[node])]
+    first = address // machine.PAGE
+    return [turn[((first + i) >> order) % len(turn)] for i in range(count)]
+
+
+def start(top, spawn, kind, mode, mems, **flags):
+    """A process whose memory is interleaved over all nodes of its cpuset."""
+    cpuset = top.mkdir("a", mems=mems)
+    load = spawn(cpuset)
+    address = load.alloc("memory", PAGES, kind=kind)
+    load("mbind", "memory", mode=mode, nodes=mems, **flags)
+    load("rewrite", "memory")
+    load("work", writers=1, verifiers=1, rest=500)
+    return cpuset, load, address
+
+
+EVEN = dict.fromkeys(range(4), 1)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("kind, order", [("anon", 0), ("thp", 9)])
+@pytest.mark.parametrize("mems, new", [("0-2", "0-1"), ("0-3", "1-3"), ("0-1", "2-3")])
+def test_over_other_nodes(top, spawn, kind, order, mems, new):
+    """Keeping their relative place, pages would end up unevenly."""
+    cpuset, load, address = start(top, spawn, kind, "interleave", mems)
+
+    change = moved_by(cpuset, new)
+
+    load.rest()
+    wanted = interleaved(address, PAGES, machine.parse_list(new), EVEN, order)
+    assert load.pages("memory") == wanted
+    assert change["migrate_done"] == 1 and change["migrate_split"] == 0
+    load.verify()
+    # Everything is where it belongs now; asked again, nothing moves.
+    moved_by(cpuset)
+    assert load.pages("memory") == wanted
+
+
+@pytest.mark.parametrize("flag", ["static", "relative"])
+def test_over_more_nodes(top, spawn, flag):
+    """A policy that was given more nodes than there were has them all in the end."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    address = load.alloc("memory", PAGES)
+    load("mbind", "memory", mode="interleave", nodes="0-3", flag=flag)
+    load("rewrite", "memory")
+    assert set(load.where("memory")) == {0, 1}
+
+    moved_by(cpuset, "0-3")
+
+    assert load.pages("memory") == interleaved(address, PAGES, range(4), EVEN)
+    load.verify()
+
+
+@pytest.mark.parametrize("mems, new", [("0-2", "0-1"), ("0-1", "2-3"), ("0-3", "1-3")])
+def test_weighted(top, spawn, weights, mems, new):
+    cpuset, load, address = start(top, spawn, "anon", "weighted-interleave", mems)
+
+    moved_by(cpuset, new)
+
+    load.rest()
+    nodes = machine.parse_list(new)
+    assert load.pages("memory") == interleaved(address, PAGES, nodes, weights)
+    load.verify()
+
+
+@pytest.mark.parametrize("kind", ["anon", "thp"])
+@pytest.mark.parametrize("begin", [1, 511, 700])
+def test_as_it_would_be_allocated(top, spawn, kind, begin):
+    """Also where a mapping begins in the middle of a huge page."""
+    cpuset = top.mkdir("a", mems="0-2")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, kind=kind)
+    load("mbind", "memory", mode="interleave", nodes="0-2", **{"from": begin})
+    load("rewrite", "memory")
+    before = load.pages("memory")
+
+    moved_by(cpuset)
+    assert load.pages("memory") == before
+
+    moved_by(cpuset, "1-3")
+    assert load.pages("memory")[begin:] == [node + 1 for node in before[begin:]]
+    load.verify()
+
+
+def test_no_room_where_it_belongs(top, spawn):
+    """It stays where it may be, and nobody calls that a failure."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES)
+    load("mbind", "memory", mode="interleave", nodes="0-1", flag="static")
+    load("rewrite", "memory")
+    with machine.small_cpu_lists():
+        filler = spawn()
+        machine.offer_to_oom(filler.pid, 0)
+        filler("nodefill", node=1, leave=mib(1))
+
+        change = moved_by(cpuset, "0-1")
+
+    where = load.where("memory")
+    assert set(where) <= {0, 1} and where[0] > PAGES // 2
+    assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
+    assert change["migrate_fail_nomem"] == 0
+    load.verify()
+
+
+@pytest.mark.parametrize("kind", ["shared", "cow"])
+def test_memory_of_files_is_left_to_its_order(top, spawn, kind):
+    """Their policy belongs to the file: pages keep their relative place."""
+    cpuset = top.mkdir("a", mems="0-2")
+    load = spawn(cpuset)
+    load.alloc("memory", HUGE, kind=kind, nodes=(0, 1, 2))
+    before = load.pages("memory")
+    load("mbind", "memory", mode="interleave", nodes="0-2")
+
+    moved_by(cpuset, "0-1")
+
+    assert load.pages("memory") == [{2: 0}.get(node, node) for node in before]
+    load.verify()

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Huge pages of the pool: who may take which, and the pool's counts afterwards."""
+
+import os
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import moved_by, reasons
+from ktest.machine import mib
+
+HUGE = mib(2)
+GIGANTIC = mib(1024)
+# Nodes for pages of 1 GiB: the first is taken apart by what lies below 4 GiB.
+FROM, TO = 1, 2
+
+
+class Pool:
+    """The pool of one size of huge pages."""
+
+    def __init__(self, kib):
+        self.kib = kib
+
+    def _file(self, node, name):
+        return f"{machine.NODE}/node{node}/hugepages/hugepages-{self.kib}kB/{name}"
+
+    def exists(self):
+        return os.path.exists(self._file(0, "nr_hugepages"))
+
+    def resize(self, node, count):
+        machine.write(self._file(node, "nr_hugepages"), count)
+        return self.total(node) == count
+
+    def total(self, node):
+        return int(machine.read(self._file(node, "nr_hugepages")))
+
+    def free(self, node):
+        return int(machine.read(self._file(node, "free_hugepages")))
+
+    def surplus(self, node):
+        return int(machine.read(self._file(node, "surplus_hugepages")))
+
+    def reserved(self):
+        path = f"/sys/kernel/mm/hugepages/hugepages-{self.kib}kB/resv_hugepages"
+        return int(machine.read(path))
+
+    def counts(self, *nodes):
+        """Pages, and free ones, on each of these nodes."""
+        return [(self.total(node), self.free(node)) for node in nodes]
+
+
+def make_pool(pool, sizes):
+    """Pages on each node; skips where they cannot be had."""
+    if not pool.exists():
+        pytest.skip(f"the machine has no huge pages of {pool.kib} KiB")
+    for node, count in sizes.items():
+        if not pool.resize(node, count):
+            pytest.skip(f"no room for {count} pages of {pool.kib} KiB on node {node}")
+
+
+@pytest.fixture
+def pool():
+    """Pages of 2 MiB: the test says how many are where."""
+    pool = Pool(2048)
+    yield pool
+    for node in machine.memory_nodes():
+        pool.resize(node, 0)
+    assert all(pool.counts(node) == [(0, 0)] for node in machine.memory_nodes())
+
+
+# The pool has to be there until the processes are gone: it comes first.
+
+
+def test_to_free_pages_of_the_pool(pool, top, spawn):
+    make_pool(pool, {0: 4, 1: 6})
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", 4 * HUGE, kind="hugetlb", nodes=0)
+    load("work", writers=1, verifiers=1, rest=500)
+    assert pool.counts(0, 1) == [(4, 0), (6, 6)]
+
+    change = moved_by(cpuset, "1")
+
+    load.rest()
+    assert load.where("memory") == {1: 4 * HUGE}
+    assert change["migrate_moved"] >= 4 * HUGE
+    assert change["migrate_fail_hugetlb"] == 0
+    # Pages changed places, the pool did not.
+    assert pool.counts(0, 1) == [(4, 4), (6, 2)]
+    assert pool.reserved() == 0
+    load.verify()
+
+
+def test_pool_follows_where_it_is_empty(pool, top, spawn):
+    """A page is made on the target, and the old one leaves the pool."""
+    make_pool(pool, {0: 4, 1: 1})
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", 4 * HUGE, kind="hugetlb", nodes=0)
+
+    change = moved_by(cpuset, "1")
+
+    assert load.where("memory") == {1: 4 * HUGE}
+    assert change["migrate_fail_hugetlb"] == 0
+    (total0, free0), (total1, free1) = pool.counts(0, 1)
+    # As many as before in all, as many in use.
+    assert total0 + total1 == 5
+    assert (total0 - free0, total1 - free1) == (0, 4)
+    assert (pool.surplus(0), pool.surplus(1)) == (0, 0)
+    load.verify()
+    load("free", "memory")
+    assert free_everywhere(pool) == 5
+
+
+def free_everywhere(pool):
+    return sum(pool.free(node) for node in machine.memory_nodes())
+
+
+def test_what_is_reserved_stays_reserved(pool, top, spawn):
+    """Somebody has mapped what is free and may still touch all of it."""
+    make_pool(pool, {0: 4, 1: 4})
+    cpuset, other = top.mkdir("a", mems="0"), top.mkdir("b", mems="1")
+    load, owner = spawn(cpuset), spawn(other)
+    load.alloc("memory", 4 * HUGE, kind="hugetlb", nodes=0)
+    owner.alloc("promised", 4 * HUGE, kind="hugetlb")
+    assert pool.reserved() == 4
+
+    moved_by(cpuset, "1")
+
+    assert load.where("memory") == {1: 4 * HUGE}
+    assert pool.reserved() == 4
+    # Without its page it would be killed.
+    owner.fill("promised", 1)
+    assert owner.where("promised") == {1: 4 * HUGE}
+    assert pool.reserved() == 0
+    for each in (load, owner):
+        each.verify()
+
+
+def test_no_page_to_be_had(pool, top, spawn):
+    """They stay whole where they are, for want of a huge page, and keep their pool."""
+    count = 16
+    make_pool(pool, {0: count})
+    machine.drop_caches()
+    with machine.small_cpu_lists():
+        filler = spawn()
+        machine.offer_to_oom(filler.pid, 0)
+        filler("nodefill", node=1, leave=mib(1))
+        cpuset = top.mkdir("a", mems="0")
+        load = spawn(cpuset)
+        load.alloc("memory", count * HUGE, kind="hugetlb", nodes=0)
+
+        change = moved_by(cpuset, "1")
+
+        # Reclaim on the node may have made room for a few.
+        stayed = load.where("memory")[0]
+        moved = count * HUGE - stayed
+        assert stayed >= count * HUGE // 2
+        assert reasons(change)["fail_hugetlb"] == stayed
+        assert change["migrate_partial"] == 1
+        assert pool.counts(0, 1) == [(stayed // HUGE, 0), (moved // HUGE, 0)]
+        load.verify()
+        filler.close()
+
+        # What the node can spare now.
+        moved_by(cpuset)
+        assert load.where("memory") == {1: count * HUGE}
+        assert pool.counts(0, 1) == [(0, 0), (count, 0)]
+        load.verify()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_pinned(pool, top, spawn, count):
+    make_pool(pool, {0: 4, 1: 4})
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", 4 * HUGE, kind="hugetlb", nodes=0)
+    load("pin", "memory", **{"from": 0, "count": (count - 1) * HUGE + 1})
+
+    change = moved_by(cpuset, "1")
+
+    assert reasons(change)["fail_pinned"] == count * HUGE
+    assert load.where("memory").get(0) == count * HUGE
+    load("unpin")
+    moved_by(cpuset)
+    assert load.where("memory") == {1: 4 * HUGE}
+    assert pool.counts(0, 1) == [(4, 4), (4, 0)]
+    load.verify()
+
+
+@pytest.fixture
+def gigantic_pool():
+    """Pages of 1 GiB; those there were before are there again afterwards."""
+    pool = Pool(1048576)
+    if not pool.exists():
+        pytest.skip("the machine has no huge pages of 1 GiB")
+    before = {node: pool.total(node) for node in (FROM, TO)}
+    yield pool
+    for node, count in before.items():
+        pool.resize(node, count)
+
+
+def test_gigantic(gigantic_pool, top, spawn):
+    """A page of 1 GiB moves to a free one of the pool, whole."""
+    pool = gigantic_pool
+    machine.drop_caches()
+    make_pool(pool, {FROM: 1, TO: 1})
+    cpuset = top.mkdir("a", mems=str(FROM))
+    load = spawn(cpuset)
+    load.alloc("memory", GIGANTIC, kind="gigantic")
+    load.fill("memory", FROM, count=mib(8))
+
+    change = moved_by(cpuset, str(TO))
+
+    assert load.where("memory", count=mib(8)) == {TO: mib(8)}
+    assert change["migrate_moved"] >= GIGANTIC
+    assert pool.counts(FROM, TO) == [(1, 1), (1, 0)]
+    load.verify()
+
+
+def test_gigantic_without_a_place(gigantic_pool, top, spawn):
+    """None is made: it would take the target's memory apart."""
+    pool = gigantic_pool
+    machine.drop_caches()
+    make_pool(pool, {FROM: 1, TO: 0})
+    cpuset = top.mkdir("a", mems=str(FROM))
+    load = spawn(cpuset)
+    load.alloc("memory", GIGANTIC, kind="gigantic")
+    load.fill("memory", FROM, count=mib(8))
+
+    change = moved_by(cpuset, str(TO))
+
+    assert load.where("memory", count=mib(8)) == {FROM: mib(8)}
+    assert reasons(change)["fail_hugetlb"] == GIGANTIC
+    assert pool.counts(FROM, TO) == [(1, 0), (0, 0)]
+    load.verify()

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Situations of the process: memory limits, NUMA balancing, dying."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import Since, accounted, moved_by, wait_until
+from ktest.machine import PAGE, mib
+
+PAGES = mib(16)
+SCHED = "/sys/kernel/debug/sched/numa_balancing"
+ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
+
+
+def mixed_memory(load, nodes, pages):
+    load.alloc("anon", pages, nodes=nodes)
+    load.alloc("thp", mib(4), kind="thp", nodes=nodes, stripe=mib(2))
+    load.alloc("shared", pages // 2, kind="shared", nodes=nodes)
+    load.alloc("cow", pages // 2, kind="cow", nodes=nodes)
+    load("rewrite", "cow", count=pages // 4)
+
+
+@pytest.fixture
+def limited(root, top):
+    """A cpuset with the memory controller."""
+    for cgroup in (root, top):
+        if "memory" not in cgroup.read("cgroup.controllers").split():
+            pytest.skip("the memory controller is not in this hierarchy")
+        cgroup.write("cgroup.subtree_control", "+memory")
+    return top.mkdir("a", mems="0-1")
+
+
+def memory_events(cgroup):
+    lines = cgroup.read("memory.events").splitlines()
+    return {key: int(value) for key, value in map(str.split, lines)}
+
+
+@pytest.mark.v2only("memory.max and memory.high")
+@pytest.mark.parametrize("limit", ["memory.max", "memory.high"])
+def test_at_the_limit(limited, spawn, limit):
+    """Moving charges nothing: it neither reclaims nor kills."""
+    load = spawn(limited)
+    mixed_memory(load, (0, 1), PAGES)
+    # A writer makes more copies.
+    load("rewrite", "cow")
+    load("work", writers=1, verifiers=1, rest=500)
+    wait_until(lambda: int(load("progress")["written"]), "a page to be written")
+    used = int(limited.read("memory.current"))
+    # Each CPU may hold back some of what is charged.
+    limited.write(limit, used + mib(2) * PAGE)
+    before = memory_events(limited)
+
+    for mems in ROUND:
+        change = moved_by(limited, mems)
+        assert change["migrate_done"] == 1, change
+
+    load.rest()
+    assert set(load.where("anon")) <= {0, 1}
+    assert memory_events(limited) == before
+    load.verify()
+
+
+@contextlib.contextmanager
+def balancing():
+    """NUMA balancing that looks at memory all the time."""
+    files = {
+        f"{SCHED}/scan_delay_ms": "1",
+        f"{SCHED}/scan_period_min_ms": "10",
+        f"{SCHED}/scan_period_max_ms": "10",
+        "/proc/sys/kernel/numa_balancing": "1",
+    }
+    if not all(os.path.exists(file) for file in files):
+        pytest.skip("the kernel has no NUMA balancing, or debugfs is not mounted")
+    before = {file: machine.read(file) for file in files}
+    for file, value in files.items():
+        machine.write(file, value)
+    try:
+        yield
+    finally:
+        for file, value in reversed(before.items()):
+            machine.write(file, value)
+
+
+def test_while_balancing(top, spawn):
+    """Two that move the same pages: none is lost, and none is left outside."""
+    with balancing():
+        cpuset = top.mkdir("a", mems="0-1")
+        load = spawn(cpuset)
+        mixed_memory(load, (0, 1), mib(4))
+        load("work", writers=2, verifiers=2, rest=100)
+        hints = machine.vmstat("numa_hint_faults")
+        wait_until(
+            lambda: machine.vmstat("numa_hint_faults") > hints + 100, "the balancer"
+        )
+
+        for mems in ROUND:
+            moved_by(cpuset, mems)
+
+        load.rest()
+        load.verify()
+        moved_by(cpuset)
+        for name in ("anon", "thp", "shared"):
+            assert set(load.where(name)) <= {0, 1}
+
+
+@pytest.mark.parametrize("after", [1, mib(8), mib(20)])
+def test_killed_while_it_moves(top, spawn, after):
+    """The account adds up, nothing is left running, the memory is free again."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    mixed_memory(load, (0, 1), PAGES)
+    child = load.fork()
+    child("touch", "shared")
+    load("work", writers=1, rest=500)
+    since = Since(cpuset)
+    cpuset.set_mems("2-3", nonblock=True)
+    wait_until(
+        lambda: since.gained()["migrate_moved"] >= after
+        or not cpuset.stat()["migrate_pending"],
+        "the move to be under way",
+    )
+
+    os.kill(load.pid, signal.SIGKILL)
+    load.process.wait()
+    cpuset.wait_idle()
+
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change)
+    assert change["migrate_total"] == 2
+    assert change["migrate_start"] == 1
+    assert child("adopt", "shared")["bad"] == "0"
+    child.verify("shared")
+    assert child.where("shared") == {2: PAGES // 4, 3: PAGES // 4}

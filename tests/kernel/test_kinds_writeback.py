@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Pages that a slow device is writing: a move does not wait for it."""
+
+import ctypes
+import os
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import moved_by, reasons, wait_until
+from ktest.disks import SlowDisk, loop_device, mounted, run
+from ktest.machine import mib
+
+PAGES = 256
+# Longer than a move takes wherever this runs.
+SLOW_MS = 60000
+DISK_BYTES = 64 << 20
+SYNC_FILE_RANGE_WRITE = 2
+
+
+@pytest.fixture
+def slow_disk(tmp_path):
+    """An ext4 on a device whose writes can be delayed: its folder, the device."""
+    with loop_device(tmp_path / "image", DISK_BYTES) as below:
+        device = SlowDisk(below, DISK_BYTES)
+        try:
+            run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0", device.path)
+            with mounted(tmp_path / "slow", "ext4", device.path) as folder:
+                try:
+                    yield folder, device
+                finally:
+                    device.delay_writes(0)
+        finally:
+            device.remove()
+
+
+def start_writeback(path):
+    """Send dirty pages to the device without waiting for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.sync_file_range.argtypes = [ctypes.c_int] + [ctypes.c_int64] * 2
+    libc.sync_file_range.argtypes += [ctypes.c_uint]
+    fd = os.open(path, os.O_RDWR)
+    try:
+        if libc.sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE):
+            raise OSError(ctypes.get_errno(), path)
+    finally:
+        os.close(fd)
+
+
+def under_writeback():
+    machine.write("/proc/sys/vm/stat_refresh", "1")
+    return machine.vmstat("nr_writeback")
+
+
+def test_under_writeback(slow_disk, top, spawn):
+    """They stay and say why; a settle brings them in when the device has them."""
+    folder, device = slow_disk
+    path = f"{folder}/file"
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("file", PAGES, kind="file", path=path, nodes=0)
+    load.alloc("memory", mib(4), nodes=0)
+    os.sync()
+    load("rewrite", "file")
+    device.delay_writes(SLOW_MS)
+    start_writeback(path)
+    assert under_writeback() >= PAGES
+
+    change = moved_by(cpuset, "1")
+
+    # Not one of them has been written meanwhile: nobody waited.
+    assert under_writeback() >= PAGES
+    assert load.where("memory") == {1: mib(4)}
+    assert load.where("file") == {0: PAGES}
+    assert reasons(change)["fail_busy"] == PAGES
+    assert (change["migrate_done"], change["migrate_partial"]) == (0, 1)
+    load.verify()
+
+    device.delay_writes(0)
+    wait_until(lambda: not under_writeback(), "pages to be written")
+    change = moved_by(cpuset)
+    assert load.where("file") == {1: PAGES}
+    assert change["migrate_done"] == 1
+    load("hide", "file")
+    machine.drop_caches()
+    load("show", "file")
+    load.verify()
+
+
+def test_unmapped_while_a_slow_device_writes(slow_disk, top, spawn):
+    """Pages that nobody maps any more do not concern a move either."""
+    folder, device = slow_disk
+    path = f"{folder}/file"
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("file", PAGES, kind="file", path=path, nodes=0)
+    os.sync()
+    load("rewrite", "file")
+    device.delay_writes(SLOW_MS)
+    start_writeback(path)
+    load("hide", "file")
+
+    change = moved_by(cpuset, "1")
+
+    assert under_writeback() >= PAGES
+    assert change["migrate_done"] == 1
+    assert not reasons(change).get("fail_busy")

@@ -38,7 +38,7 @@ extern "C" {
 
 /** A set of nodes; node n is bit n % 64 of word n / 64. */
 typedef struct {
-	uint64_t bits[CGM_NODES_MAX / 64];
+	uint64_t bits[CGM_NODES_MAX / 64]; /**< a bit for each node */
 } cgm_nodeset;
 
 /** Make a set empty. */
@@ -203,7 +203,7 @@ struct cgm_group;
 /** Who else writes to a cgroup. */
 enum cgm_owner {
 	CGM_OWNER_NONE,		/**< nobody we know of */
-	CGM_OWNER_SYSTEMD,	/**< a systemd unit: PID 1 rewrites its settings */
+	CGM_OWNER_SYSTEMD,	/**< a systemd unit: changed through process 1 */
 	CGM_OWNER_DELEGATED,	/**< below a unit that systemd has handed over */
 };
 
@@ -221,7 +221,10 @@ int cgm_group_open(struct cgm_context *ctx, const char *path,
 int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 		       struct cgm_group **group);
 
-/** Open the cgroup of a systemd unit, found by its name in the tree. */
+/**
+ * Open the cgroup of a systemd unit, found by its name in the tree. Units of
+ * process 1 come before those of other systemds, of users or in containers.
+ */
 int cgm_group_open_unit(struct cgm_context *ctx, const char *unit,
 			struct cgm_group **group);
 
@@ -250,6 +253,21 @@ int cgm_group_effective_mems(struct cgm_group *group, cgm_nodeset *mems);
  */
 enum cgm_owner cgm_group_owner(struct cgm_group *group, char *unit, size_t size);
 
+/**
+ * The nodes that systemd has set for the unit a cgroup belongs to.
+ *
+ * Systemd is asked, over D-Bus; libsystemd is loaded for that. Where they are
+ * not those of cgm_group_mems() somebody has written that file behind systemd's
+ * back, and systemd will write its own again.
+ *
+ * @param mems AllowedMemoryNodes= of the unit; empty: not set, or an error
+ * @return 0; -ENOENT: not the cgroup of a unit; -ESTALE: its unit was stopped, or
+ *	is that of another systemd; -ENOPKG: no libsystemd; -EHOSTDOWN: no D-Bus;
+ *	or what systemd answered
+ * @since 0.2
+ */
+int cgm_group_unit_mems(struct cgm_group *group, cgm_nodeset *mems);
+
 #define CGM_PIDS_SUBTREE 0x1u	/**< descendants too */
 
 /**
@@ -263,10 +281,64 @@ int cgm_group_pids(struct cgm_group *group, unsigned int flags, pid_t **pids,
 		   size_t *count);
 
 /**
+ * List the processes of a user.
+ *
+ * @param pids  result, sorted; to be given to free(3)
+ * @param count how many
+ * @since 0.2
+ */
+int cgm_user_pids(struct cgm_context *ctx, uid_t user, pid_t **pids, size_t *count);
+
+/**
  * How many address spaces the kernel is moving, or has still to move, in a
  * cgroup and below it. Without the engine that is always 0.
  */
 int cgm_group_pending(struct cgm_group *group, uint64_t *pending);
+
+/** No limit on the bytes per second. */
+#define CGM_RATE_MAX UINT64_MAX
+
+/** The moves of a cgroup and those below it, and what they are told. */
+struct cgm_activity {
+	size_t size;		/**< sizeof(struct cgm_activity) */
+	int engine;		/**< 0: no engine here, and all that follows is empty */
+	uint64_t pending;	/**< address spaces that move or have still to */
+	uint64_t held;		/**< those of them that are held */
+	int hold;		/**< 1: this cgroup holds them (cgm_group_hold()) */
+	uint64_t rate;		/**< limit of this cgroup in bytes per second, or
+				 *   CGM_RATE_MAX; those above may have lower ones */
+};
+
+/**
+ * Look at what moves in a cgroup and below it.
+ *
+ * @param activity its size field has to be set
+ * @since 0.2
+ */
+int cgm_group_activity(struct cgm_group *group, struct cgm_activity *activity);
+
+/**
+ * Hold all moves of a cgroup and below it at the next chunk, or let them go on.
+ * New ones wait too as long as it holds. What was written above this cgroup is
+ * not bound by it.
+ *
+ * @return 0; -EOPNOTSUPP: no engine; -EINVAL: the root, or no cpuset here
+ * @since 0.2
+ */
+int cgm_group_hold(struct cgm_group *group, int hold);
+
+/** Stop all moves of a cgroup and below it at the next chunk; returns before
+ *  they have stopped. Errors as of cgm_group_hold(). @since 0.2 */
+int cgm_group_stop(struct cgm_group *group);
+
+/**
+ * Limit all moves of a cgroup and below it together.
+ *
+ * @param rate bytes per second; CGM_RATE_MAX: no limit; 0 holds
+ * @return as cgm_group_hold()
+ * @since 0.2
+ */
+int cgm_group_set_rate(struct cgm_group *group, uint64_t rate);
 
 /**
  * Call @p fn for a cgroup and all its descendants, parents first. A return
@@ -274,6 +346,150 @@ int cgm_group_pending(struct cgm_group *group, uint64_t *pending);
  */
 int cgm_group_walk(struct cgm_group *group,
 		   int (*fn)(struct cgm_group *group, void *data), void *data);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup cpus CPUs that go along
+ *  @{ */
+
+/** CPUs are numbered below this here. */
+#define CGM_CPUS_MAX CGM_NODES_MAX
+
+/** A set of CPUs. The functions for sets of nodes work on it. */
+typedef cgm_nodeset cgm_cpuset;
+
+/**
+ * The CPUs of some nodes together. Nodes of memory alone have none.
+ * @return 0; -ENOENT: no such node; -ERANGE: a CPU from CGM_CPUS_MAX on
+ * @since 0.2
+ */
+int cgm_nodes_cpus(struct cgm_context *ctx, const cgm_nodeset *nodes, cgm_cpuset *cpus);
+
+/** The CPUs in force, those of the nearest ancestor that has a cpuset. @since 0.2 */
+int cgm_group_effective_cpus(struct cgm_group *group, cgm_cpuset *cpus);
+
+/**
+ * Where a thread belongs when the CPUs of its cpuset change from @p from to @p to.
+ * One that was pinned to some of the old CPUs belongs on those that stand for them,
+ * counted as cgm_nodemap() counts nodes: on the k-th of the new ones instead of the
+ * k-th of the old ones. Any other may run on all of the new ones.
+ *
+ * @param mask where it may run now; CPUs outside @p from do not count
+ * @param out  where it may run then; may be the same object as @p mask
+ * @return 1 when it was pinned, 0 when not
+ * @since 0.2
+ */
+int cgm_cpumap(const cgm_cpuset *from, const cgm_cpuset *to, const cgm_cpuset *mask,
+	       cgm_cpuset *out);
+
+/** Other CPUs for a cgroup and its threads, in two steps. Opaque. */
+struct cgm_cpumove;
+
+/** What is or was to be changed. */
+struct cgm_cpumove_info {
+	size_t size;		/**< sizeof(struct cgm_cpumove_info) */
+	cgm_cpuset configured;	/**< cpuset.cpus before; empty: those of its parent */
+	cgm_cpuset from;	/**< CPUs in force before */
+	cgm_cpuset to;		/**< and after */
+	int change;		/**< 0: they are the same */
+	size_t threads;		/**< threads that were found, 0 without a change */
+	size_t pinned;		/**< those of them that are pinned to a part of the CPUs */
+	size_t failed;		/**< those that could not be pinned anew, and run anywhere */
+};
+
+/**
+ * Look at a cgroup that is to have other CPUs. Changes nothing. Threads in cgroups
+ * below it count, unless those have other CPUs than it has.
+ *
+ * @param to  what cpuset.cpus is to be
+ * @param out result; to be given to cgm_cpumove_free()
+ * @return 0; -EINVAL: cannot have those CPUs, with the reason in cgm_context_error();
+ *	   -EPERM, -EACCES: may not be changed by us
+ * @since 0.2
+ */
+int cgm_cpumove_new(struct cgm_group *group, const cgm_cpuset *to,
+		    struct cgm_cpumove **out);
+
+/**
+ * Take a change over that another process has begun with cgm_cpumove_widen() and will
+ * not end.
+ * @param info what cgm_cpumove_info() told it: configured, from and to
+ * @since 0.2
+ */
+int cgm_cpumove_resume(struct cgm_group *group, const struct cgm_cpumove_info *info,
+		       struct cgm_cpumove **out);
+
+/** Free it; what was changed stays. NULL is fine. @since 0.2 */
+void cgm_cpumove_free(struct cgm_cpumove *move);
+
+/** Tell what it is about; @p info->size has to be set. @since 0.2 */
+int cgm_cpumove_info(const struct cgm_cpumove *move, struct cgm_cpumove_info *info);
+
+/** A thread that is pinned to some of the CPUs. */
+struct cgm_pinned {
+	size_t size;		/**< sizeof(struct cgm_pinned) */
+	pid_t pid;		/**< its process */
+	pid_t tid;		/**< the thread */
+	cgm_cpuset before;	/**< where it may run */
+	cgm_cpuset after;	/**< where it will */
+};
+
+/** The index-th pinned thread. -ENOENT past the end. @since 0.2 */
+int cgm_cpumove_thread(const struct cgm_cpumove *move, size_t index,
+		       struct cgm_pinned *pinned);
+
+/** First step: the old and the new CPUs together, before memory moves. @since 0.2 */
+int cgm_cpumove_widen(struct cgm_cpumove *move);
+
+/**
+ * Last step, after memory has moved: every pinned thread is pinned anew, and the new
+ * CPUs alone are left.
+ * @return 0; -ESTALE: somebody else has changed the CPUs meanwhile, and they stay as
+ *	   they are; other errors: a write failed, and threads are pinned as before
+ * @since 0.2
+ */
+int cgm_cpumove_finish(struct cgm_cpumove *move);
+
+/** Instead of the last step: the CPUs are as they were. Errors as before. @since 0.2 */
+int cgm_cpumove_undo(struct cgm_cpumove *move);
+
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup freeze Cgroups that stand still
+ *  @{ */
+
+/** Where and whether a cgroup is frozen. */
+struct cgm_freezer {
+	size_t size;		/**< sizeof(struct cgm_freezer) */
+	int frozen;		/**< 1: this cgroup itself is told to be */
+	char file[4096];	/**< the file that tells it */
+	const char *thawed;	/**< what is written there to let it go on */
+};
+
+/**
+ * Look whether a cgroup is frozen.
+ * @param freezer its size field has to be set
+ * @return 0; -EOPNOTSUPP: v1 without a freezer hierarchy; -ENOENT: that has no such
+ *	   cgroup; -EINVAL: the root cgroup
+ * @since 0.2
+ */
+int cgm_group_freezer(struct cgm_group *group, struct cgm_freezer *freezer);
+
+/**
+ * Tell whether cgm_group_freeze() could freeze it.
+ * @return 0; -EINVAL: this process is in it, or v1's freezer has other processes in the
+ *	   cgroup of that name; -EACCES; or as cgm_group_freezer()
+ * @since 0.2
+ */
+int cgm_group_freeze_check(struct cgm_group *group);
+
+/**
+ * Freeze a cgroup and all below it and wait until they stand still, or let them go on.
+ * @return 0; -EBUSY: they did not within ten seconds, and go on; or as
+ *	   cgm_group_freeze_check()
+ * @since 0.2
+ */
+int cgm_group_freeze(struct cgm_group *group, int freeze);
 
 /** @} */
 /* ------------------------------------------------------------------ */
@@ -327,6 +543,15 @@ int cgm_placement_read(struct cgm_group *group, unsigned int flags,
 int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
 			   struct cgm_placement **placement);
 
+/**
+ * Read where the memory of some processes is, together.
+ *
+ * @param flags 0 or CGM_PLACEMENT_PROCESSES
+ * @since 0.2
+ */
+int cgm_placement_read_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
+			    unsigned int flags, struct cgm_placement **placement);
+
 /** Free a placement. NULL is fine. */
 void cgm_placement_free(struct cgm_placement *placement);
 
@@ -361,7 +586,7 @@ uint64_t cgm_placement_hugetlb(const struct cgm_placement *placement,
 /** One process of a placement. */
 struct cgm_process {
 	size_t size;		/**< sizeof(struct cgm_process) */
-	pid_t pid;
+	pid_t pid;		/**< its number */
 	const char *comm;	/**< lives as long as the placement */
 	const struct cgm_placement *placement; /**< likewise */
 };
@@ -372,6 +597,64 @@ struct cgm_process {
  */
 int cgm_placement_process(const struct cgm_placement *placement, size_t index,
 			  struct cgm_process *process);
+
+/** What of a process's memory is out of the ordinary. */
+struct cgm_marks {
+	size_t size;		/**< sizeof(struct cgm_marks) */
+	uint64_t locked;	/**< bytes of mlock(2) */
+	uint64_t pinned;	/**< bytes held for I/O or a device; they cannot move */
+	uint64_t huge;		/**< bytes mapped by transparent huge pages */
+};
+
+/** Look at one process; what cannot be read is 0. @since 0.2 */
+int cgm_process_marks(struct cgm_context *ctx, pid_t pid, struct cgm_marks *marks);
+
+/** The address space of a process: its mappings, and a picture of it. Opaque. */
+struct cgm_layout;
+
+/** One mapping of an address space. */
+struct cgm_vma {
+	size_t size;		/**< sizeof(struct cgm_vma) */
+	uint64_t start;		/**< first address */
+	uint64_t end;		/**< address after the last; 0: not known */
+	const char *name;	/**< file, "[heap]" ..., or ""; lives as long as the layout */
+	const char *policy;	/**< memory policy as numa_maps writes it; likewise */
+	uint64_t page_size;	/**< bytes of one of its pages; huge pages of the pools */
+	enum cgm_kind kind;	/**< of what is not anonymous in it */
+	size_t cell;		/**< the cell it begins in */
+	const struct cgm_placement *placement; /**< lives as long as the layout */
+};
+
+/**
+ * Look at the address space of a process.
+ *
+ * @param cells about how many cells a picture is to have, each of the same
+ *	  number of bytes that are present, in order of address; 0: no picture.
+ *	  For a picture every page is looked up; on a recorded tree that cannot be
+ *	  done, and nodes follow each other in every mapping.
+ * @return 0; -ESRCH: no such process; -EACCES: it is somebody else's
+ * @since 0.2
+ */
+int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t cells,
+			struct cgm_layout **layout);
+
+/** Free a layout. NULL is fine. @since 0.2 */
+void cgm_layout_free(struct cgm_layout *layout);
+
+/** The index-th mapping in order of address. -ENOENT past the end. @since 0.2 */
+int cgm_layout_vma(const struct cgm_layout *layout, size_t index, struct cgm_vma *vma);
+
+/** How many cells there are, and (unless NULL) how many bytes each. @since 0.2 */
+size_t cgm_layout_cells(const struct cgm_layout *layout, uint64_t *cell_size);
+
+/** Bytes of a cell that are on a node. @since 0.2 */
+uint64_t cgm_layout_cell(const struct cgm_layout *layout, size_t cell, int node);
+
+/** The nodes the process may use. @since 0.2 */
+void cgm_layout_allowed(const struct cgm_layout *layout, cgm_nodeset *nodes);
+
+/** 1 when every page was looked up, 0 for proportions. @since 0.2 */
+int cgm_layout_exact(const struct cgm_layout *layout);
 
 /** @} */
 /* ------------------------------------------------------------------ */
@@ -392,11 +675,12 @@ enum cgm_action {
 /** One move to plan. Zero everything you do not set. */
 struct cgm_move {
 	size_t size;		/**< sizeof(struct cgm_move) */
-	enum cgm_action action;
+	enum cgm_action action;	/**< what to do */
 	struct cgm_group *group; /**< MEMS, SETTLE: whose; ATTACH: into which */
-	cgm_nodeset to;		/**< MEMS, PAGES: the nodes */
+	cgm_nodeset to;		/**< MEMS, PAGES: the nodes; MEMS on v2, empty: those
+				 *   of its parent */
 	const pid_t *pids;	/**< ATTACH, PAGES: which processes */
-	size_t pid_count;
+	size_t pid_count;	/**< how many */
 };
 
 /** Make an empty plan. */
@@ -420,11 +704,11 @@ size_t cgm_plan_size(const struct cgm_plan *plan);
 /** One planned move. */
 struct cgm_plan_item {
 	size_t size;		/**< sizeof(struct cgm_plan_item) */
-	enum cgm_action action;
-	enum cgm_backend backend;
+	enum cgm_action action;	/**< what it does */
+	enum cgm_backend backend; /**< who does it */
 	struct cgm_group *group; /**< no reference is taken; NULL for PAGES */
 	const pid_t *pids;	/**< ATTACH, PAGES */
-	size_t pid_count;
+	size_t pid_count;	/**< how many */
 	cgm_nodeset from;	/**< nodes in force before */
 	cgm_nodeset to;		/**< nodes in force after */
 	size_t processes;	/**< how many processes that concerns */
@@ -444,7 +728,7 @@ uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, int from, int
 /** What a plan asks of one node. */
 struct cgm_plan_node {
 	size_t size;		/**< sizeof(struct cgm_plan_node) */
-	int node;
+	int node;		/**< which */
 	uint64_t incoming;	/**< bytes that come (without huge pages) */
 	uint64_t outgoing;	/**< bytes that leave */
 	uint64_t free;		/**< free now */
@@ -468,7 +752,97 @@ enum cgm_severity {
 const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,
 			  enum cgm_severity *severity);
 
+/** @} */
+/* ------------------------------------------------------------------ */
+/** @defgroup schedule Schedules
+ *  @{ */
+
+/** Other nodes for many cgroups at once, in an order that works. Opaque. */
+struct cgm_schedule;
+
+/** What one write of a schedule is for. */
+enum cgm_step_kind {
+	CGM_STEP_PIN,		/**< keeps its nodes while those above are widened */
+	CGM_STEP_WIDEN,		/**< old and new nodes together, for those below it */
+	CGM_STEP_MOVE,		/**< from the old to the new nodes */
+	CGM_STEP_BOUNCE,	/**< to free nodes, to be out of the way; moves again later */
+	CGM_STEP_NARROW,	/**< to the new nodes, when all below it have theirs */
+	CGM_STEP_RELEASE,	/**< takes its parent's nodes from now on */
+};
+
+/** A step's name: "pin", "widen", "move", "bounce", "narrow", "release". @since 0.2 */
+const char *cgm_step_name(enum cgm_step_kind kind);
+
+/** Make an empty schedule. @since 0.2 */
+int cgm_schedule_new(struct cgm_context *ctx, struct cgm_schedule **schedule);
+/** Free a schedule. NULL is fine. @since 0.2 */
+void cgm_schedule_free(struct cgm_schedule *schedule);
+
+/**
+ * Ask for other nodes for a cgroup.
+ *
+ * @param to what cpuset.mems is to be; empty (v2): those of its parent
+ * @return 0; -EINVAL: the root, no cpuset, a node without memory, named twice
+ * @since 0.2
+ */
+int cgm_schedule_add(struct cgm_schedule *schedule, struct cgm_group *group,
+		     const cgm_nodeset *to);
+
+/**
+ * Work out the order: reads masks, placement and room, changes nothing. Once.
+ * Room is what is free above the low watermarks and in the pools of huge pages;
+ * where that is not enough, page cache too, with a warning.
+ *
+ * @return 0; -ENOSPC: not enough room, and how much is missing is told by
+ *	   cgm_context_error(); -EINVAL: masks that do not go together
+ * @since 0.2
+ */
+int cgm_schedule_make(struct cgm_schedule *schedule);
+
+/** A cgroup that gets other nodes. */
+struct cgm_schedule_target {
+	size_t size;		/**< sizeof(struct cgm_schedule_target) */
+	struct cgm_group *group; /**< no reference is taken */
+	cgm_nodeset from;	/**< cpuset.mems now */
+	cgm_nodeset to;		/**< and at the end */
+	cgm_nodeset before;	/**< nodes in force now */
+	cgm_nodeset after;	/**< and at the end */
+	uint64_t bytes;		/**< its own memory, without those that have own nodes */
+};
+
+/** The index-th cgroup that was added. -ENOENT past the end. @since 0.2 */
+int cgm_schedule_target(const struct cgm_schedule *schedule, size_t index,
+			struct cgm_schedule_target *target);
+
+/** One write to one cpuset.mems. */
+struct cgm_step {
+	size_t size;		/**< sizeof(struct cgm_step) */
+	enum cgm_step_kind kind; /**< what it is for */
+	int round;		/**< steps of a round are made together, the next ones later */
+	struct cgm_group *group; /**< no reference is taken */
+	cgm_nodeset from;	/**< cpuset.mems before */
+	cgm_nodeset to;		/**< and after */
+	uint64_t bytes;		/**< what moves */
+};
+
+/** The index-th step. -ENOENT past the end. @since 0.2 */
+int cgm_schedule_step(const struct cgm_schedule *schedule, size_t index,
+		      struct cgm_step *step);
+
+/** A node's room before and after all steps. -ENOENT: no such node. @since 0.2 */
+int cgm_schedule_room(const struct cgm_schedule *schedule, int node, int64_t *before,
+		      int64_t *after);
+
+/** The index-th remark on a schedule, or NULL past the end. @since 0.2 */
+const char *cgm_schedule_note(const struct cgm_schedule *schedule, size_t index,
+			      enum cgm_severity *severity);
+
+/** @} */
+/** @addtogroup plan
+ *  @{ */
+
 #define CGM_JOB_FORCE 0x1u	/**< start although there is not enough room */
+#define CGM_JOB_PERSIST 0x2u	/**< systemd units: keep the nodes over a reboot, too (0.2) */
 
 /**
  * Why a checked plan would not start, or NULL when it would.
@@ -488,7 +862,9 @@ struct cgm_job;
 struct cgm_job_options {
 	size_t size;		/**< sizeof(struct cgm_job_options) */
 	unsigned int flags;	/**< CGM_JOB_* */
-	uint64_t rate;		/**< bytes per second, 0: no limit */
+	uint64_t rate;		/**< bytes per second, 0: no limit. On the engine each
+				 *   cgroup of the plan has it as its limit until the
+				 *   job has ended or is freed, unless it has one as low */
 	uint32_t max_stall_usec; /**< stock kernels: how long one batch may take, 0: 2000 */
 };
 
@@ -508,11 +884,11 @@ const char *cgm_state_name(enum cgm_state state);
 /** How far a job is. */
 struct cgm_progress {
 	size_t size;		/**< sizeof(struct cgm_progress) */
-	enum cgm_state state;
+	enum cgm_state state;	/**< how the job stands */
 	uint64_t total;		/**< bytes that were to be moved, as planned */
 	uint64_t moved;		/**< bytes that were */
 	uint64_t stayed;	/**< bytes that cannot be, so far */
-	uint64_t elapsed_usec;
+	uint64_t elapsed_usec;	/**< since it was started */
 	uint64_t max_batch_usec; /**< longest batch or chunk seen, 0: not known */
 	int held;		/**< 1 while the engine is told to hold */
 };
@@ -529,8 +905,18 @@ struct cgm_progress {
 int cgm_job_start(struct cgm_plan *plan, const struct cgm_job_options *options,
 		  struct cgm_job **job);
 
-/** Free a job. It does not stop what the kernel does. NULL is fine. */
+/**
+ * Free a job. It does not stop what the kernel does, but a limit that was set for
+ * it ends. NULL is fine.
+ */
 void cgm_job_free(struct cgm_job *job);
+
+/**
+ * Free a job that a forked child goes on with: limits that were set for it are
+ * left for the child to put back. NULL is fine.
+ * @since 0.2
+ */
+void cgm_job_leave(struct cgm_job *job);
 
 /** A descriptor that is readable whenever cgm_job_dispatch() has something to do. */
 int cgm_job_fd(const struct cgm_job *job);
@@ -604,8 +990,8 @@ struct cgm_row {
 	int from;		/**< node it was on; -1: not known */
 	int to;			/**< node it was to go to, or went to; -1: not known */
 	enum cgm_kind kind;	/**< CGM_KIND_MOVABLE: not known */
-	enum cgm_reason reason;
-	uint64_t bytes;
+	enum cgm_reason reason;	/**< what became of them */
+	uint64_t bytes;		/**< how many */
 	unsigned int flags;	/**< CGM_ROW_* */
 };
 

@@ -104,6 +104,8 @@ static int look_at_mount(struct cgm_context *ctx, struct libmnt_fs *fs, bool *v1
 		return 0;
 	if (!has_option(fs, "none") && !has_option(fs, "name"))
 		*v1 = true;
+	if (has_option(fs, "freezer") && set_hierarchy(&ctx->freezer, 1, fs))
+		return -ENOMEM;
 	if (has_option(fs, "cpuset"))
 		return set_hierarchy(&ctx->cpuset, 1, fs);
 	return 0;
@@ -378,6 +380,8 @@ CGM_PUBLIC void cgm_context_free(struct cgm_context *ctx)
 	free(ctx->cpuset.root);
 	free(ctx->unified.mount);
 	free(ctx->unified.root);
+	free(ctx->freezer.mount);
+	free(ctx->freezer.root);
 	free(ctx->release);
 	free(ctx->tmpfs_devs);
 	free(ctx);

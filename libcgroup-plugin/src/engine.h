@@ -36,4 +36,7 @@ int engine_parse_stat(const char *text, struct engine_stat *stat);
 int engine_read_stat(struct cgm_group *group, struct engine_stat *stat);
 enum cgm_reason engine_counter_reason(enum engine_counter counter);
 
+/* control.c */
+int engine_read_rate(struct cgm_group *group, uint64_t *rate);
+
 #endif /* CGM_ENGINE_H */

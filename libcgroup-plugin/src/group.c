@@ -14,6 +14,7 @@
 
 #include "group.h"
 #include "procs.h"
+#include "systemd.h"
 
 static bool is_root(const char *path)
 {
@@ -167,15 +168,22 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 
 struct unit_search {
 	const char *unit;
+	bool own;		/* process 1's; else of any other systemd */
 	struct cgm_group *found;
 };
 
 static int match_unit(struct cgm_group *group, void *data)
 {
 	struct unit_search *search = data;
-	const char *name = strrchr(group->path, '/');
+	const char *name = strrchr(group->path, '/') + 1;
+	char unit[256];
 
-	if (!name || strcmp(name + 1, search->unit))
+	if (search->own) {
+		if (cgm_group_owner(group, unit, sizeof(unit)) != CGM_OWNER_SYSTEMD)
+			return 0;
+		name = unit;
+	}
+	if (strcmp(name, search->unit))
 		return 0;
 	search->found = cgm_group_ref(group);
 	return 1;
@@ -184,7 +192,7 @@ static int match_unit(struct cgm_group *group, void *data)
 CGM_PUBLIC int cgm_group_open_unit(struct cgm_context *ctx, const char *unit,
 				   struct cgm_group **group)
 {
-	struct unit_search search = { .unit = unit };
+	struct unit_search search = { .unit = unit, .own = true };
 	struct cgm_group *root;
 	int err = need_cpusets(ctx);
 
@@ -194,6 +202,9 @@ CGM_PUBLIC int cgm_group_open_unit(struct cgm_context *ctx, const char *unit,
 	if (err)
 		return err;
 	err = cgm_group_walk(root, match_unit, &search);
+	search.own = false;
+	if (!err)
+		err = cgm_group_walk(root, match_unit, &search);
 	cgm_group_unref(root);
 	if (err < 0)
 		return err;
@@ -313,37 +324,33 @@ CGM_PUBLIC int cgm_group_effective_mems(struct cgm_group *group, cgm_nodeset *me
 	return err;
 }
 
-static bool has_suffix(const char *name, size_t len, const char *suffix)
-{
-	size_t n = strlen(suffix);
-
-	return len > n && !strncmp(name + len - n, suffix, n);
-}
-
 /*
- * systemd names the cgroups of its units after them. A cgroup below a unit
- * that is no unit itself was made by whoever the unit was delegated to.
+ * systemd names the cgroups of its units after them, and puts an underscore
+ * before a name that the kernel might use ("memory.slice"). Slices are in
+ * slices, and any other unit is in a slice and has none in itself: whatever is
+ * below it, or a slice, and is no unit of that kind was made by somebody else,
+ * who may be the systemd of a user or of a container.
  */
 CGM_PUBLIC enum cgm_owner cgm_group_owner(struct cgm_group *group, char *unit,
 					  size_t size)
 {
-	const char *p = group->path;
 	enum cgm_owner owner = CGM_OWNER_NONE;
+	const char *p = group->path;
+	bool slice = true;
 
 	if (size)
 		unit[0] = '\0';
 	if (!(group->ctx->features.flags & CGM_FEATURE_SYSTEMD))
 		return CGM_OWNER_NONE;
-	while (*p++ == '/') {
+	while (*p++ == '/' && *p) {
 		size_t len = strcspn(p, "/");
+		const char *name = p + (*p == '_');
 
-		if (has_suffix(p, len, ".slice") || has_suffix(p, len, ".scope") ||
-		    has_suffix(p, len, ".service")) {
-			owner = CGM_OWNER_SYSTEMD;
-			snprintf(unit, size, "%.*s", (int)len, p);
-		} else if (owner == CGM_OWNER_SYSTEMD && len) {
-			owner = CGM_OWNER_DELEGATED;
-		}
+		if (!slice || !unit_interface(name, p + len - name))
+			return owner ? CGM_OWNER_DELEGATED : CGM_OWNER_NONE;
+		owner = CGM_OWNER_SYSTEMD;
+		snprintf(unit, size, "%.*s", (int)(p + len - name), name);
+		slice = !strncmp(p + len - strlen(".slice"), ".slice", strlen(".slice"));
 		p += len;
 	}
 	return owner;

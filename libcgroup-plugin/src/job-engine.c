@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "group.h"
 #include "job.h"
+#include "unit.h"
 
 /* Counters are read at least so often; the events file wakes us earlier. */
 #define LOOK_USEC 100000
@@ -22,7 +23,8 @@ struct engine_run {
 	struct engine_stat now;
 	uint64_t stopped;		/* migrate_stopped before */
 	int events;			/* descriptor, -1 where it cannot be polled */
-	char *old_max;			/* limit to put back */
+	bool limited;			/* the cgroup has our limit */
+	uint64_t old_rate;		/* the one to put back */
 };
 
 static uint64_t delta(const struct engine_run *er, enum engine_counter c)
@@ -67,35 +69,59 @@ static int open_events(struct job_run *run)
 	return 0;
 }
 
+/* Did an earlier run of this job see to the limit of our cgroup? */
+static bool is_limited(const struct job_run *run)
+{
+	const struct job_run *other;
+
+	for (other = run->job->runs; other < run; other++)
+		if (!strcmp(other->item->group->path, run->item->group->path))
+			return true;
+	return false;
+}
+
+/* Only ever lower: who set the limit that is there had a reason. */
 static int set_rate(struct job_run *run)
 {
 	struct engine_run *er = run->private;
-	struct cgm_group *group = run->item->group;
-	const char *file = engine_files(run->job->ctx)->max;
-	char text[32];
+	uint64_t rate = run->job->options.rate;
+	int err;
 
-	if (!run->job->options.rate)
+	if (!rate || is_limited(run))
 		return 0;
-	er->old_max = fs_read_at(group->dirfd, file, NULL);
-	if (!er->old_max)
-		return cgm_fail(run->job->ctx, errno, "%s/%s: cannot read: %s",
-				group->path, file, strerror(errno));
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)run->job->options.rate);
-	return group_write(group, file, 0, text);
+	err = engine_read_rate(run->item->group, &er->old_rate);
+	if (err)
+		return err;
+	if (er->old_rate <= rate) {
+		run_note(run, "%s: has a limit that is as low or lower, and keeps it",
+			 run->item->group->path);
+		return 0;
+	}
+	err = cgm_group_set_rate(run->item->group, rate);
+	er->limited = !err;
+	return err;
 }
 
+/* What somebody else has set meanwhile stays. */
 static void restore_rate(struct job_run *run)
 {
 	struct engine_run *er = run->private;
+	struct cgm_group *group = run->item->group;
+	uint64_t now;
+	int err;
 
-	if (!er->old_max)
+	if (!er->limited || run->job->left)
 		return;
-	er->old_max[strcspn(er->old_max, "\n")] = '\0';
-	if (group_write(run->item->group, engine_files(run->job->ctx)->max, 0,
-			er->old_max))
+	er->limited = false;
+	err = engine_read_rate(group, &now);
+	if (!err && now != run->job->options.rate)
+		run_note(run, "%s: somebody else has set another limit, which stays",
+			 group->path);
+	else if (!err)
+		err = cgm_group_set_rate(group, er->old_rate);
+	/* A cgroup that is gone has no limit either. */
+	if (err && err != -ENOENT && err != -ENODEV)
 		run_note(run, "%s", run->job->ctx->error);
-	free(er->old_max);
-	er->old_max = NULL;
 }
 
 static int attach_all(struct job_run *run)
@@ -120,11 +146,17 @@ static int change(struct job_run *run)
 {
 	struct plan_item *item = run->item;
 	char list[1024];
+	int err;
 
 	switch (item->action) {
 	case CGM_ACTION_MEMS:
-		cgm_nodeset_format(&item->to, list, sizeof(list));
-		return group_write(item->group, "cpuset.mems", O_NONBLOCK, list);
+		cgm_nodeset_format(&item->written, list, sizeof(list));
+		if (!*list)	/* an empty write does nothing; a newline clears the mask */
+			strcpy(list, "\n");
+		err = group_write(item->group, "cpuset.mems", O_NONBLOCK, list);
+		if (!err)
+			unit_tell(run, UNIT_WRITTEN);
+		return err;
 	case CGM_ACTION_ATTACH:
 		return attach_all(run);
 	case CGM_ACTION_SETTLE:
@@ -284,12 +316,14 @@ static bool superseded(struct job_run *run)
 
 	return run->item->action == CGM_ACTION_MEMS &&
 	       !cgm_group_mems(run->item->group, &mems) &&
-	       !cgm_nodeset_equal(&mems, &run->item->to);
+	       !cgm_nodeset_equal(&mems, &run->item->written);
 }
 
 static void finish(struct job_run *run, enum cgm_state state)
 {
 	restore_rate(run);
+	if (state != CGM_STATE_SUPERSEDED)
+		unit_tell(run, UNIT_ENDED);
 	run_read_after(run);
 	if (make_account(run))
 		state = CGM_STATE_FAILED;

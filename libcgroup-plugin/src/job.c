@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "unit.h"
 
 /* Wake the job's descriptor when this one has something. */
 int job_watch(struct cgm_job *job, int fd, uint32_t events)
@@ -18,11 +19,15 @@ int job_watch(struct cgm_job *job, int fd, uint32_t events)
 	return epoll_ctl(job->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* Wake the job's descriptor after so long, once. */
+/* Wake the job's descriptor after so long, or sooner where another run asks for it. */
 void job_look_after(struct cgm_job *job, uint64_t usec)
 {
 	struct itimerspec when = { 0 };
+	uint64_t at = now_usec() + usec;
 
+	if (job->look_at && job->look_at <= at)
+		return;
+	job->look_at = at;
 	if (!usec)
 		usec = 1;
 	when.it_value.tv_sec = usec / 1000000;
@@ -178,10 +183,14 @@ static int start_runs(struct cgm_job *job)
 
 		if (!run->item->change) {
 			run->state = CGM_STATE_DONE;
+			if (job->options.flags & CGM_JOB_PERSIST)
+				unit_tell(run, UNIT_WRITTEN);
 			run_read_after(run);
 			continue;
 		}
-		err = run->ops->start(run);
+		err = run->item->enable ? unit_enable(run) : 0;
+		if (!err)
+			err = run->ops->start(run);
 		if (!err || !i)
 			continue;
 		for (size_t j = 0; j < i; j++)
@@ -206,7 +215,7 @@ CGM_PUBLIC int cgm_job_start(struct cgm_plan *plan,
 
 	*out = NULL;
 	if (options && (options->size < sizeof(*options) ||
-			(options->flags & ~CGM_JOB_FORCE)))
+			(options->flags & ~(CGM_JOB_FORCE | CGM_JOB_PERSIST))))
 		return cgm_fail(ctx, EINVAL, "impossible job options");
 	if (!ctx->writable)
 		return cgm_fail(ctx, EROFS, "a recorded tree is not written to");
@@ -248,6 +257,13 @@ CGM_PUBLIC void cgm_job_free(struct cgm_job *job)
 	free(job);
 }
 
+CGM_PUBLIC void cgm_job_leave(struct cgm_job *job)
+{
+	if (job)
+		job->left = true;
+	cgm_job_free(job);
+}
+
 CGM_PUBLIC int cgm_job_fd(const struct cgm_job *job)
 {
 	return job->epoll;
@@ -262,6 +278,7 @@ CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 		return 0;
 	if (read(job->timer, &ticks, sizeof(ticks)) < 0)
 		ticks = 0;	/* woken by something else, or not at all */
+	job->look_at = 0;
 	for (size_t i = 0; i < job->count; i++) {
 		struct job_run *run = &job->runs[i];
 

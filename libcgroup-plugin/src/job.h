@@ -27,6 +27,7 @@ struct job_run {
 	enum cgm_state state;
 	bool cancelled;
 	bool held;
+	bool untold;			/* systemd could not be told */
 	uint64_t moved;
 	uint64_t stayed;
 	uint64_t max_batch_usec;
@@ -41,9 +42,11 @@ struct cgm_job {
 	size_t count;
 	int epoll;
 	int timer;		/* when to look again */
+	uint64_t look_at;	/* what it is set to, 0: not since the last look */
 	uint64_t started;
 	uint64_t ended;
 	bool finished;
+	bool left;		/* another process goes on with it */
 	struct cgm_result result;
 };
 

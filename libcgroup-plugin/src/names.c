@@ -96,3 +96,36 @@ CGM_PUBLIC const char *cgm_reason_text(enum cgm_reason reason)
 {
 	return (unsigned int)reason < CGM_REASON_COUNT ? reasons[reason].text : "unknown";
 }
+
+/* A list of nodes for a message. */
+const char *nodes_name(const cgm_nodeset *set, char *buf, size_t size)
+{
+	cgm_nodeset_format(set, buf, size);
+	return *buf ? buf : "none";
+}
+
+/* A size for a message. */
+const char *size_name(uint64_t bytes, char *buf, size_t size)
+{
+	if (bytes >= 1ULL << 30)
+		snprintf(buf, size, "%.1fG", (double)bytes / (1ULL << 30));
+	else if (bytes >= 1ULL << 20)
+		snprintf(buf, size, "%.1fM", (double)bytes / (1ULL << 20));
+	else
+		snprintf(buf, size, "%lluK", (unsigned long long)(bytes + 1023) >> 10);
+	return buf;
+}
+
+CGM_PUBLIC const char *cgm_step_name(enum cgm_step_kind kind)
+{
+	static const char * const names[] = {
+		[CGM_STEP_PIN] = "pin",
+		[CGM_STEP_WIDEN] = "widen",
+		[CGM_STEP_MOVE] = "move",
+		[CGM_STEP_BOUNCE] = "bounce",
+		[CGM_STEP_NARROW] = "narrow",
+		[CGM_STEP_RELEASE] = "release",
+	};
+
+	return NAME_OF(names, kind);
+}

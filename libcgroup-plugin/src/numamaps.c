@@ -2,6 +2,7 @@
 /* Reading one line of /proc/PID/numa_maps. Pure: text in, numbers out. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,9 @@ int numamaps_parse(const char *text, unsigned int page_size, struct numa_line *l
 	line->start = strtoull(text, &end, 16);
 	if (end == text || (*end != ' ' && *end != '\n' && *end))
 		return -EINVAL;
-	for (p = end; *p && *p != '\n';) {
+	p = end + strspn(end, " ");
+	snprintf(line->policy, sizeof(line->policy), "%.*s", (int)strcspn(p, " \n"), p);
+	while (*p && *p != '\n') {
 		size_t len;
 
 		p += strspn(p, " ");

@@ -10,6 +10,7 @@
 
 struct numa_line {
 	uint64_t start;		/* address of the mapping */
+	char policy[64];	/* "default", "bind:0" ... */
 	char file[256];		/* backing file, "" for none; ends may be cut */
 	int huge;		/* from a huge page pool */
 	uint64_t page_size;	/* bytes a counted page stands for */

@@ -10,7 +10,6 @@
 
 #include "group.h"
 #include "memcg.h"
-#include "numamaps.h"
 #include "placement.h"
 #include "procs.h"
 
@@ -173,48 +172,57 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 
 /* ---- from the processes ---- */
 
-/* Is a mapping's file shared memory? /proc/PID/maps tells the device. */
-static bool line_is_shmem(struct cgm_context *ctx, const char *maps, uint64_t start,
-			  const char *file)
+/*
+ * The line of /proc/PID/maps for a mapping. Both files are in order of address,
+ * so the search goes on where the last one ended.
+ */
+static const char *find_map(const char *maps, uint64_t start)
 {
-	char key[32];
-	const char *p;
+	for (const char *p = maps; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		uint64_t here = strtoull(p, NULL, 16);
+
+		if (here == start)
+			return p;
+		if (here > start)
+			break;
+	}
+	return NULL;
+}
+
+/* Is a mapping's file shared memory? /proc/PID/maps tells the device. */
+static bool line_is_shmem(struct cgm_context *ctx, const char *map, const char *file)
+{
 	unsigned int major, minor;
 
 	if (numamaps_shared_name(file))
 		return true;
-	snprintf(key, sizeof(key), "%llx-", (unsigned long long)start);
-	for (p = maps; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
-		const char *digits = p + strspn(p, "0");
-
-		if (strncmp(digits, key, strlen(key)))
-			continue;
-		if (sscanf(p, "%*s %*s %*s %x:%x", &major, &minor) != 2)
-			return false;
-		return ctx_is_tmpfs(ctx, major, minor);
-	}
-	return false;
+	if (!map || sscanf(map, "%*s %*s %*s %x:%x", &major, &minor) != 2)
+		return false;
+	return ctx_is_tmpfs(ctx, major, minor);
 }
 
-static int add_line(struct cgm_placement *p, struct cgm_context *ctx, const char *maps,
-		    const struct numa_line *line)
+static enum cgm_kind line_kind(struct cgm_context *ctx, const char *map,
+			       const struct numa_line *line)
 {
-	enum cgm_kind kind = CGM_KIND_ANON;
+	if (line->huge)
+		return CGM_KIND_HUGETLB;
+	if (!line->file[0] || line->anon >= line->total)
+		return CGM_KIND_ANON;
+	return line_is_shmem(ctx, map, line->file) ? CGM_KIND_SHMEM : CGM_KIND_FILE;
+}
+
+int placement_add_vma(struct cgm_placement *p, const struct vma_seen *vma)
+{
+	const struct numa_line *line = vma->line;
 	uint64_t anon_left = line->anon;
 	int err = 0;
-
-	if (line->huge)
-		kind = CGM_KIND_HUGETLB;
-	else if (line->file[0] && line->anon < line->total)
-		kind = line_is_shmem(ctx, maps, line->start, line->file) ?
-		       CGM_KIND_SHMEM : CGM_KIND_FILE;
 
 	for (size_t i = 0; i < line->count && !err; i++) {
 		uint64_t pages = line->nodes[i].pages, anon = 0;
 		int node = line->nodes[i].node;
 
 		/* a private mapping of a file: copied pages are anonymous */
-		if (kind != CGM_KIND_HUGETLB && line->total) {
+		if (vma->kind != CGM_KIND_HUGETLB && line->total) {
 			anon = i + 1 == line->count ? anon_left :
 			       line->anon * pages / line->total;
 			if (anon > pages)
@@ -222,11 +230,80 @@ static int add_line(struct cgm_placement *p, struct cgm_context *ctx, const char
 			anon_left -= anon;
 		}
 		placement_add(p, CGM_KIND_ANON, node, anon * line->page_size);
-		placement_add(p, kind, node, (pages - anon) * line->page_size);
-		if (kind == CGM_KIND_HUGETLB)
+		placement_add(p, vma->kind, node, (pages - anon) * line->page_size);
+		if (vma->kind == CGM_KIND_HUGETLB)
 			err = huge_add(p, line->page_size, node, pages);
 	}
 	return err;
+}
+
+/* What numa_maps does not name: [heap], [stack], [anon:...]. */
+static void map_name(const char *map, char *buf, size_t size)
+{
+	const char *p = map ? map : "";
+
+	for (int field = 0; field < 5; field++) {
+		p += strcspn(p, " \n");
+		p += strspn(p, " ");
+	}
+	snprintf(buf, size, "%.*s", (int)strcspn(p, "\n"), p);
+}
+
+static int see_line(struct cgm_context *ctx, const struct numa_line *line, const char *map,
+		    int (*fn)(const struct vma_seen *vma, void *data), void *data)
+{
+	struct vma_seen vma = {
+		.line = line, .name = line->file, .kind = line_kind(ctx, map, line),
+	};
+	char name[256], *dash;
+
+	if (map) {
+		dash = strchr(map, '-');
+		vma.end = dash ? strtoull(dash + 1, NULL, 16) : 0;
+	}
+	if (!line->file[0]) {
+		map_name(map, name, sizeof(name));
+		vma.name = name;
+	}
+	return fn(&vma, data);
+}
+
+/*
+ * Call @fn for all mappings of a process in order of address. 0, what @fn
+ * returned if not 0, or -errno of opening numa_maps.
+ */
+int placement_each_vma(struct cgm_context *ctx, pid_t pid,
+		       int (*fn)(const struct vma_seen *vma, void *data), void *data)
+{
+	struct numa_line line;
+	char *maps, *text;
+	const char *rest;
+	int err = 0;
+
+	text = fs_read(ctx, NULL, "proc/%d/numa_maps", pid);
+	if (!text)
+		return -errno;
+	maps = fs_read(ctx, NULL, "proc/%d/maps", pid);
+	rest = maps;
+	for (const char *at = text; !err && at && *at;
+	     at = strchr(at, '\n'), at = at ? at + 1 : NULL) {
+		const char *map;
+
+		if (numamaps_parse(at, ctx->page_size, &line))
+			continue;
+		map = find_map(rest, line.start);
+		if (map)
+			rest = map;
+		err = see_line(ctx, &line, map, fn, data);
+	}
+	free(text);
+	free(maps);
+	return err;
+}
+
+static int add_to_placement(const struct vma_seen *vma, void *data)
+{
+	return placement_add_vma(data, vma);
 }
 
 static uint64_t rollup_bytes(const char *text, const char *key)
@@ -271,25 +348,10 @@ static void scale_shared(struct cgm_context *ctx, pid_t pid, struct cgm_placemen
 static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
 			struct cgm_placement **out)
 {
-	struct cgm_placement *p;
-	struct numa_line line;
-	char *maps, *text;
-	int err = 0;
+	struct cgm_placement *p = placement_new(ctx);
+	int err = p ? placement_each_vma(ctx, pid, add_to_placement, p) : -ENOMEM;
 
 	*out = NULL;
-	text = fs_read(ctx, NULL, "proc/%d/numa_maps", pid);
-	if (!text)
-		return -errno;
-	maps = fs_read(ctx, NULL, "proc/%d/maps", pid);
-	p = placement_new(ctx);
-	if (!p)
-		err = -ENOMEM;
-	for (const char *at = text; !err && at && *at;
-	     at = strchr(at, '\n'), at = at ? at + 1 : NULL)
-		if (!numamaps_parse(at, ctx->page_size, &line))
-			err = add_line(p, ctx, maps, &line);
-	free(text);
-	free(maps);
 	if (err) {
 		cgm_placement_free(p);
 		return err;
@@ -442,7 +504,7 @@ CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,
 }
 
 /* The nodes a process may use, as /proc says. */
-static void allowed_of(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
+void process_allowed(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
 	char *p = text ? strstr(text, "\nMems_allowed_list:") : NULL;
@@ -467,8 +529,23 @@ CGM_PUBLIC int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
 				"%d: no such process" :
 				"%d: cannot read /proc/%d/numa_maps: %s", pid, pid,
 				strerror(-err));
-	allowed_of(ctx, pid, &(*out)->allowed);
+	process_allowed(ctx, pid, &(*out)->allowed);
 	return 0;
+}
+
+CGM_PUBLIC int cgm_placement_read_pids(struct cgm_context *ctx, const pid_t *pids,
+				       size_t count, unsigned int flags,
+				       struct cgm_placement **out)
+{
+	int err;
+
+	*out = NULL;
+	if (flags & ~CGM_PLACEMENT_PROCESSES)
+		return cgm_fail(ctx, EINVAL, "impossible flags 0x%x", flags);
+	err = placement_of_pids(ctx, pids, count, flags, out);
+	if (!err)
+		(*out)->allowed = ctx->features.memory;
+	return err;
 }
 
 /* ---- looking at one ---- */

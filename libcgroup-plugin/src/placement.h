@@ -3,6 +3,7 @@
 #ifndef CGM_PLACEMENT_H
 #define CGM_PLACEMENT_H
 
+#include "numamaps.h"
 #include "private.h"
 
 /* Huge pages by size, as mapped. */
@@ -30,6 +31,18 @@ struct cgm_placement {
 	size_t unreadable;
 };
 
+/* A mapping as numa_maps and maps tell of it. */
+struct vma_seen {
+	const struct numa_line *line;
+	uint64_t end;		/* 0: not known */
+	const char *name;	/* of the file, or what the kernel calls it */
+	enum cgm_kind kind;	/* of what is not anonymous in it */
+};
+
+int placement_add_vma(struct cgm_placement *p, const struct vma_seen *vma);
+int placement_each_vma(struct cgm_context *ctx, pid_t pid,
+		       int (*fn)(const struct vma_seen *vma, void *data), void *data);
+void process_allowed(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes);
 struct cgm_placement *placement_new(const struct cgm_context *ctx);
 void placement_add(struct cgm_placement *p, enum cgm_kind kind, int node, uint64_t bytes);
 int placement_merge(struct cgm_placement *into, const struct cgm_placement *from);

@@ -13,12 +13,7 @@
 #include "group.h"
 #include "numa.h"
 #include "plan.h"
-
-static const char *list_of(const cgm_nodeset *set, char *buf, size_t size)
-{
-	cgm_nodeset_format(set, buf, size);
-	return *buf ? buf : "none";
-}
+#include "unit.h"
 
 static void minus(cgm_nodeset *out, const cgm_nodeset *a, const cgm_nodeset *b)
 {
@@ -36,15 +31,24 @@ void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char
 		  item->group->path, file);
 }
 
-static void check_owner(struct cgm_plan *plan, struct plan_item *item)
+/*
+ * A cgroup without the files of a cpuset; systemd gives one to its units.
+ * Returns whether that will do.
+ */
+static bool check_missing_cpuset(struct cgm_plan *plan, struct plan_item *item)
 {
 	char unit[256];
 
-	if (cgm_group_owner(item->group, unit, sizeof(unit)) != CGM_OWNER_SYSTEMD)
-		return;
-	notes_add(&plan->notes, CGM_WARNING,
-		  "%s: belongs to systemd (%s), which writes its own AllowedMemoryNodes= back when it reloads; set that too if the move is to last",
-		  item->group->path, unit);
+	if (!unit_of(item->group, unit, sizeof(unit))) {
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: has no cpuset: its parent's cgroup.subtree_control lacks \"cpuset\"",
+			  item->group->path);
+		return false;
+	}
+	item->enable = true;
+	item->backend = plan->ctx->features.backend;
+	plan_check_access(plan, item, "cgroup.procs");
+	return true;
 }
 
 static void check_memory_nodes(struct cgm_plan *plan, struct plan_item *item)
@@ -56,11 +60,23 @@ static void check_memory_nodes(struct cgm_plan *plan, struct plan_item *item)
 	if (cgm_nodeset_weight(&bad))
 		notes_add(&plan->notes, CGM_REFUSAL,
 			  "%s: node %s has no memory here; nodes with memory are %s",
-			  item->group->path, list_of(&bad, buf, sizeof(buf)),
-			  list_of(&plan->ctx->features.memory, have, sizeof(have)));
-	else if (!cgm_nodeset_weight(&item->to))
+			  item->group->path, nodes_name(&bad, buf, sizeof(buf)),
+			  nodes_name(&plan->ctx->features.memory, have, sizeof(have)));
+	else if (!cgm_nodeset_weight(&item->to))	/* v1 only */
 		notes_add(&plan->notes, CGM_REFUSAL, "%s: no node to move to",
 			  item->group->path);
+}
+
+static int parent_nodes(struct cgm_group *group, cgm_nodeset *nodes)
+{
+	struct cgm_group *parent;
+	int err = group_parent(group, &parent);
+
+	if (err)
+		return err;
+	err = cgm_group_effective_mems(parent, nodes);
+	cgm_group_unref(parent);
+	return err;
 }
 
 static int check_parent(struct cgm_plan *plan, struct plan_item *item)
@@ -78,8 +94,8 @@ static int check_parent(struct cgm_plan *plan, struct plan_item *item)
 		if (cgm_nodeset_weight(&bad))
 			notes_add(&plan->notes, CGM_REFUSAL,
 				  "%s: node %s is not allowed by its parent %s, which has %s: widen that first",
-				  item->group->path, list_of(&bad, buf, sizeof(buf)),
-				  parent->path, list_of(&allowed, have, sizeof(have)));
+				  item->group->path, nodes_name(&bad, buf, sizeof(buf)),
+				  parent->path, nodes_name(&allowed, have, sizeof(have)));
 	}
 	cgm_group_unref(parent);
 	return err;
@@ -101,8 +117,8 @@ static int check_child(struct cgm_group *child, void *data)
 	if (!strcmp(child->path, item->group->path) || !cgm_group_has_cpuset(child) ||
 	    cgm_group_mems(child, &mems) || !cgm_nodeset_weight(&mems))
 		return 0;
-	list_of(&mems, buf, sizeof(buf));
-	list_of(&item->to, to, sizeof(to));
+	nodes_name(&mems, buf, sizeof(buf));
+	nodes_name(&item->to, to, sizeof(to));
 	if (child->ctx->cpuset.version == 1) {
 		if (!cgm_nodeset_subset(&mems, &item->to))
 			notes_add(&check->plan->notes, CGM_REFUSAL,
@@ -130,20 +146,23 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 			  "/: the root cgroup always has all nodes");
 		return 0;
 	}
-	if (!cgm_group_has_cpuset(group)) {
-		notes_add(&plan->notes, CGM_REFUSAL,
-			  "%s: has no cpuset: its parent's cgroup.subtree_control lacks \"cpuset\"",
-			  group->path);
+	if (!cgm_group_has_cpuset(group) && !check_missing_cpuset(plan, item))
 		return 0;
-	}
 	if (item->backend == CGM_BACKEND_NONE)
 		notes_add(&plan->notes, CGM_REFUSAL,
 			  "%s: this kernel has neither the engine nor move_pages(2)",
 			  group->path);
-	err = cgm_group_mems(group, &item->configured);
+	err = item->enable ? 0 : cgm_group_mems(group, &item->configured);
 	if (err)
 		return err;
+	item->written = item->to;
 	item->change = !cgm_nodeset_equal(&item->configured, &item->to);
+	unit_check(plan, item);
+	if (plan->ctx->cpuset.version == 2 && !cgm_nodeset_weight(&item->to)) {
+		err = parent_nodes(group, &item->to);
+		if (err)
+			return err;
+	}
 	check_memory_nodes(plan, item);
 	if (!item->change)
 		return 0;
@@ -152,8 +171,8 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 		err = cgm_group_walk(group, check_child, &check);
 	if (err)
 		return err;
-	plan_check_access(plan, item, "cpuset.mems");
-	check_owner(plan, item);
+	if (!item->enable)
+		plan_check_access(plan, item, "cpuset.mems");
 	return 0;
 }
 
@@ -191,22 +210,10 @@ int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 		free(text);
 	}
 	plan_check_access(plan, item, "cgroup.procs");
-	check_owner(plan, item);
 	return 0;
 }
 
 /* ---- room ---- */
-
-static const char *human(uint64_t bytes, char *buf, size_t size)
-{
-	if (bytes >= 1ULL << 30)
-		snprintf(buf, size, "%.1fG", (double)bytes / (1ULL << 30));
-	else if (bytes >= 1ULL << 20)
-		snprintf(buf, size, "%.1fM", (double)bytes / (1ULL << 20));
-	else
-		snprintf(buf, size, "%lluK", (unsigned long long)(bytes + 1023) >> 10);
-	return buf;
-}
 
 /* Huge pages come from pools, not from free memory. */
 static void sum_huge(struct cgm_plan *plan, const struct plan_item *item)
@@ -302,9 +309,9 @@ static void judge_set(struct cgm_plan *plan, const cgm_nodeset *set)
 	}
 	if (need <= room)
 		return;
-	list_of(set, nodes, sizeof(nodes));
-	human(need, a, sizeof(a));
-	human(room, b, sizeof(b));
+	nodes_name(set, nodes, sizeof(nodes));
+	size_name(need, a, sizeof(a));
+	size_name(room, b, sizeof(b));
 	if (need <= room + reclaimable) {
 		notes_add(&plan->notes, CGM_WARNING,
 			  "nodes %s: %s are to come, there is room for %s above the low watermarks; page cache has to make room",
@@ -313,7 +320,7 @@ static void judge_set(struct cgm_plan *plan, const cgm_nodeset *set)
 	}
 	notes_add(&plan->notes, CGM_REFUSAL,
 		  "no room on nodes %s: %s are to come, there is room for %s above the low watermarks, and %s of page cache to reclaim",
-		  nodes, a, b, human(reclaimable, c, sizeof(c)));
+		  nodes, a, b, size_name(reclaimable, c, sizeof(c)));
 }
 
 /*
@@ -331,12 +338,12 @@ static void judge_room(struct cgm_plan *plan)
 		if (r->huge_short)
 			notes_add(&plan->notes, CGM_WARNING,
 				  "node %d: %s of huge pages find no free page in its pool and may stay",
-				  n, human(r->huge_short, a, sizeof(a)));
+				  n, size_name(r->huge_short, a, sizeof(a)));
 		if (r->incoming > room_of(r) + r->outgoing)
 			notes_add(&plan->notes, CGM_NOTE,
 				  "node %d: has room for %s above its low watermark, %s are to come",
-				  n, human(room_of(r) + r->outgoing, a, sizeof(a)),
-				  human(r->incoming, b, sizeof(b)));
+				  n, size_name(room_of(r) + r->outgoing, a, sizeof(a)),
+				  size_name(r->incoming, b, sizeof(b)));
 	}
 	plan->room_notes = plan->notes.count;
 	for (size_t i = 0; i < plan->count; i++)

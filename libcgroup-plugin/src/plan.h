@@ -13,6 +13,7 @@ struct plan_item {
 	pid_t *pids;
 	size_t pid_count;
 	cgm_nodeset configured;	/* MEMS: cpuset.mems as it was */
+	cgm_nodeset written;	/* MEMS: and as it is to be; empty: inherits */
 	cgm_nodeset from;
 	cgm_nodeset to;
 	size_t processes;
@@ -21,6 +22,7 @@ struct plan_item {
 	uint64_t *flows;	/* [from][to] */
 	struct cgm_placement *before;
 	bool change;
+	bool enable;		/* systemd has to give it a cpuset first */
 };
 
 struct cgm_plan {

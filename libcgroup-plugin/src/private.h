@@ -34,6 +34,7 @@ struct cgm_context {
 	bool writable;		/* jobs may write */
 	struct hierarchy cpuset;
 	struct hierarchy unified; /* the v2 tree, with or without cpuset */
+	struct hierarchy freezer; /* v1 */
 	struct cgm_features features;
 	char *release;
 	unsigned int page_size;
@@ -47,6 +48,10 @@ int cgm_fail(struct cgm_context *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 bool ctx_is_tmpfs(const struct cgm_context *ctx, unsigned int major,
 		  unsigned int minor);
+
+/* names.c */
+const char *nodes_name(const cgm_nodeset *set, char *buf, size_t size);
+const char *size_name(uint64_t bytes, char *buf, size_t size);
 
 /* fs.c: files of /proc, /sys and cgroupfs */
 int fs_open(struct cgm_context *ctx, int flags, const char *fmt, ...)

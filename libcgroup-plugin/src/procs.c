@@ -160,3 +160,75 @@ uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid)
 	free(text);
 	return bytes;
 }
+
+static uint64_t status_kib(const char *text, const char *key)
+{
+	const char *p = text ? strstr(text, key) : NULL;
+
+	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+CGM_PUBLIC int cgm_process_marks(struct cgm_context *ctx, pid_t pid,
+				 struct cgm_marks *marks)
+{
+	char *text;
+
+	if (marks->size < sizeof(*marks))
+		return cgm_fail(ctx, EINVAL, "impossible size");
+	text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	if (!text)
+		return cgm_fail(ctx, errno == ENOENT ? ESRCH : errno,
+				"%d: no such process", pid);
+	marks->locked = status_kib(text, "\nVmLck:");
+	marks->pinned = status_kib(text, "\nVmPin:");
+	free(text);
+	text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
+	marks->huge = status_kib(text, "\nAnonHugePages:") +
+		      status_kib(text, "\nShmemPmdMapped:") +
+		      status_kib(text, "\nFilePmdMapped:");
+	free(text);
+	return 0;
+}
+
+static bool belongs_to(struct cgm_context *ctx, pid_t pid, uid_t user)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	const char *p = text ? strstr(text, "\nUid:") : NULL;
+	bool ours = p && strtoul(p + 5, NULL, 10) == user;
+
+	free(text);
+	return ours;
+}
+
+CGM_PUBLIC int cgm_user_pids(struct cgm_context *ctx, uid_t user, pid_t **pids,
+			     size_t *count)
+{
+	int fd = fs_open(ctx, O_RDONLY | O_DIRECTORY, "proc"), err = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct pid_list list = { 0 };
+	struct dirent *entry;
+
+	*pids = NULL;
+	*count = 0;
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return cgm_fail(ctx, errno, "cannot list /proc: %m");
+	}
+	while (!err && (entry = readdir(dir))) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+
+		if (pid > 0 && !*end && belongs_to(ctx, pid, user))
+			err = pid_list_add(&list, pid);
+	}
+	closedir(dir);
+	if (err) {
+		free(list.pids);
+		return cgm_fail(ctx, err, "out of memory");
+	}
+	pid_list_sort(&list);
+	*pids = list.pids;
+	*count = list.count;
+	return 0;
+}

@@ -417,6 +417,12 @@ bool pass_late_nomem(const struct stock_run *sr)
 	return false;
 }
 
+/* They are outside the new set: another pass meets them again. */
+void pass_forget_late(struct stock_run *sr)
+{
+	sr->late_count = 0;
+}
+
 /*
  * After narrowing: what the kernel moved that we could not. What is still
  * outside is met by the last pass.

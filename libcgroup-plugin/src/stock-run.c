@@ -18,8 +18,13 @@
 #include <string.h>
 
 #include "stock.h"
+#include "unit.h"
 
 #define DEFAULT_STALL_USEC 2000
+
+/* Between looks at whether other moves have made room, and how many. */
+#define ROOM_USEC 20000
+#define ROOM_LOOKS 500
 
 enum stage {
 	STAGE_FIRST,	/* every page, the mask is wide */
@@ -93,7 +98,9 @@ static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset
 		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
 	sr->kernel_moves = writing_moves(group);
 	if (!cgm_nodeset_equal(wide, current)) {
-		err = group_write(group, "cpuset.mems", 0, sr->wide);
+		err = run->item->action == CGM_ACTION_MEMS ?
+		      unit_widen(run, sr->wide) :
+		      group_write(group, "cpuset.mems", 0, sr->wide);
 		if (err)
 			return err;
 	}
@@ -111,7 +118,10 @@ static int start_mems(struct job_run *run)
 		return cgm_fail(run->job->ctx, err, "%s: cannot look below it: %s",
 				item->group->path, strerror(-err));
 	cgm_nodeset_or(&wide, &item->from, &item->to);
-	return widen(run, &wide, &item->to, &item->configured);
+	err = widen(run, &wide, &item->written, &item->configured);
+	if (!err && !((struct stock_run *)run->private)->widened)
+		unit_tell(run, UNIT_WRITTEN);
+	return err;
 }
 
 /* Can the destination take in the nodes the processes come from for a while? */
@@ -305,6 +315,69 @@ static void end_wide(struct job_run *run)
 	run->state = CGM_STATE_PARTIAL;
 }
 
+static uint64_t moved_by_job(const struct cgm_job *job)
+{
+	uint64_t moved = 0;
+
+	for (size_t i = 0; i < job->count; i++)
+		moved += job->runs[i].moved;
+	return moved;
+}
+
+/* Is another run moving that may make room? Not if it waits for room too. */
+static bool others_move(const struct job_run *run)
+{
+	const struct cgm_job *job = run->job;
+
+	for (size_t i = 0; i < job->count; i++) {
+		const struct job_run *other = &job->runs[i];
+		const struct stock_run *sr = other->private;
+
+		if (other != run && other->ops == &stock_run_ops &&
+		    other->state == CGM_STATE_RUNNING && !sr->waits)
+			return true;
+	}
+	return false;
+}
+
+/* One pass for what is outside the new set. */
+static int start_outside(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+
+	sr->stage = STAGE_OUTSIDE;
+	sr->moved_before = moved_by_job(run->job);
+	return pass_start(run, PASS_OUTSIDE);
+}
+
+/*
+ * What found no room may find it later: cpusets that exchange their nodes make
+ * room for each other. Is it worth another pass, because something has moved
+ * during the last one or is about to?
+ */
+static bool may_find_room(struct job_run *run)
+{
+	const struct stock_run *sr = run->private;
+
+	/* A process may keep moving pages in and out for ever. */
+	return pass_late_nomem(sr) && sr->looks < ROOM_LOOKS &&
+	       (moved_by_job(run->job) != sr->moved_before || others_move(run));
+}
+
+static void await_room(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err;
+
+	pass_forget_late(sr);
+	sr->waits = true;
+	sr->looks++;
+	sr->look_again = now_usec() + ROOM_USEC;
+	err = start_outside(run);
+	if (err)
+		end_failed(run, err);
+}
+
 static void narrow(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
@@ -317,6 +390,11 @@ static void narrow(struct job_run *run)
 		run->state = CGM_STATE_SUPERSEDED;
 		return;
 	}
+	if (sr->widened && may_find_room(run)) {
+		await_room(run);
+		return;
+	}
+	sr->waits = false;
 	if (sr->kernel_moves && pass_late_nomem(sr)) {
 		narrow_quietly(run);
 		if (sr->widened) {
@@ -331,6 +409,7 @@ static void narrow(struct job_run *run)
 		return;
 	}
 	sr->widened = false;
+	unit_tell(run, UNIT_WRITTEN);
 	err = pass_review_late(run);
 	if (!err)
 		err = pass_start(run, PASS_LAST);
@@ -350,8 +429,10 @@ static int next_stage(struct job_run *run)
 		sr->stage = STAGE_RETRY;
 		return 0;
 	case STAGE_RETRY:
-		sr->stage = sr->widened ? STAGE_OUTSIDE : STAGE_LAST;
-		return pass_start(run, sr->widened ? PASS_OUTSIDE : PASS_LAST);
+		if (sr->widened)
+			return start_outside(run);
+		sr->stage = STAGE_LAST;
+		return pass_start(run, PASS_LAST);
 	case STAGE_OUTSIDE:
 		sr->stage = STAGE_NARROW;
 		return 0;
@@ -361,17 +442,17 @@ static int next_stage(struct job_run *run)
 	}
 }
 
-/* With a rate: how long to wait until the next batch may go, in microseconds. */
-static uint64_t ahead_of_rate(const struct job_run *run)
+/* How long to wait, for the rate or for room, in microseconds. */
+static uint64_t not_before(const struct job_run *run)
 {
 	const struct stock_run *sr = run->private;
-	uint64_t rate = run->job->options.rate, due, spent;
+	uint64_t rate = run->job->options.rate, due = 0, now = now_usec();
 
-	if (!rate)
-		return 0;
-	due = (uint64_t)((__uint128_t)sr->sent * 1000000 / rate);
-	spent = now_usec() - sr->begun;
-	return due > spent ? due - spent : 0;
+	if (rate)
+		due = sr->begun + (uint64_t)((__uint128_t)sr->sent * 1000000 / rate);
+	if (sr->look_again > due)
+		due = sr->look_again;
+	return due > now ? due - now : 0;
 }
 
 static void stock_step(struct job_run *run)
@@ -384,7 +465,7 @@ static void stock_step(struct job_run *run)
 		end_cancelled(run);
 		return;
 	}
-	wait = ahead_of_rate(run);
+	wait = not_before(run);
 	if (wait) {
 		job_look_after(run->job, wait);
 		return;
@@ -392,6 +473,7 @@ static void stock_step(struct job_run *run)
 	if (sr->stage == STAGE_NARROW) {
 		narrow(run);
 	} else if (sr->stage == STAGE_ACCOUNT) {
+		unit_tell(run, UNIT_ENDED);
 		run_read_after(run);
 		run_account_unmapped(run);
 		run->state = result_partial(&run->job->result, run->index) ?

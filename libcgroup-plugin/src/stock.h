@@ -73,6 +73,10 @@ struct stock_run {
 	char *narrow;		/* what to write then */
 	char *wide;		/* what was written */
 	int stage;
+	bool waits;		/* for others to make room */
+	unsigned int looks;	/* at whether they have */
+	uint64_t moved_before;	/* by the whole job, when the pass began */
+	uint64_t look_again;	/* not before this time */
 	uint64_t sent;		/* bytes handed to the kernel, for the rate */
 	uint64_t begun;
 };
@@ -89,6 +93,7 @@ int pass_step(struct job_run *run);
 void pass_end(struct stock_run *sr);
 int pass_retry_inside(struct job_run *run);
 bool pass_late_nomem(const struct stock_run *sr);
+void pass_forget_late(struct stock_run *sr);
 int pass_review_late(struct job_run *run);
 int pass_account_late(struct job_run *run);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const uint64_t before[4] = { 100 * MIB, 60 * MIB, 0, 0 };
 static const uint64_t after[4] = { 0, 0, 100 * MIB, 60 * MIB };
@@ -223,6 +224,76 @@ static void rate_is_put_back(void **state)
 	assert_file(f, "sys/fs/cgroup/web/cpuset.mems.migrate.max", "max");
 }
 
+static const char max_file[] = "sys/fs/cgroup/web/cpuset.mems.migrate.max";
+
+static void rate_is_put_back_if_nobody_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	tree_write(&f->tree, "104857600\n", max_file);
+	start(f, "2-3", 50 * MIB);
+	assert_file(f, max_file, "52428800");
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_int_equal(cgm_job_dispatch(f->job), 1);
+	cgm_job_free(f->job);
+	f->job = NULL;
+	assert_file(f, max_file, "104857600");
+}
+
+static void rate_is_put_back_if_it_does_not_start(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_MEMS,
+				 .group = f->group };
+	struct cgm_job_options options = { .size = sizeof(options), .rate = MIB };
+	char path[256];
+
+	assert_int_equal(cgm_nodeset_parse("2-3", &move.to), 0);
+	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/web/cpuset.mems", f->tree.dir);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(cgm_job_start(f->plan, &options, &f->job), -EISDIR);
+	assert_non_null(strstr(cgm_context_error(f->ctx), "/web/cpuset.mems"));
+	assert_file(f, max_file, "max");
+}
+
+static void lower_limit_is_kept(void **state)
+{
+	static const char * const limits[] = { "0", "1048576", "52428800" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		tree_write(&f->tree, limits[i], max_file);
+		tree_write(&f->tree, "0-1", "sys/fs/cgroup/web/cpuset.mems");
+		kernel_says(f, 0, 0, 0, 0, 0);
+		start(f, "2-3", 50 * MIB);
+		assert_file(f, max_file, limits[i]);
+		kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+		assert_int_equal(end(f), CGM_STATE_DONE);
+		assert_file(f, max_file, limits[i]);
+		assert_non_null(strstr(cgm_result_note(cgm_job_result(f->job), 0),
+				       "keeps it"));
+		cgm_job_free(f->job);
+		cgm_plan_free(f->plan);
+	}
+	f->job = NULL;
+	f->plan = NULL;
+}
+
+static void limit_of_others_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "2-3", 50 * MIB);
+	tree_write(&f->tree, "7340032\n", max_file);
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_file(f, max_file, "7340032\n");
+	assert_non_null(strstr(cgm_result_note(cgm_job_result(f->job), 0), "which stays"));
+}
+
 static void another_move_is_noted(void **state)
 {
 	struct fixture *f = *state;
@@ -288,6 +359,10 @@ int main(void)
 		TEST(somebody_else_stops),
 		TEST(superseded_is_told),
 		TEST(rate_is_put_back),
+		TEST(rate_is_put_back_if_nobody_waits),
+		TEST(rate_is_put_back_if_it_does_not_start),
+		TEST(lower_limit_is_kept),
+		TEST(limit_of_others_stays),
 		TEST(another_move_is_noted),
 		TEST(waiting_ends),
 		TEST(settle_brings_strays_in),

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The address space of a process: its mappings with what they have on which
+ * node, out of numa_maps, and a picture of it, cell by cell in order of address,
+ * for which every page is looked up. On a recorded tree pages cannot be looked
+ * up, and cells follow the proportions in each mapping.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mover.h"
+#include "numamaps.h"
+#include "placement.h"
+
+#define WALK_PAGES 512
+
+struct layout_vma {
+	uint64_t start;
+	uint64_t end;
+	char name[256];
+	char policy[64];
+	uint64_t page_size;
+	enum cgm_kind kind;
+	struct cgm_placement *placement;
+	size_t cell;		/* its first */
+};
+
+struct cgm_layout {
+	struct cgm_context *ctx;
+	int nodes;
+	cgm_nodeset allowed;
+	struct layout_vma *vmas;
+	size_t vma_count;
+	uint64_t resident;
+	uint64_t cell_size;
+	uint64_t *cells;	/* [cell][node] */
+	size_t cell_count;
+	bool exact;
+	uint64_t filled;	/* bytes that were put into cells */
+};
+
+CGM_PUBLIC void cgm_layout_free(struct cgm_layout *layout)
+{
+	if (!layout)
+		return;
+	for (size_t i = 0; i < layout->vma_count; i++)
+		cgm_placement_free(layout->vmas[i].placement);
+	free(layout->vmas);
+	free(layout->cells);
+	free(layout);
+}
+
+static int add_vma(const struct vma_seen *seen, void *data)
+{
+	struct cgm_layout *layout = data;
+	struct layout_vma *vma, *more;
+
+	more = realloc(layout->vmas, (layout->vma_count + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	layout->vmas = more;
+	vma = &more[layout->vma_count];
+	memset(vma, 0, sizeof(*vma));
+	vma->placement = placement_new(layout->ctx);
+	if (!vma->placement)
+		return -ENOMEM;
+	layout->vma_count++;
+	vma->start = seen->line->start;
+	vma->end = seen->end;
+	vma->kind = seen->kind;
+	vma->page_size = seen->line->page_size;
+	snprintf(vma->name, sizeof(vma->name), "%s", seen->name);
+	snprintf(vma->policy, sizeof(vma->policy), "%s", seen->line->policy);
+	vma->placement->source = CGM_SOURCE_MAPPED;
+	vma->placement->allowed = layout->allowed;
+	return placement_add_vma(vma->placement, seen);
+}
+
+/* ---- cells ---- */
+
+static int add_cells(struct cgm_layout *layout, size_t count)
+{
+	size_t size = layout->nodes * sizeof(*layout->cells);
+	uint64_t *more = realloc(layout->cells, count * size);
+
+	if (!more)
+		return -ENOMEM;
+	memset((char *)more + layout->cell_count * size, 0,
+	       (count - layout->cell_count) * size);
+	layout->cells = more;
+	layout->cell_count = count;
+	return 0;
+}
+
+/* The next bytes in order of address lie on this node. */
+static int fill(struct cgm_layout *layout, int node, uint64_t bytes)
+{
+	if (node < 0 || node >= layout->nodes)
+		return 0;
+	while (bytes) {
+		size_t cell = layout->filled / layout->cell_size;
+		uint64_t room = layout->cell_size - layout->filled % layout->cell_size;
+		uint64_t part = bytes < room ? bytes : room;
+
+		if (cell >= layout->cell_count && add_cells(layout, cell + 1))
+			return -ENOMEM;
+		layout->cells[cell * layout->nodes + node] += part;
+		layout->filled += part;
+		bytes -= part;
+	}
+	return 0;
+}
+
+static void start_vma(struct cgm_layout *layout, size_t index)
+{
+	layout->vmas[index].cell = layout->filled / layout->cell_size;
+}
+
+static int fill_by_proportion(struct cgm_layout *layout)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < layout->vma_count; i++) {
+		start_vma(layout, i);
+		for (int n = 0; n < layout->nodes && !err; n++)
+			err = fill(layout, n, cgm_placement_bytes(layout->vmas[i].placement,
+								  CGM_KIND_MOVABLE, n));
+	}
+	return err;
+}
+
+/* Pages as they come; mappings that begin before them begin here. */
+static int fill_pages(struct cgm_layout *layout, const struct move_page *pages, int count,
+		      size_t *vma)
+{
+	int err = 0;
+
+	for (int i = 0; i < count && !err; i++) {
+		while (*vma < layout->vma_count &&
+		       layout->vmas[*vma].start <= pages[i].page.addr)
+			start_vma(layout, (*vma)++);
+		err = fill(layout, pages[i].from, pages[i].page.size);
+	}
+	return err;
+}
+
+static int fill_exactly(struct cgm_layout *layout, pid_t pid)
+{
+	struct move_page *pages = calloc(WALK_PAGES, sizeof(*pages));
+	struct walk_page *found = calloc(WALK_PAGES, sizeof(*found));
+	size_t vma = 0;
+	struct walker walker;
+	int err = -ENOMEM, count;
+
+	if (pages && found)
+		err = walker_open(&walker, layout->ctx, pid, false);
+	if (err) {
+		free(pages);
+		free(found);
+		return err;
+	}
+	while (!err && (count = walker_next(&walker, found, WALK_PAGES)) > 0) {
+		for (int i = 0; i < count; i++)
+			pages[i].page = found[i];
+		err = mover_query(pid, pages, count);
+		if (!err)
+			err = fill_pages(layout, pages, count, &vma);
+	}
+	if (!err && count < 0)
+		err = count;
+	while (vma < layout->vma_count)
+		start_vma(layout, vma++);
+	walker_close(&walker);
+	free(pages);
+	free(found);
+	return err;
+}
+
+static int make_cells(struct cgm_layout *layout, pid_t pid, size_t wanted)
+{
+	uint64_t page = layout->ctx->page_size;
+
+	layout->cell_size = (layout->resident + wanted - 1) / wanted;
+	layout->cell_size = (layout->cell_size + page - 1) / page * page;
+	if (!layout->cell_size)
+		layout->cell_size = page;
+	layout->exact = !layout->ctx->recorded &&
+			(layout->ctx->features.flags & CGM_FEATURE_MOVE_PAGES);
+	return layout->exact ? fill_exactly(layout, pid) : fill_by_proportion(layout);
+}
+
+CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t cells,
+				   struct cgm_layout **out)
+{
+	struct cgm_layout *layout = calloc(1, sizeof(*layout));
+	int err = -ENOMEM, last = 0;
+
+	*out = NULL;
+	if (!layout)
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	layout->ctx = ctx;
+	for (int n = 0; n >= 0; n = cgm_nodeset_next(&ctx->features.online, n))
+		last = n;
+	layout->nodes = last + 1;
+	process_allowed(ctx, pid, &layout->allowed);
+	err = placement_each_vma(ctx, pid, add_vma, layout);
+	for (size_t i = 0; i < layout->vma_count; i++)
+		layout->resident += cgm_placement_bytes(layout->vmas[i].placement,
+							CGM_KIND_MOVABLE, CGM_NODE_ALL);
+	if (!err && cells)
+		err = make_cells(layout, pid, cells);
+	if (err) {
+		cgm_layout_free(layout);
+		if (err == -ENOENT)
+			err = -ESRCH;
+		return cgm_fail(ctx, err, err == -ESRCH ? "%d: no such process" :
+				"%d: cannot look at its address space: %s", pid,
+				strerror(-err));
+	}
+	*out = layout;
+	return 0;
+}
+
+/* ---- looking at one ---- */
+
+CGM_PUBLIC int cgm_layout_vma(const struct cgm_layout *layout, size_t index,
+			      struct cgm_vma *out)
+{
+	const struct layout_vma *vma;
+
+	if (index >= layout->vma_count)
+		return -ENOENT;
+	if (out->size < sizeof(*out))
+		return -EINVAL;
+	vma = &layout->vmas[index];
+	out->start = vma->start;
+	out->end = vma->end;
+	out->name = vma->name;
+	out->policy = vma->policy;
+	out->page_size = vma->page_size;
+	out->kind = vma->kind;
+	out->cell = vma->cell;
+	out->placement = vma->placement;
+	return 0;
+}
+
+CGM_PUBLIC size_t cgm_layout_cells(const struct cgm_layout *layout, uint64_t *cell_size)
+{
+	if (cell_size)
+		*cell_size = layout->cell_size;
+	return layout->cell_count;
+}
+
+CGM_PUBLIC uint64_t cgm_layout_cell(const struct cgm_layout *layout, size_t cell, int node)
+{
+	if (cell >= layout->cell_count || node < 0 || node >= layout->nodes)
+		return 0;
+	return layout->cells[cell * layout->nodes + node];
+}
+
+CGM_PUBLIC void cgm_layout_allowed(const struct cgm_layout *layout, cgm_nodeset *nodes)
+{
+	*nodes = layout->allowed;
+}
+
+CGM_PUBLIC int cgm_layout_exact(const struct cgm_layout *layout)
+{
+	return layout->exact;
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/* CPUs that go along with memory, and the threads that are pinned to them. */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t nothing[4];
+
+#define WEB "sys/fs/cgroup/web/"
+
+/* ---- arithmetic ---- */
+
+static cgm_cpuset set_of(const char *list)
+{
+	cgm_cpuset set;
+
+	assert_int_equal(cgm_nodeset_parse(list, &set), 0);
+	return set;
+}
+
+static void assert_set(const cgm_cpuset *set, const char *wanted)
+{
+	char list[256];
+
+	cgm_nodeset_format(set, list, sizeof(list));
+	assert_string_equal(list, wanted);
+}
+
+static void keeps_the_place(void **state)
+{
+	static const struct {
+		const char *from, *to, *mask, *out;
+		int pinned;
+	} cases[] = {
+		{ "0-3", "4-7", "0", "4", 1 },
+		{ "0-3", "4-7", "2-3", "6-7", 1 },
+		{ "0-3", "4-7", "0,3", "4,7", 1 },
+		{ "0-3", "4-7", "0-3", "4-7", 0 },
+		/* CPUs outside the old ones do not count: the cpuset is wide. */
+		{ "0-3", "4-7", "0-7", "4-7", 0 },
+		{ "0-3", "4-7", "1,6", "5", 1 },
+		{ "0-3", "4-7", "9", "4-7", 0 },
+		/* Not in a row, and the other way round. */
+		{ "0,2,4", "1,3,5", "2,4", "3,5", 1 },
+		{ "4-7", "0-3", "7", "3", 1 },
+		/* Overlapping sets of one size: every place is shifted. */
+		{ "0-1", "1-2", "1", "2", 1 },
+		{ "0-1", "1-2", "0", "1", 1 },
+		/* Fewer: counted round, and what is in both stays. */
+		{ "0-3", "4-5", "3", "5", 1 },
+		{ "0-3", "4-5", "1,3", "5", 1 },
+		{ "0-3", "2-3", "2", "2", 1 },
+		{ "0-3", "2-3", "0", "2", 1 },
+		{ "0-3", "7", "1-2", "7", 1 },
+		/* More. */
+		{ "0-1", "4-7", "1", "5", 1 },
+		{ "1", "0-3", "1", "0-3", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cgm_cpuset from = set_of(cases[i].from), to = set_of(cases[i].to);
+		cgm_cpuset mask = set_of(cases[i].mask), out;
+
+		assert_int_equal(cgm_cpumap(&from, &to, &mask, &out), cases[i].pinned);
+		assert_set(&out, cases[i].out);
+		cgm_cpumap(&from, &to, &mask, &mask);
+		assert_set(&mask, cases[i].out);
+	}
+}
+
+/* There and back again: every thread is where it was. */
+static void goes_back(void **state)
+{
+	cgm_cpuset from = set_of("0,3,5,64-70"), to = set_of("1,2,4,8-13,1023");
+
+	(void)state;
+	for (int bits = 1; bits < 1 << 10; bits++) {
+		cgm_cpuset mask = { 0 }, there, back;
+		int cpu = -1;
+
+		for (int i = 0; i < 10; i++) {
+			cpu = cgm_nodeset_next(&from, cpu);
+			if (bits >> i & 1)
+				cgm_nodeset_add(&mask, cpu);
+		}
+		assert_int_equal(cgm_cpumap(&from, &to, &mask, &there), bits != 1023);
+		assert_int_equal(cgm_nodeset_weight(&there), cgm_nodeset_weight(&mask));
+		assert_true(cgm_nodeset_subset(&there, &to));
+		cgm_cpumap(&to, &from, &there, &back);
+		assert_true(cgm_nodeset_equal(&back, &mask));
+	}
+}
+
+/* ---- on a tree ---- */
+
+struct fixture {
+	struct tree tree;
+	struct cgm_context *ctx;
+	struct cgm_group *group;
+};
+
+static void thread(struct fixture *f, int tid, const char *cpus)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "Name:\tx\nTgid:\t100\nUid:\t0\t0\t0\t0\nCpus_allowed_list:\t%s\n", cpus);
+	tree_write(&f->tree, text, "proc/%d/status", tid);
+}
+
+/* /web on CPUs 0-3 of eight, two a node, with four threads. */
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	tree_make(&f->tree);
+	tree_machine(&f->tree, 0);
+	for (int n = 0; n < 4; n++) {
+		char list[16];
+
+		snprintf(list, sizeof(list), "%d-%d\n", 2 * n, 2 * n + 1);
+		tree_write(&f->tree, list, "sys/devices/system/node/node%d/cpulist", n);
+	}
+	tree_write(&f->tree, "0-7\n", "sys/fs/cgroup/cpuset.cpus.effective");
+	tree_cgroup(&f->tree, "/web", "0-1", nothing);
+	tree_write(&f->tree, "0-3\n", WEB "cpuset.cpus");
+	tree_write(&f->tree, "0-3\n", WEB "cpuset.cpus.effective");
+	tree_write(&f->tree, "100\n101\n102\n103\n", WEB "cgroup.threads");
+	thread(f, 100, "0-3");
+	thread(f, 101, "1");
+	thread(f, 102, "2-3");
+	f->ctx = tree_context(&f->tree);
+	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	cgm_group_unref(f->group);
+	cgm_context_free(f->ctx);
+	tree_remove(&f->tree);
+	free(f);
+	return 0;
+}
+
+static void assert_cpus(struct fixture *f, const char *wanted)
+{
+	char *text = tree_read(&f->tree, WEB "cpuset.cpus");
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void assert_refused(struct fixture *f, const char *list, const char *words)
+{
+	cgm_cpuset to = set_of(list);
+	struct cgm_cpumove *move;
+
+	assert_int_equal(cgm_cpumove_new(f->group, &to, &move), -EINVAL);
+	assert_null(move);
+	assert_non_null(strstr(cgm_context_error(f->ctx), words));
+	assert_cpus(f, "0-3\n");
+}
+
+static struct cgm_cpumove *begin(struct fixture *f, const char *list)
+{
+	cgm_cpuset to = set_of(list);
+	struct cgm_cpumove *move;
+
+	assert_int_equal(cgm_cpumove_new(f->group, &to, &move), 0);
+	return move;
+}
+
+static void knows_nodes(void **state)
+{
+	struct fixture *f = *state;
+	cgm_nodeset nodes = set_of("1,3");
+	cgm_cpuset cpus;
+
+	assert_int_equal(cgm_nodes_cpus(f->ctx, &nodes, &cpus), 0);
+	assert_set(&cpus, "2-3,6-7");
+	nodes = set_of("9");
+	assert_int_equal(cgm_nodes_cpus(f->ctx, &nodes, &cpus), -ENOENT);
+	tree_write(&f->tree, "1020-1030\n", "sys/devices/system/node/node3/cpulist");
+	nodes = set_of("3");
+	assert_int_equal(cgm_nodes_cpus(f->ctx, &nodes, &cpus), -ERANGE);
+}
+
+static void lists_threads(void **state)
+{
+	struct cgm_cpumove_info info = { .size = sizeof(info) };
+	struct cgm_pinned pinned = { .size = sizeof(pinned) };
+	struct fixture *f = *state;
+	struct cgm_cpumove *move = begin(f, "4-7");
+
+	assert_int_equal(cgm_cpumove_info(move, &info), 0);
+	assert_true(info.change && info.threads == 3 && info.pinned == 2 && !info.failed);
+	assert_int_equal(cgm_cpumove_thread(move, 0, &pinned), 0);
+	assert_int_equal(pinned.tid, 101);
+	assert_int_equal(pinned.pid, 100);
+	assert_set(&pinned.before, "1");
+	assert_set(&pinned.after, "5");
+	assert_int_equal(cgm_cpumove_thread(move, 1, &pinned), 0);
+	assert_set(&pinned.after, "6-7");
+	assert_int_equal(cgm_cpumove_thread(move, 2, &pinned), -ENOENT);
+	assert_cpus(f, "0-3\n");
+	cgm_cpumove_free(move);
+}
+
+static void goes_in_steps(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_cpumove *move = begin(f, "4-7");
+
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	assert_cpus(f, "0-7");
+	assert_int_equal(cgm_cpumove_finish(move), 0);
+	assert_cpus(f, "4-7");
+	cgm_cpumove_free(move);
+}
+
+static void goes_back_when_told(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_cpumove *move;
+
+	tree_write(&f->tree, "\n", WEB "cpuset.cpus");
+	move = begin(f, "4-7");
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	assert_cpus(f, "0-7");
+	assert_int_equal(cgm_cpumove_undo(move), 0);
+	assert_cpus(f, "\n");
+	/* Once more is no harm. */
+	assert_int_equal(cgm_cpumove_undo(move), 0);
+	cgm_cpumove_free(move);
+}
+
+static void leaves_what_others_wrote(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_cpumove *move = begin(f, "4-7");
+
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	tree_write(&f->tree, "2\n", WEB "cpuset.cpus");
+	assert_int_equal(cgm_cpumove_finish(move), -ESTALE);
+	assert_non_null(strstr(cgm_context_error(f->ctx),
+			       "/web: somebody else has changed cpuset.cpus to 2"));
+	assert_int_equal(cgm_cpumove_undo(move), -ESTALE);
+	assert_cpus(f, "2\n");
+	cgm_cpumove_free(move);
+}
+
+static void does_nothing_without_a_change(void **state)
+{
+	struct cgm_cpumove_info info = { .size = sizeof(info) };
+	struct fixture *f = *state;
+	struct cgm_cpumove *move = begin(f, "0-3");
+
+	cgm_cpumove_info(move, &info);
+	assert_false(info.change);
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	assert_int_equal(cgm_cpumove_finish(move), 0);
+	assert_cpus(f, "0-3\n");
+	cgm_cpumove_free(move);
+}
+
+static void is_taken_over(void **state)
+{
+	struct cgm_cpumove_info info = { .size = sizeof(info) };
+	struct fixture *f = *state;
+	struct cgm_cpumove *move = begin(f, "4-7");
+
+	cgm_cpumove_info(move, &info);
+	cgm_cpumove_widen(move);
+	cgm_cpumove_free(move);
+	assert_int_equal(cgm_cpumove_resume(f->group, &info, &move), 0);
+	assert_int_equal(cgm_cpumove_undo(move), 0);
+	assert_cpus(f, "0-3");
+	cgm_cpumove_free(move);
+}
+
+static void refuses(void **state)
+{
+	struct fixture *f = *state;
+	cgm_cpuset to = set_of("1");
+	struct cgm_cpumove *move;
+	struct cgm_group *root;
+
+	assert_refused(f, "4-9", "/web: cannot have CPUs 4-9: / above it has 0-7");
+	tree_write(&f->tree, "2\n", WEB "part/cpuset.cpus");
+	assert_refused(f, "4-7", "/web/part: has CPUs of its own (2)");
+	tree_write(&f->tree, "4\n", WEB "part/cpuset.cpus");
+	tree_write(&f->tree, "root\n", WEB "cpuset.cpus.partition");
+	assert_refused(f, "4-7", "/web: is the root of a partition");
+	tree_write(&f->tree, "member\n", WEB "cpuset.cpus.partition");
+	cgm_cpumove_free(begin(f, "4-7"));
+	assert_refused(f, "", "/web: no CPU named");
+
+	assert_int_equal(cgm_group_open(f->ctx, "/", &root), 0);
+	assert_int_equal(cgm_cpumove_new(root, &to, &move), -EINVAL);
+	cgm_group_unref(root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_the_place),
+		cmocka_unit_test(goes_back),
+		cmocka_unit_test_setup_teardown(knows_nodes, setup, teardown),
+		cmocka_unit_test_setup_teardown(lists_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(goes_in_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(goes_back_when_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(leaves_what_others_wrote, setup, teardown),
+		cmocka_unit_test_setup_teardown(does_nothing_without_a_change, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(is_taken_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("cpus", tests, NULL, NULL);
+}

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+import jsonschema
 import pytest
 
 from tree import MIB, Tree
@@ -14,7 +15,11 @@ BUILD = os.environ.get("CPUSET_MIGRATE_BUILD") or os.path.join(
     os.path.dirname(__file__), "..", "..", "build"
 )
 COMMAND = os.path.abspath(os.path.join(BUILD, "bin", "cgmigrate"))
-VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full"]
+SCHEMA = os.path.join(
+    os.path.dirname(__file__), "..", "..", "Documentation", "cgmigrate.schema.json"
+)
+with open(SCHEMA, encoding="utf-8") as file:
+    VALIDATOR = jsonschema.Draft202012Validator(json.load(file))
 
 
 def pytest_sessionstart():
@@ -25,14 +30,15 @@ def pytest_sessionstart():
 class Command:
     """Runs cgmigrate on a tree, or on this machine where the tree is None."""
 
-    def __init__(self, tree=None, prefix=()):
+    def __init__(self, tree=None, prefix=(), write=False):
         self.tree = tree
+        self.write = ["--write-sysroot"] if write else []
         self.prefix = list(prefix)
 
     def __call__(self, verb, *args, **more):
         root = ["--sysroot", self.tree.path] if self.tree else []
         return subprocess.run(
-            [*self.prefix, COMMAND, verb, *root, *map(str, args)],
+            [*self.prefix, COMMAND, verb, *root, *self.write, *map(str, args)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -45,7 +51,9 @@ class Command:
         result = self(*args, "-J")
         assert result.returncode == code, result
         assert result.stderr == ""
-        return json.loads(result.stdout)
+        out = json.loads(result.stdout)
+        VALIDATOR.validate(out)
+        return out
 
     def rows(self, *args):
         """The words of a table, line by line, with sizes in bytes."""
@@ -90,7 +98,28 @@ def run(machine):
 
 
 @pytest.fixture
-def memcheck(machine):
+def kernel(machine):
+    """The same machine with the engine; the test plays the kernel."""
+    machine.has_engine()
+    for path in ("/web", "/db"):
+        machine.engine(path)
+    return machine
+
+
+@pytest.fixture
+def live(kernel):
+    """Runs the command on a tree that it may write to."""
+    return Command(kernel, write=True)
+
+
+@pytest.fixture
+def valgrind():
+    """The words that go before a command whose memory is to be checked."""
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not installed")
-    return Command(machine, VALGRIND)
+    return ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full"]
+
+
+@pytest.fixture
+def memcheck(machine, valgrind):
+    return Command(machine, valgrind)

@@ -228,14 +228,62 @@ def test_v2_children_are_warned_about(run, machine):
     assert out["notes"][0]["message"].startswith("/web/sub: has nodes 0 of its own")
 
 
-def test_systemd_is_warned_about(run, machine):
+def test_units_are_changed_through_systemd(run, machine):
     machine.write("run/systemd/system/x", "")
     machine.cgroup("/system.slice/web.service", "0", charged={"anon": [MIB, 0, 0, 0]})
     for target in ("web.service", "/system.slice/web.service"):
         out = plan(run, target, "--to", "1")
-        assert "belongs to systemd (web.service)" in out["notes"][0]["message"]
-    machine.cgroup("/system.slice/web.service/mine", "0", charged={})
-    assert plan(run, "/system.slice/web.service/mine", "--to", "0")["notes"] == []
+        (note,) = out["notes"]
+        assert "belongs to systemd (web.service), and is changed" in note["message"]
+    assert plan(run, "web.service", "--to", "0")["notes"] == []
+
+
+# What process 1 has no hand in: below a delegated unit, made by hand, of a user.
+FOREIGN = [
+    "/system.slice/web.service/mine",
+    "/system.slice/web.service/mine.service",
+    "/system.slice/mine/web.service",
+    "/mine/web.service",
+    "/user.slice/user-7.slice/user@7.service/app.slice/web.service",
+    "/machine.slice/box.scope/system.slice/web.service",
+]
+
+
+@pytest.mark.parametrize("path", FOREIGN)
+def test_what_looks_like_a_unit_is_written_directly(run, machine, path):
+    machine.write("run/systemd/system/x", "")
+    machine.cgroup(path, "0", charged={"anon": [MIB, 0, 0, 0]})
+    assert plan(run, path, "--to", "1")["notes"] == []
+
+
+@pytest.mark.parametrize("path", ["/a.slice/_cpu.slice", "/a.slice/run-x.mount"])
+def test_units_of_other_kinds(run, machine, path):
+    """An underscore keeps names of the kernel's apart from those of units."""
+    machine.write("run/systemd/system/x", "")
+    machine.cgroup(path, "0", charged={"anon": [MIB, 0, 0, 0]})
+    name = path.split("/")[-1].removeprefix("_")
+    (note,) = plan(run, path, "--to", "1")["notes"]
+    assert f"belongs to systemd ({name})" in note["message"]
+
+
+def test_a_unit_of_process_1_is_meant(run, machine):
+    """Others may have the same name, and come first in the tree."""
+    machine.write("run/systemd/system/x", "")
+    mine = "/machine.slice/box.scope/system.slice/web.service"
+    for path in (mine, "/system.slice/web.service"):
+        machine.cgroup(path, "0", charged={"anon": [MIB, 0, 0, 0]})
+    (target,) = plan(run, "web.service", "--to", "1")["targets"]
+    assert target["cgroup"] == "/system.slice/web.service"
+
+
+def test_only_units_can_persist(run, machine):
+    out = run.json("move", "/web", "--to", "2-3", "--persist", code=4)
+    assert out["error"]["message"].startswith("--persist: /web is not the cgroup of")
+    result = run("move", "/web", "--into", "/db", "--persist")
+    assert result.returncode == 2 and "--persist: goes with --to" in result.stderr
+    machine.write("run/systemd/system/x", "")
+    machine.cgroup("/system.slice/web.service", "0", charged={"anon": [MIB, 0, 0, 0]})
+    assert plan(run, "web.service", "--to", "1", "--persist")["state"] == "planned"
 
 
 def test_recorded_tree_is_not_written_to(run):
@@ -268,3 +316,35 @@ def test_memory_is_handled_right(memcheck, args):
     for more in ([], ["-J"]):
         result = memcheck("move", "--dry-run", *args, *more)
         assert result.returncode in (0, 1, 4), result.stderr
+
+
+# ---- users ----
+
+
+@pytest.fixture
+def alice(machine):
+    """Her processes are all of /web, and with somebody else's in /db."""
+    machine.write("etc/passwd", "alice:x:1000:1000::/:\n")
+    for pid in (100, 101):
+        machine.status(pid, "x", uid=1000)
+    return machine
+
+
+def test_a_user_stands_for_cgroups_of_her_own(alice, run):
+    (target,) = plan(run, "@alice", "--to", "2-3")["targets"]
+    assert target["cgroup"] == "/web" and target["action"] == "mems"
+
+
+def test_a_user_in_company(alice, run):
+    alice.cgroup("/db", "2-3", pids=[200, 201], charged={})
+    alice.process(201, "psql", [("", {0: 256}, "")])
+    alice.status(201, "psql", uid=1000)
+    text = refused(run, "@alice", "--to", "2-3")
+    assert "@alice: shares the cgroup /db with 1 processes of others" in text
+
+
+def test_a_user_into_a_cgroup(alice, run):
+    (target,) = plan(run, "@alice", "--into", "/db")["targets"]
+    assert target["pids"] == [100, 101]
+    result = run("move", "/web", "--into", "@alice", "--dry-run")
+    assert result.returncode == 2 and "--into @alice: not a cgroup" in result.stderr

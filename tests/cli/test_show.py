@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate show: what lies where."""
 
+import fcntl
+import os
+import pty
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
 import pytest
 
-from conftest import Command
+from conftest import COMMAND, Command
 from tree import KIB, MIB, Tree
 
 HEAD = ["CGROUP", "MEMS", "TOTAL", "N0", "N1", "N2", "N3", "STRAY"]
@@ -186,3 +198,177 @@ def test_memory_is_handled_right_by_process(memcheck):
     assert memcheck("show", "/web", "100", "--by", "process").returncode == 0
     assert memcheck("show", "/db", "--by", "kind", "-J").returncode == 0
     assert memcheck("show", "/nope").returncode == 1
+
+
+# ---- mappings, marks, users ----
+
+
+def test_by_vma(tmp_path):
+    tree = Tree(tmp_path, memory=False)
+    tree.cgroup("/web", "0-1", pids=[10])
+    vmas = [
+        ("", {0: 256, 2: 256}, ""),
+        ("/lib/libc.so", {1: 50}, "mapped=50 anon=10"),
+        ("/lib/nothing.so", {}, "mapped=0"),
+        ("/anon_hugepage", {1: 3}, "huge anon=3"),
+    ]
+    tree.process(10, "mix", vmas, allowed="0-1")
+    rows = Command(tree).rows("show", "/web", "--by", "vma")
+    assert rows[0][:4] == ["PID", "START", "KIND", "PAGE"]
+    assert [row[2] for row in rows[1:]] == ["anon", "file", "hugetlb"]
+    assert rows[1][4:10] == [
+        str(n) for n in (2 * MIB, MIB, 0, MIB, 0, MIB)
+    ], "a stray is a stray in every view"
+    assert rows[2][-2:] == ["default", "/lib/libc.so"] and rows[1][-1] == "-"
+    assert rows[3][3] == str(2 * MIB)
+    assert Command(tree).rows("show", 10, "--by", "vma")[1:] == rows[1:]
+
+    (target,) = Command(tree).json("show", "/web", "--by", "vma")["targets"]
+    assert [v["kind"] for v in target["processes"][0]["vmas"]][-1] == "hugetlb"
+    (target,) = Command(tree).json("show", 10, "--by", "vma")["targets"]
+    assert len(target["vmas"]) == 4
+
+
+def test_locked_pinned_and_huge(machine, run):
+    machine.status(100, "httpd", marks=(7, 3))
+    machine.write("proc/100/smaps_rollup", "x\nAnonHugePages:    4096 kB\n")
+    rows = run.rows("show", "/web", "--by", "process", "-o", "pid,locked,pinned,huge")
+    assert rows[1] == ["100", str(7 * MIB), str(3 * MIB), str(4 * MIB)]
+    assert rows[2] == ["101", "0", "0", "0"]
+    (target,) = run.json("show", 100, "--by", "process")["targets"]
+    assert (target["locked"], target["pinned"], target["huge"]) == (
+        7 * MIB,
+        3 * MIB,
+        4 * MIB,
+    )
+
+
+def test_a_user(machine, run):
+    machine.write("etc/passwd", "root:x:0:0::/:\nalice:x:1000:1000::/:\n")
+    for pid in (101, 200):
+        machine.status(pid, "x", uid=1000)
+    for name in ("@alice", "@1000"):
+        row = run.rows("show", name)[1]
+        assert row[0] == name
+        assert row[3:7] == [str(p * 4096) for p in (5600 + 2048, 5360, 51200, 25600)]
+    rows = run.rows("show", "@alice", "--by", "process")
+    assert [row[1] for row in rows[1:]] == ["200", "101"]
+    assert run.json("show", "@alice")["targets"][0]["user"] == "alice"
+    assert run("show", "@bob").stderr == "cgmigrate: show: @bob: no such user\n"
+    assert "@77: has no processes" in run("show", "@77").stderr
+
+
+# ---- watching ----
+
+
+class Screen:
+    """cgmigrate on a terminal of so many rows."""
+
+    def __init__(self, *args, rows=10):
+        self.fd, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [COMMAND, *map(str, args)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def until(self, words):
+        """Read on until the words were written."""
+        end = time.monotonic() + 20
+        while words not in self.seen:
+            assert time.monotonic() < end, repr(self.seen)
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.seen += os.read(self.fd, 65536).decode()
+        seen, self.seen = self.seen, ""
+        return seen
+
+    def end(self):
+        """Its exit status, and what it wrote at the end."""
+        while True:
+            try:
+                part = os.read(self.fd, 65536)
+            except OSError:
+                break
+            self.seen += part.decode()
+        os.close(self.fd)
+        return self.process.wait(20), self.seen
+
+
+def test_watch(machine):
+    for n in range(30):
+        machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
+    screen = Screen("show", "--watch=100ms", "--sysroot", machine.path)
+    seen = screen.until("q quits")
+    assert "/db" in seen and "/web" in seen and "25 more" in seen
+    assert seen.count("\n") == 8, "it fits on the screen"
+    machine.charge("/job3", {"anon": [900 * MIB, 0, 0, 0]})
+    screen.until("900.0M")
+    os.write(screen.fd, b"x")
+    screen.until("q quits")
+    os.write(screen.fd, b"q")
+    code, rest = screen.end()
+    assert code == 0 and "\033[?1049l" in rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_is_interrupted(machine, number):
+    screen = Screen("show", "--watch=10s", "--sysroot", machine.path)
+    screen.until("q quits")
+    before = termios.tcgetattr(screen.fd)[3] & termios.ICANON
+    screen.process.send_signal(number)
+    code, rest = screen.end()
+    assert code == 0 and rest.endswith("\033[?1049l") and not before
+
+
+def test_watch_tells_why_it_ended(machine):
+    screen = Screen("show", "/web", "--watch=100ms", "--sysroot", machine.path)
+    screen.until("q quits")
+    shutil.rmtree(os.path.join(machine.path, "sys/fs/cgroup/web"))
+    code, rest = screen.end()
+    assert code == 1
+    assert rest.split("\033[?1049l")[1].startswith("cgmigrate: show: /web: no such")
+
+
+def test_watch_writes_no_json(run):
+    assert "--watch: draws" in run.json("show", "--watch", code=2)["error"]["message"]
+
+
+def test_watch_in_a_pipe(machine):
+    with subprocess.Popen(
+        [COMMAND, "show", "/web", "--watch=50ms", "--sysroot", machine.path],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        lines = [process.stdout.readline() for _ in range(6)]
+        process.terminate()
+    assert process.returncode == 0
+    assert [line.split()[:1] for line in lines] == [["CGROUP"], ["/web"], []] * 2
+
+
+# ---- many ----
+
+
+def test_thousands_take_less_than_a_second(tmp_path):
+    """2,000 cgroups with 10,000 processes."""
+    tree = Tree(tmp_path)
+    pid = 1000
+    for n in range(2000):
+        pids = range(pid, pid + 5)
+        pid += 5
+        directory = f"sys/fs/cgroup/job{n}"
+        tree.cgroup(f"/job{n}", "0-1", charged={"anon": [n * MIB, MIB, 0, 0]})
+        tree.write(f"{directory}/cgroup.procs", "".join(f"{p}\n" for p in pids))
+        for p in pids:
+            tree.status(p, "job", rss_anon=n * MIB // 5)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = Command(tree)("show")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert len(result.stdout.splitlines()) == 2001
+    # Time on a processor: what else this machine does is no matter.
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert used < 1

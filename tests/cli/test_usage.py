@@ -9,7 +9,8 @@ import pytest
 
 from conftest import COMMAND, Command
 
-VERBS = ["show", "move", "settle", "wait", "features"]
+VERBS = ["show", "map", "move", "settle", "wait", "pause", "resume", "cancel", "limit"]
+VERBS += ["report", "features", "plan", "apply", "undo"]
 
 
 def test_help_names_every_verb():
@@ -53,14 +54,44 @@ USAGE = [
     (["move", "/web", "--to", "1", "--rate", "0"], "--rate 0: not a size"),
     (["move", "/web", "--to", "1", "--max-stall", "20s"], "--max-stall: at most 10s"),
     (["move", "/web", "--to", "1", "--no-wait", "--timeout", "1"], "--timeout"),
-    (["move", "/web", "--to", "1", "--no-wait", "--rate", "1M"], "--rate"),
+    (["move", "/web", "--to", "1", "--cancel-on-timeout"], "--cancel-on-timeout: goes"),
     (["move", "/web", "--into", "100"], "--into 100: not a cgroup"),
-    (["show", "--by", "colour"], "--by colour: can be kind or process"),
+    (["show", "--by", "colour"], "--by colour: can be kind, process or vma"),
     (["show", "-o", "cgroup,age"], "--output age: no such column"),
     (["show", "-o", ""], "--output: no column named"),
+    (["show", "--watch=x"], "--watch x: not a time"),
+    (["map", "@0"], "@0: map takes a cgroup or a process"),
+    (["settle", "@0"], "@0: settle takes cgroups"),
+    (["map"], "no target named"),
+    (["map", "/web", "/db"], "one target at a time"),
+    (["map", "/web", "-o", "x.gif"], "--output x.gif: not the name of a picture"),
+    (["map", "/web", "--pid", "one"], "--pid one: not a process number"),
     (["settle"], "no cgroup named"),
     (["settle", "100"], "100: settle takes cgroups"),
-    (["wait"], "no cgroup named"),
+    (["wait"], "no cgroup or job named"),
+    (["wait", "100"], "100: wait takes cgroups"),
+    (["plan"], "name a file, or one of --swap, --evict and --balance"),
+    (["plan", "a", "b"], "one file at a time"),
+    (["plan", "--swap", "/web"], "--swap: takes two cgroups"),
+    (["plan", "--swap", "/web", "200"], "200: plan takes cgroups"),
+    (["plan", "--balance", "/web"], "/web: not together with --evict or --balance"),
+    (["plan", "--balance", "--evict", "1"], "only one of --swap, --evict and"),
+    (["plan", "--evict", "x"], '--evict "x": not a list of nodes'),
+    (["plan", "--evict", "9"], "--evict: nodes here are 0-3"),
+    (["apply"], "name a file, or one of --swap, --evict and --balance"),
+    (["undo", "/web"], "/web: undo takes no target"),
+    (["apply", "--continue", "x"], "--continue: takes nothing else"),
+    (["pause"], "name cgroups or jobs, or say --all"),
+    (["resume", "/web", "--all"], "name cgroups or jobs, or say --all"),
+    (["cancel", "200"], "200: cancel takes cgroups"),
+    (["cancel", "/web", "--timeout", "x"], "--timeout x: not a time"),
+    (["limit"], "no cgroup named"),
+    (["limit", "/web", "--rate", "fast"], "--rate fast: not a size"),
+    (["report", "17"], "17: not the name of a job such as j17"),
+    (["report", "j0"], "j0: not the name of a job such as j17"),
+    (["report", "-o", "age"], "--output age: no such column"),
+    (["report", "--file", "x"], "--file: goes with --openmetrics"),
+    (["report", "j1", "--openmetrics"], "--openmetrics: is about all jobs, not about"),
     (["features", "/web"], "/web: features takes no target"),
 ]
 
@@ -87,7 +118,7 @@ def test_no_verb():
 def test_unknown_verb():
     result = Command()("shove")
     assert result.returncode == 2
-    assert "shove: no such verb; verbs are show, move" in result.stderr
+    assert "shove: no such verb; verbs are show, map, move" in result.stderr
 
 
 @pytest.mark.parametrize(

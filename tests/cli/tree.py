@@ -32,7 +32,7 @@ class Tree:
     def write(self, name, text):
         path = os.path.join(self.path, name.lstrip("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
 
     def _machine(self, engine):
@@ -50,7 +50,10 @@ class Tree:
             )
         self._zones()
         if engine:
-            self.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
+            self.has_engine()
+
+    def has_engine(self):
+        self.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
 
     def _zones(self):
         text = ""
@@ -114,6 +117,21 @@ class Tree:
             hierarchy = "0::" if self.version == 2 else "4:cpuset:"
             self.write(f"proc/{pid}/cgroup", f"{hierarchy}{path}\n")
 
+    def engine(self, path, pending=0, held=0, hold=0, rate="max", more=""):
+        """The engine's files of a cgroup (v2) while it has so many jobs."""
+        directory = f"{self.mount}{path}"
+        stat = f"migrate_pending {pending}\nmigrate_held {held}\n{more}"
+        self.write(f"{directory}/cpuset.mems.stat", stat)
+        self.write(f"{directory}/cpuset.mems.events", "migrate_stopped 0\n")
+        self.write(f"{directory}/cpuset.mems.migrate.max", f"{rate}\n")
+        self.write(f"{directory}/cpuset.mems.migrate.hold", f"{hold}\n")
+        self.write(f"{directory}/cpuset.mems.migrate.stop", "")
+        self.write(f"{directory}/cpuset.mems.migrate.settle", "")
+
+    def read(self, name):
+        with open(os.path.join(self.path, name.lstrip("/")), encoding="utf-8") as file:
+            return file.read()
+
     def charge(self, path, charged):
         kinds = {name: [0] * self.nodes for name in ("anon", "file", "shmem")}
         kinds.update(charged)
@@ -124,10 +142,15 @@ class Tree:
             text += f"{name} {cells}\n"
         self.write(f"{self.mount}{path}/memory.numa_stat", text)
 
-    def status(self, pid, comm, rss_anon=0, caps="0000000000000000", allowed="0-3"):
+    def status(
+        self, pid, comm, rss_anon=0, caps="0" * 16, allowed="0-3", uid=0, marks=(0, 0)
+    ):
+        """marks: MiB locked and pinned."""
         self.write(
             f"proc/{pid}/status",
-            f"Name:\t{comm}\nTgid:\t{pid}\nRssAnon:\t{rss_anon // KIB:8} kB\n"
+            f"Name:\t{comm}\nTgid:\t{pid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"
+            f"VmLck:\t{marks[0] << 10:8} kB\nVmPin:\t{marks[1] << 10:8} kB\n"
+            f"RssAnon:\t{rss_anon // KIB:8} kB\n"
             f"CapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
         )
 

@@ -3,7 +3,9 @@
 #ifndef CGMIGRATE_H
 #define CGMIGRATE_H
 
+#include <getopt.h>
 #include <jansson.h>
+#include <libsmartcols.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -30,11 +32,15 @@ struct app {
 	const char *verb;
 	struct cgm_context *ctx;
 	struct cgm_features features;
+	char **argv;		/* the command line from the verb on */
 	const char *sysroot;
+	bool write_sysroot;	/* for tests that play the kernel */
 	bool json;
 	bool bytes;		/* exact numbers instead of 1.5G */
 	bool noheadings;
 	bool raw;
+	bool quiet;		/* errors are kept, and told by the caller */
+	char error[1200];	/* what fail() told last */
 };
 
 struct verb {
@@ -44,26 +50,54 @@ struct verb {
 };
 
 int cmd_show(struct app *app, int argc, char **argv);
+int cmd_map(struct app *app, int argc, char **argv);
 int cmd_move(struct app *app, int argc, char **argv);
+int cmd_plan(struct app *app, int argc, char **argv);
+int cmd_apply(struct app *app, int argc, char **argv);
+int cmd_undo(struct app *app, int argc, char **argv);
 int cmd_settle(struct app *app, int argc, char **argv);
+int cmd_pause(struct app *app, int argc, char **argv);
+int cmd_resume(struct app *app, int argc, char **argv);
+int cmd_cancel(struct app *app, int argc, char **argv);
+int cmd_limit(struct app *app, int argc, char **argv);
+int cmd_report(struct app *app, int argc, char **argv);
 int cmd_wait(struct app *app, int argc, char **argv);
+int cmd_run(struct app *app, int argc, char **argv);
 int cmd_features(struct app *app, int argc, char **argv);
 
 /* options.c */
-#define COMMON_SHORT "hJ"
+#define GO_ON (-1)		/* no exit code */
+#define COMMON_SHORT ":hJ"
+#define TABLE_SHORT "bnr"
 #define OPT_SYSROOT 1000
+#define OPT_WRITE_SYSROOT 1001
 #define COMMON_LONG \
 	{ "help", no_argument, NULL, 'h' }, \
 	{ "json", no_argument, NULL, 'J' }, \
-	{ "sysroot", required_argument, NULL, OPT_SYSROOT }
+	{ "sysroot", required_argument, NULL, OPT_SYSROOT }, \
+	{ "write-sysroot", no_argument, NULL, OPT_WRITE_SYSROOT }
+#define TABLE_LONG \
+	{ "bytes", no_argument, NULL, 'b' }, \
+	{ "noheadings", no_argument, NULL, 'n' }, \
+	{ "raw", no_argument, NULL, 'r' }
 #define COMMON_HELP \
 	"  -J, --json             write JSON, errors too\n" \
 	"  -h, --help             this text\n"
 
-bool common_option(struct app *app, int c);
+/* What a verb takes. */
+struct options {
+	const char *shorts;	/* COMMON_SHORT and more */
+	const struct option *longs; /* COMMON_LONG and more */
+	const char *help;
+	void (*more_help)(void);
+	/* One of its own options; 0 or an exit code. */
+	int (*take)(struct app *app, int c, void *data);
+};
+
+int read_options(struct app *app, int argc, char **argv, const struct options *options,
+		 void *data);
 int usage_error(struct app *app, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-int bad_option(struct app *app, int c, char **argv);
 int app_open(struct app *app);
 int parse_nodes(struct app *app, const char *option, const char *text,
 		cgm_nodeset *set);
@@ -74,13 +108,18 @@ int parse_time(struct app *app, const char *option, const char *text, uint64_t *
 struct target {
 	const char *text;		/* as the user wrote it */
 	struct cgm_group *group;	/* NULL where there are no cgroups */
-	pid_t pid;			/* 0: a cgroup was named */
+	pid_t pid;			/* a process was named, or 0 */
+	pid_t *pids;			/* a user was named: whose processes, or NULL */
+	size_t pid_count;
 };
 
 int target_open(struct app *app, const char *text, struct target *target);
 void target_close(struct target *target);
+int check_cgroup(struct app *app, const char *text);
+int target_open_cgroup(struct app *app, const char *text, struct target *target);
 
 /* ui.c */
+uint64_t now_usec(void);
 int fail(struct app *app, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int fail_errno(struct app *app, int err);
@@ -89,27 +128,149 @@ const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t s
 const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
 void print_json(json_t *object);
 json_t *json_nodes(const cgm_nodeset *set);
+json_t *json_text(const char *text);
+json_t *json_vma(const struct app *app, const struct cgm_vma *vma);
 json_t *json_placement(const struct app *app, const struct cgm_placement *p);
 void close_stdout(void);
 
 /* follow.c */
+#define FOLLOW_PAUSE SIGUSR1	/* understood by a process that runs a job */
+#define FOLLOW_RESUME SIGUSR2
 struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
+	bool cancel;		/* stop the job after that time */
 	sigset_t waiting;	/* from follow_prepare() */
 };
 
 void follow_prepare(sigset_t *waiting);
 
+bool follow_interrupted(const struct follow_options *options);
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);
 
-/* report.c */
+/* watch.c */
+void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64_t usec);
+
+/* map.c */
+void map_title(struct app *app, const json_t *map, char *buf, size_t size);
+const char *map_label(const json_t *map, size_t first, size_t end);
+
+/* picture.c */
+int picture_write(struct app *app, const char *file, json_t **maps, size_t count);
+bool picture_knows(const char *file);
+uint32_t node_colour(int node);
+
+/* table.c */
+struct column {
+	const char *name;
+	int flags;		/* SCOLS_FL_* */
+	const char *help;
+};
+
+struct columns {
+	const struct column *list;
+	size_t count;
+};
+
+/* Columns the user wants, as indices. */
+struct chosen {
+	int columns[32];
+	size_t count;
+};
+
+int choose_columns(struct app *app, const struct columns *columns, const char *list,
+		   struct chosen *chosen);
+void print_columns(const struct columns *columns);
+struct libscols_table *table_new(const struct app *app);
+
+/* state.c */
+enum state_dir {
+	STATE_RUN,		/* /run/cgmigrate: forgotten when the machine boots */
+	STATE_LIB,		/* /var/lib/cgmigrate */
+};
+
+int state_open(const struct app *app, enum state_dir which, bool make);
+int state_lock(int dirfd);
+int replace_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
+int state_save(int dirfd, const char *name, const json_t *object, bool sync);
+json_t *state_load(int dirfd, const char *name);
+
+/* interrupted.c */
+json_t *interrupted_state(struct app *app, const json_t *record);
+void interrupted_put_back(struct app *app);
+void print_interrupted(const json_t *list);
+
+/* jobs.c */
+struct record;
+
+struct record *record_new(const struct app *app, const json_t *plan);
+void record_free(struct record *record);
+const char *record_id(const struct record *record);
+json_t *record_object(const struct record *record);
+void record_save(struct record *record);
+void record_take_over(const struct app *app, struct record *record);
+void record_drop(struct record *record);
+void record_end(const struct app *app, struct record *record, const json_t *object);
+long job_number(const char *text);
+json_t *record_read(const struct app *app, const char *id);
+json_t *records_read(const struct app *app);
+json_t *records_totals(const struct app *app);
+bool record_runs(const json_t *object);
+bool record_unwatched(const json_t *object);
+void record_forget(const struct app *app, const char *id, const char *key);
+int record_signal(const struct app *app, const json_t *object, int sig);
+
+/* rate.c */
+void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate);
+int rate_claim(struct app *app, struct record *record);
+void rates_put_back(struct app *app);
+
+/* cpus.c: CPUs that go along with memory */
+enum cpu_mode {
+	CPUS_KEEP,
+	CPUS_FOLLOW,		/* the CPUs of the new nodes */
+	CPUS_LIST,
+};
+
+struct cpu_choice {
+	enum cpu_mode mode;
+	cgm_cpuset list;
+};
+
+struct cpus;
+
+int parse_cpus(struct app *app, const char *option, const char *text,
+	       struct cpu_choice *out);
+int cpus_plan(struct app *app, const struct cgm_plan *plan, const struct cpu_choice *choice,
+	      struct cpus **out);
+void cpus_free(struct cpus *cpus);
+bool cpus_change(const struct cpus *cpus);
+void cpus_report(const struct cpus *cpus, json_t *object);
+void print_cpus(const json_t *cpus);
+const char *cpus_option(const json_t *target, const char *when, char *buf, size_t size);
+void cpus_record(const struct cpus *cpus, const struct cgm_plan *plan, json_t *object);
+int cpus_widen(struct app *app, const struct cpus *cpus);
+void cpus_undo(const struct cpus *cpus);
+bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *plan,
+	      json_t *notes);
+void cpus_put_back(struct app *app);
+
+/* freeze.c: cgroups that stand still while they move */
+int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out);
+void freeze_report(json_t *frozen, json_t *object);
+int freeze_start(struct app *app, const json_t *frozen);
+json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes);
+void freeze_look(struct app *app, json_t *record);
+void print_frozen(const json_t *record);
+void freeze_remind(struct app *app);
+
+/* result.c */
 json_t *report_plan(struct app *app, const struct cgm_plan *plan);
-void print_plan(struct app *app, const struct cgm_plan *plan);
-void print_notes(struct app *app, const struct cgm_plan *plan);
+void print_plan(struct app *app, const json_t *object);
+void print_notes(struct app *app, const json_t *object);
 json_t *report_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
-void print_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job,
-		  int code);
+void print_result(struct app *app, const json_t *object);
+void print_ways_on(const struct cgm_plan *plan, const json_t *object);
 const char *code_name(int code);
 
 /* run.c: plan, start, follow and report; shared by move and settle */
@@ -117,11 +278,20 @@ struct run_options {
 	uint64_t rate;
 	uint64_t max_stall_usec;
 	uint64_t timeout_usec;
+	bool cancel_on_timeout;
 	bool no_wait;
 	bool dry_run;
 	bool force;
+	bool persist;
+	bool freeze;
+	struct cpu_choice cpus;
 };
 
-int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *options);
+/* Adds what a target means to a plan; 0 or an exit code. */
+typedef int (*add_target_fn)(struct app *app, struct cgm_plan *plan, const char *target,
+			     const void *data);
+
+int run_targets(struct app *app, char **targets, add_target_fn add, const void *data,
+		const struct run_options *options);
 
 #endif /* CGMIGRATE_H */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate features: what this kernel and system can do, and what that means. */
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "cgmigrate.h"
@@ -26,7 +25,7 @@ static const struct {
 	{ CGM_FEATURE_NUMA, "numa", "memory on more than one node",
 	  "memory on one node only: there is nowhere to move to" },
 	{ CGM_FEATURE_ENGINE, "engine",
-	  "the kernel moves memory in the background, with bounded stalls and an account",
+	  "the kernel moves memory in the background: bounded stalls, limits, an account",
 	  "stock kernel: cgmigrate moves the pages itself, in batches" },
 	{ CGM_FEATURE_MEMCG, "memcg", "placement of a cgroup is read in one go",
 	  "placement is summed up from the processes" },
@@ -47,7 +46,7 @@ static const struct {
 	{ CGM_FEATURE_SYS_ADMIN, "cap_sys_admin", "everything in /proc can be read",
 	  "some files of /proc cannot be read" },
 	{ CGM_FEATURE_SYSTEMD, "systemd",
-	  "PID 1 is systemd: it rewrites cpusets of its units when it reloads",
+	  "PID 1 is systemd: cpusets of its units are changed through it",
 	  "no systemd: cpusets belong to whoever writes them" },
 };
 
@@ -92,19 +91,18 @@ static json_t *json_features(const struct app *app)
 			 "own_nodes", json_nodes(&f->own), "features", features);
 }
 
+static const struct options options = {
+	.shorts = COMMON_SHORT,
+	.longs = long_options,
+	.help = help,
+};
+
 int cmd_features(struct app *app, int argc, char **argv)
 {
-	int c, code;
+	int code = read_options(app, argc, argv, &options, NULL);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":" COMMON_SHORT, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-		if (!common_option(app, c))
-			return bad_option(app, c, argv);
-	}
+	if (code != GO_ON)
+		return code;
 	if (optind < argc)
 		return usage_error(app, "%s: features takes no target", argv[optind]);
 	code = app_open(app);

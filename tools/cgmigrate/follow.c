@@ -4,28 +4,26 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgmigrate.h"
 
 #define REDRAW_USEC 200000
 
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts, paused;
 
 static void on_signal(int sig)
 {
-	(void)sig;
-	interrupts++;
+	if (sig == FOLLOW_PAUSE)
+		paused = 1;
+	else if (sig == FOLLOW_RESUME)
+		paused = 0;
+	else
+		interrupts++;
 }
 
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
+/* What a job's process is told with. */
+static const int signals[] = { SIGINT, SIGTERM, FOLLOW_PAUSE, FOLLOW_RESUME };
 
 /*
  * Signals are held back except while waiting, so that none gets lost. Before a
@@ -37,14 +35,14 @@ void follow_prepare(sigset_t *waiting)
 	sigset_t held;
 
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	sigemptyset(&held);
-	sigaddset(&held, SIGINT);
-	sigaddset(&held, SIGTERM);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		sigaction(signals[i], &action, NULL);
+		sigaddset(&held, signals[i]);
+	}
 	sigprocmask(SIG_BLOCK, &held, waiting);
-	sigdelset(waiting, SIGINT);
-	sigdelset(waiting, SIGTERM);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigdelset(waiting, signals[i]);
 }
 
 static void draw(struct app *app, const struct cgm_progress *p)
@@ -92,6 +90,15 @@ static bool runs_alone(const struct app *app)
 	       app->features.backend == CGM_BACKEND_ENGINE_V1;
 }
 
+/* Has anybody asked to stop, between jobs? */
+bool follow_interrupted(const struct follow_options *options)
+{
+	struct timespec now = { 0 };
+
+	ppoll(NULL, 0, &now, &options->waiting);
+	return interrupts;
+}
+
 /*
  * Follow a job to its end. Returns false when the user does not want to wait
  * for the end, or nobody does after a time-out; *code is the exit code.
@@ -100,21 +107,22 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 	       int *code)
 {
 	struct cgm_progress progress = { .size = sizeof(progress) };
-	bool show = !app->json && isatty(STDERR_FILENO);
+	bool show = !app->json && !app->quiet && isatty(STDERR_FILENO);
 	uint64_t start = now_usec(), drawn = 0;
 	bool timed_out = false, cancelled = false;
 
-	while (cgm_job_dispatch(job)) {
+	while (paused || cgm_job_dispatch(job)) {
 		struct pollfd pfd = { .fd = cgm_job_fd(job), .events = POLLIN };
 		struct timespec tick = { .tv_nsec = REDRAW_USEC * 1000 };
 		uint64_t now = now_usec();
 
 		if (show && now - drawn >= REDRAW_USEC) {
 			cgm_job_progress(job, &progress);
+			progress.held |= paused;
 			draw(app, &progress);
 			drawn = now;
 		}
-		ppoll(&pfd, 1, &tick, &options->waiting);
+		ppoll(&pfd, paused ? 0 : 1, &tick, &options->waiting);
 		if (interrupts > 1) {
 			*code = EXIT_CANCELLED;
 			return false;
@@ -122,15 +130,16 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 		if (interrupts && !cancelled) {
 			cgm_job_cancel(job);
 			cancelled = true;
+			paused = 0;
 		}
 		if (!options->timeout_usec || timed_out ||
 		    now - start < options->timeout_usec)
 			continue;
 		timed_out = true;
 		*code = EXIT_TIMEOUT;
-		if (runs_alone(app))
+		if (runs_alone(app) && !options->cancel)
 			return false;
-		cgm_job_cancel(job);	/* nobody else would go on */
+		cgm_job_cancel(job);	/* asked for, or nobody else would go on */
 	}
 	if (show)
 		fputs("\r\033[K", stderr);

@@ -9,9 +9,19 @@
 
 static const struct verb verbs[] = {
 	{ "show", cmd_show, "where memory is: cgroups or processes by node" },
+	{ "map", cmd_map, "picture of an address space by node" },
 	{ "move", cmd_move, "move memory to other nodes, or processes into a cgroup" },
 	{ "settle", cmd_settle, "bring memory in that is outside a cgroup's nodes" },
+	{ "plan", cmd_plan, "other nodes for many cgroups, in an order that works" },
+	{ "apply", cmd_apply, "carry a plan out" },
+	{ "undo", cmd_undo, "go back to before the last apply" },
 	{ "wait", cmd_wait, "wait until no move is under way" },
+	{ "pause", cmd_pause, "make moves wait" },
+	{ "resume", cmd_resume, "let them go on" },
+	{ "cancel", cmd_cancel, "stop moves" },
+	{ "limit", cmd_limit, "how fast memory of a cgroup may move" },
+	{ "report", cmd_report, "what jobs moved, and what stayed" },
+	{ "run", cmd_run, "one of libcgroup's tools, taking memory along" },
 	{ "features", cmd_features, "what this kernel and system can do" },
 };
 
@@ -25,8 +35,19 @@ static void print_usage(FILE *out)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n"
-	      "A TARGET is a cgroup (/web), a systemd unit (web.service) or a process (1234).\n"
+	      "A TARGET is a cgroup (/web), a systemd unit (web.service), a process (1234) or\n"
+	      "a user (@alice).\n"
 	      "\"cgmigrate VERB --help\" tells more; so does cgmigrate(8).\n", out);
+}
+
+static int no_such_verb(struct app *app, const char *name)
+{
+	char list[512] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i ? ", " : "", verbs[i].name);
+	return usage_error(app, "%s: no such verb; verbs are %s", name, list);
 }
 
 /* Errors in what follows are JSON too, wherever the option stands. */
@@ -75,11 +96,10 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], verbs[i].name))
 			continue;
 		app.verb = verbs[i].name;
+		app.argv = argv + 1;
 		code = verbs[i].run(&app, argc - 1, argv + 1);
 		cgm_context_free(app.ctx);
 		return code;
 	}
-	return usage_error(&app,
-			   "%s: no such verb; verbs are show, move, settle, wait, features",
-			   argv[1]);
+	return no_such_verb(&app, argv[1]);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate move: memory to other nodes, or processes into a cgroup. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,8 @@
 
 enum {
 	OPT_TO = 1, OPT_INTO, OPT_NO_WAIT, OPT_DRY_RUN, OPT_TIMEOUT, OPT_RATE,
-	OPT_MAX_STALL, OPT_FORCE,
+	OPT_MAX_STALL, OPT_FORCE, OPT_PERSIST, OPT_CPUS,
+	OPT_CANCEL_ON_TIMEOUT, OPT_FREEZE,
 };
 
 static const struct option long_options[] = {
@@ -19,9 +19,13 @@ static const struct option long_options[] = {
 	{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "cancel-on-timeout", no_argument, NULL, OPT_CANCEL_ON_TIMEOUT },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "max-stall", required_argument, NULL, OPT_MAX_STALL },
 	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "persist", no_argument, NULL, OPT_PERSIST },
+	{ "freeze", no_argument, NULL, OPT_FREEZE },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "bytes", no_argument, NULL, 'b' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -35,12 +39,17 @@ static const char help[] =
 	"\n"
 	"      --to NODES         the nodes to move to, such as 2-3\n"
 	"      --into CGROUP      the cgroup to move processes into\n"
+	"      --cpus WHICH       follow: those of the new nodes, and pinned threads go\n"
+	"                         with them; keep (if not given); or a list of CPUs\n"
+	"      --freeze           the processes stand still while they move\n"
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
+	"      --cancel-on-timeout  stop the move then, instead of leaving it\n"
 	"      --rate BYTES       at most so much a second (500M)\n"
 	"      --max-stall TIME   longest stall of the job, stock kernels (2ms)\n"
 	"      --force            start although there is not enough room\n"
+	"      --persist          systemd units: keep the nodes over a reboot, too\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	COMMON_HELP;
 
@@ -51,8 +60,10 @@ struct move_arguments {
 	const char *into;
 };
 
-static int take_option(struct app *app, int c, char **argv, struct move_arguments *args)
+static int take_option(struct app *app, int c, void *data)
 {
+	struct move_arguments *args = data;
+
 	switch (c) {
 	case OPT_TO:
 		args->has_to = true;
@@ -69,17 +80,23 @@ static int take_option(struct app *app, int c, char **argv, struct move_argument
 	case OPT_FORCE:
 		args->run.force = true;
 		return 0;
+	case OPT_PERSIST:
+		args->run.persist = true;
+		return 0;
+	case OPT_FREEZE:
+		args->run.freeze = true;
+		return 0;
+	case OPT_CANCEL_ON_TIMEOUT:
+		args->run.cancel_on_timeout = true;
+		return 0;
+	case OPT_CPUS:
+		return parse_cpus(app, "--cpus", optarg, &args->run.cpus);
 	case OPT_TIMEOUT:
 		return parse_time(app, "--timeout", optarg, &args->run.timeout_usec);
 	case OPT_RATE:
 		return parse_size(app, "--rate", optarg, &args->run.rate);
-	case OPT_MAX_STALL:
-		return parse_time(app, "--max-stall", optarg, &args->run.max_stall_usec);
-	case 'b':
-		app->bytes = true;
-		return 0;
 	default:
-		return common_option(app, c) ? 0 : bad_option(app, c, argv);
+		return parse_time(app, "--max-stall", optarg, &args->run.max_stall_usec);
 	}
 }
 
@@ -89,11 +106,16 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 		return usage_error(app, "no target named");
 	if (args->has_to == !!args->into)
 		return usage_error(app, "one of --to NODES and --into CGROUP is needed");
+	if (args->run.persist && args->into)
+		return usage_error(app, "--persist: goes with --to");
+	if (args->run.cpus.mode != CPUS_KEEP && args->into)
+		return usage_error(app, "--cpus: goes with --to");
+	if (args->run.freeze && args->into)
+		return usage_error(app, "--freeze: goes with --to");
 	if (args->run.no_wait && args->run.timeout_usec)
 		return usage_error(app, "--timeout: means nothing with --no-wait");
-	if (args->run.no_wait && args->run.rate)
-		return usage_error(app,
-				   "--rate: the limit is taken back at the end, so somebody has to wait: not with --no-wait");
+	if (args->run.cancel_on_timeout && !args->run.timeout_usec)
+		return usage_error(app, "--cancel-on-timeout: goes with --timeout");
 	if (args->run.max_stall_usec > 10000000)
 		return usage_error(app, "--max-stall: at most 10s");
 	return 0;
@@ -121,6 +143,7 @@ static int add_to(struct app *app, struct cgm_plan *plan, const struct target *t
 		  const struct move_arguments *args)
 {
 	struct cgm_move move = { .size = sizeof(move), .to = args->to };
+	char unit[256];
 	int err;
 
 	if (target->group) {
@@ -130,6 +153,11 @@ static int add_to(struct app *app, struct cgm_plan *plan, const struct target *t
 			if (code)
 				return code;
 		}
+		if (args->run.persist &&
+		    cgm_group_owner(target->group, unit, sizeof(unit)) != CGM_OWNER_SYSTEMD)
+			return fail(app, EXIT_REFUSED,
+				    "--persist: %s is not the cgroup of a systemd unit, and nothing else keeps nodes over a reboot",
+				    target->text);
 		move.action = CGM_ACTION_MEMS;
 		move.group = target->group;
 	} else {
@@ -139,6 +167,62 @@ static int add_to(struct app *app, struct cgm_plan *plan, const struct target *t
 	}
 	err = cgm_plan_add(plan, &move);
 	return err ? fail_errno(app, err) : 0;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Have all processes of a cgroup been named? */
+static int all_named(struct app *app, struct cgm_group *group, const struct target *target)
+{
+	const char *path = cgm_group_path(group);
+	size_t count, strangers = 0;
+	pid_t *pids;
+	int err = cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count);
+
+	if (err)
+		return fail_errno(app, err);
+	for (size_t i = 0; i < count; i++)
+		strangers += !bsearch(&pids[i], target->pids, target->pid_count,
+				      sizeof(*pids), compare_pids);
+	free(pids);
+	if (!strangers)
+		return 0;
+	return fail(app, EXIT_REFUSED,
+		    "%s: shares the cgroup %s with %zu processes of others; move them all with \"move %s --to ...\", or the user's into a cgroup of their own with \"move %s --into CGROUP\"",
+		    target->text, path, strangers, path, target->text);
+}
+
+/* All cgroups a user's processes are in, each once. */
+static int add_user_to(struct app *app, struct cgm_plan *plan, const struct target *target,
+		       const struct move_arguments *args)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	int code = 0;
+
+	for (size_t i = 0; i < target->pid_count && !code; i++) {
+		struct target one = { .text = target->text };
+		bool known = false;
+		int err = cgm_group_open_pid(app->ctx, target->pids[i], &one.group);
+
+		if (err == -ESRCH)	/* has exited */
+			continue;
+		if (err)
+			return fail_errno(app, err);
+		for (size_t k = 0; !cgm_plan_item(plan, k, &item); k++)
+			known |= item.group && !strcmp(cgm_group_path(item.group),
+						       cgm_group_path(one.group));
+		if (!known)
+			code = all_named(app, one.group, target);
+		if (!known && !code)
+			code = add_to(app, plan, &one, args);
+		cgm_group_unref(one.group);
+	}
+	return code;
 }
 
 static int add_into(struct app *app, struct cgm_plan *plan, const struct target *target,
@@ -154,7 +238,10 @@ static int add_into(struct app *app, struct cgm_plan *plan, const struct target 
 	pid_t *pids = NULL;
 	int err = 0;
 
-	if (!target->pid) {
+	if (target->pids) {
+		move.pids = target->pids;
+		move.pid_count = target->pid_count;
+	} else if (!target->pid) {
 		err = cgm_group_pids(target->group, CGM_PIDS_SUBTREE, &pids,
 				     &move.pid_count);
 		move.pids = pids;
@@ -171,8 +258,9 @@ static int add_into(struct app *app, struct cgm_plan *plan, const struct target 
 }
 
 static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
-		      const struct move_arguments *args)
+		      const void *data)
 {
+	const struct move_arguments *args = data;
 	struct target target, into;
 	int code = target_open(app, text, &target);
 
@@ -180,11 +268,13 @@ static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
 		return code;
 	if (args->into) {
 		code = target_open(app, args->into, &into);
-		if (!code && into.pid)
+		if (!code && (into.pid || into.pids))
 			code = usage_error(app, "--into %s: not a cgroup", args->into);
 		if (!code)
 			code = add_into(app, plan, &target, into.group);
 		target_close(&into);
+	} else if (target.pids) {
+		code = add_user_to(app, plan, &target, args);
 	} else {
 		code = add_to(app, plan, &target, args);
 	}
@@ -192,33 +282,20 @@ static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
 	return code;
 }
 
+static const struct options options = {
+	.shorts = COMMON_SHORT "b",
+	.longs = long_options,
+	.help = help,
+	.take = take_option,
+};
+
 int cmd_move(struct app *app, int argc, char **argv)
 {
 	struct move_arguments args = { 0 };
-	struct cgm_plan *plan;
-	int c, code = 0;
+	int code = read_options(app, argc, argv, &options, &args);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":b" COMMON_SHORT, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-		code = take_option(app, c, argv, &args);
-		if (code)
-			return code;
-	}
-	code = check_arguments(app, argc - optind, &args);
-	if (!code)
-		code = app_open(app);
-	if (code)
+	if (code != GO_ON)
 		return code;
-	if (cgm_plan_new(app->ctx, &plan))
-		return fail(app, EXIT_FAILED, "out of memory");
-	for (int i = optind; i < argc && !code; i++)
-		code = add_target(app, plan, argv[i], &args);
-	if (!code)
-		code = run_plan(app, plan, &args.run);
-	cgm_plan_free(plan);
-	return code;
+	code = check_arguments(app, argc - optind, &args);
+	return code ? code : run_targets(app, argv + optind, add_target, &args, &args.run);
 }

@@ -2,14 +2,13 @@
 /* Options that all verbs share, and values that several read. */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cgmigrate.h"
 
-/* Take one of the options of COMMON_LONG. */
-bool common_option(struct app *app, int c)
+/* Take one of the options of COMMON_LONG and TABLE_LONG. */
+static bool take_common(struct app *app, int c)
 {
 	switch (c) {
 	case 'J':
@@ -17,6 +16,19 @@ bool common_option(struct app *app, int c)
 		return true;
 	case OPT_SYSROOT:
 		app->sysroot = optarg;
+		return true;
+	case OPT_WRITE_SYSROOT:
+		app->write_sysroot = true;
+		return true;
+	case 'b':
+		app->bytes = true;
+		return true;
+	case 'n':
+		app->noheadings = true;
+		return true;
+	case 'r':
+		app->raw = true;
+		app->bytes = true;
 		return true;
 	default:
 		return false;
@@ -39,7 +51,7 @@ int usage_error(struct app *app, const char *fmt, ...)
 }
 
 /* What getopt_long() did not like; opterr is off. */
-int bad_option(struct app *app, int c, char **argv)
+static int bad_option(struct app *app, int c, char **argv)
 {
 	if (c == ':')
 		return usage_error(app, "%s: needs a value", argv[optind - 1]);
@@ -49,12 +61,41 @@ int bad_option(struct app *app, int c, char **argv)
 			   argv[optind - 1]);
 }
 
+/*
+ * Read the options of a verb; its targets start at argv[optind] then. Returns
+ * GO_ON, or an exit code when there is nothing more to do.
+ */
+int read_options(struct app *app, int argc, char **argv, const struct options *options,
+		 void *data)
+{
+	int c, code;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, options->shorts, options->longs, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(options->help, stdout);
+			if (options->more_help)
+				options->more_help();
+			return EXIT_OK;
+		}
+		if (c == '?' || c == ':')
+			return bad_option(app, c, argv);
+		if (take_common(app, c))
+			continue;
+		code = options->take(app, c, data);
+		if (code)
+			return code;
+	}
+	return GO_ON;
+}
+
 /* Make the context, once all options are known. */
 int app_open(struct app *app)
 {
 	struct cgm_context_options options = {
 		.size = sizeof(options),
 		.sysroot = app->sysroot,
+		.flags = app->write_sysroot ? CGM_CONTEXT_WRITE_SYSROOT : 0,
 	};
 	int err = cgm_context_new(&app->ctx, &options);
 

@@ -1,345 +1,385 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Plans and results, as tables and as JSON. */
-#include <libsmartcols.h>
+/* cgmigrate report: what past and present jobs did. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "cgmigrate.h"
+#include "spec.h"
 
-const char *code_name(int code)
+enum { OPT_OPENMETRICS = 1, OPT_FILE };
+
+static const struct option long_options[] = {
+	COMMON_LONG,
+	{ "openmetrics", no_argument, NULL, OPT_OPENMETRICS },
+	{ "file", required_argument, NULL, OPT_FILE },
+	{ "output", required_argument, NULL, 'o' },
+	TABLE_LONG,
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"Usage: cgmigrate report [OPTION...] [JOB...]\n"
+	"       cgmigrate report --openmetrics [--file FILE]\n"
+	"\n"
+	"List the last hundred jobs, or tell all that became of one (j17).\n"
+	"\n"
+	"      --openmetrics      totals of all jobs since the machine was started, as\n"
+	"                         text for node_exporter's textfile collector\n"
+	"      --file FILE        replace this file instead of writing to the terminal\n"
+	"  -b, --bytes            print sizes in bytes\n"
+	"  -n, --noheadings       no heading\n"
+	"  -o, --output LIST      columns, separated by commas\n"
+	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
+	COMMON_HELP;
+
+enum { COL_JOB, COL_STARTED, COL_USER, COL_STATE, COL_MOVED, COL_STAYED, COL_TIME,
+	COL_COMMAND };
+
+static const struct column list[] = {
+	[COL_JOB] = { "JOB", 0, "name of the job" },
+	[COL_STARTED] = { "STARTED", 0, "when it was started" },
+	[COL_USER] = { "USER", 0, "who started it" },
+	[COL_STATE] = { "STATE", 0,
+		"as the exit status; running; unwatched: end not known" },
+	[COL_MOVED] = { "MOVED", SCOLS_FL_RIGHT, "bytes that moved" },
+	[COL_STAYED] = { "STAYED", SCOLS_FL_RIGHT, "bytes that should have and did not" },
+	[COL_TIME] = { "TIME", SCOLS_FL_RIGHT, "how long it took, in seconds" },
+	[COL_COMMAND] = { "COMMAND", 0, "what was asked for" },
+};
+
+static const struct columns columns = { list, ARRAY_SIZE(list) };
+
+struct report {
+	bool openmetrics;
+	const char *file;
+	const char *output;
+	struct chosen chosen;
+};
+
+static const char *word(const json_t *object, const char *key)
 {
-	static const char * const names[] = {
-		[EXIT_OK] = "done",
-		[EXIT_FAILED] = "failed",
-		[EXIT_USAGE] = "usage",
-		[EXIT_PARTIAL] = "partial",
-		[EXIT_REFUSED] = "refused",
-		[EXIT_CANCELLED] = "cancelled",
-		[EXIT_TIMEOUT] = "timeout",
-		[EXIT_SUPERSEDED] = "superseded",
-	};
+	const char *text = json_string_value(json_object_get(object, key));
 
-	return names[code];
+	return text ? text : "-";
 }
 
-static const char *action_name(enum cgm_action action)
+static void join_arguments(const json_t *record, char *buf, size_t size)
 {
-	static const char * const names[] = {
-		[CGM_ACTION_MEMS] = "mems",
-		[CGM_ACTION_ATTACH] = "attach",
-		[CGM_ACTION_SETTLE] = "settle",
-		[CGM_ACTION_PAGES] = "pages",
-	};
+	json_t *arg;
+	size_t i;
 
-	return names[action];
+	buf[0] = '\0';
+	json_array_foreach(json_object_get(record, "arguments"), i, arg)
+		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
+			 json_string_value(arg));
 }
 
-/* ---- JSON ---- */
-
-static json_t *json_flows(const struct app *app, const struct cgm_plan *plan, size_t index)
+/* What makes a move partial. */
+static uint64_t stayed(const json_t *record)
 {
-	const cgm_nodeset *online = &app->features.online;
-	json_t *flows = json_array();
+	json_t *totals = json_object_get(json_object_get(record, "result"), "totals");
+	uint64_t sum = 0;
+	const char *reason;
+	json_t *bytes;
 
-	for (int from = cgm_nodeset_next(online, -1); from >= 0;
-	     from = cgm_nodeset_next(online, from))
-		for (int to = cgm_nodeset_next(online, -1); to >= 0;
-		     to = cgm_nodeset_next(online, to)) {
-			uint64_t bytes = cgm_plan_bytes(plan, index, from, to);
-
-			if (bytes)
-				json_array_append_new(flows,
-					json_pack("{s:i, s:i, s:I}", "from", from, "to", to,
-						  "bytes", (json_int_t)bytes));
-		}
-	return flows;
+	json_object_foreach(totals, reason, bytes)
+		if (!strcmp(reason, "left") || !strncmp(reason, "fail_", 5))
+			sum += json_integer_value(bytes);
+	return sum;
 }
 
-static json_t *json_item(const struct app *app, const struct cgm_plan *plan, size_t index,
-			 const struct cgm_plan_item *item)
+static const char *cell_text(struct app *app, int column, const json_t *record, char *buf,
+			     size_t size)
 {
-	json_t *object, *pids = json_array();
+	json_t *result = json_object_get(record, "result");
+	json_t *totals = json_object_get(result, "totals");
 
-	for (size_t i = 0; i < item->pid_count; i++)
-		json_array_append_new(pids, json_integer(item->pids[i]));
-	object = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o, s:o}",
-			   "action", action_name(item->action),
-			   "backend", cgm_backend_name(item->backend),
-			   "from", json_nodes(&item->from), "to", json_nodes(&item->to),
-			   "processes", (json_int_t)item->processes,
-			   "bytes", (json_int_t)item->bytes,
-			   "stray", (json_int_t)item->stray, "change", item->change,
-			   "flows", json_flows(app, plan, index),
-			   "before", json_placement(app, item->before));
-	if (item->group)
-		json_object_set_new(object, "cgroup",
-				    json_string(cgm_group_path(item->group)));
-	if (item->pid_count)
-		json_object_set_new(object, "pids", pids);
-	else
-		json_decref(pids);
-	return object;
-}
-
-static json_t *json_capacity(const struct app *app, const struct cgm_plan *plan)
-{
-	const cgm_nodeset *online = &app->features.online;
-	struct cgm_plan_node node = { .size = sizeof(node) };
-	json_t *nodes = json_array();
-
-	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
-		node.size = sizeof(node);
-		if (cgm_plan_node(plan, n, &node))
-			continue;
-		json_array_append_new(nodes,
-			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "node", n,
-				  "incoming", (json_int_t)node.incoming,
-				  "outgoing", (json_int_t)node.outgoing,
-				  "free", (json_int_t)node.free,
-				  "low_watermark", (json_int_t)node.low,
-				  "reclaimable", (json_int_t)node.reclaimable,
-				  "huge_incoming", (json_int_t)node.huge_incoming,
-				  "huge_short", (json_int_t)node.huge_short));
+	switch (column) {
+	case COL_JOB:
+		return word(record, "job");
+	case COL_STARTED:
+		return word(record, "started");
+	case COL_USER:
+		return word(record, "user");
+	case COL_STATE:
+		return word(record, "state");
+	case COL_COMMAND:
+		join_arguments(record, buf, size);
+		return buf;
+	default:
+		break;
 	}
-	return nodes;
-}
-
-static json_t *json_plan_notes(const struct cgm_plan *plan)
-{
-	static const char * const names[] = {
-		[CGM_NOTE] = "note", [CGM_WARNING] = "warning", [CGM_REFUSAL] = "refusal",
-	};
-	enum cgm_severity severity;
-	json_t *notes = json_array();
-	const char *text;
-
-	for (size_t i = 0; (text = cgm_plan_note(plan, i, &severity)); i++)
-		json_array_append_new(notes, json_pack("{s:s, s:s}", "severity",
-						       names[severity], "message", text));
-	return notes;
-}
-
-/* The object a plan is told with; the caller adds how it went. */
-json_t *report_plan(struct app *app, const struct cgm_plan *plan)
-{
-	struct cgm_plan_item item = { .size = sizeof(item) };
-	json_t *targets = json_array();
-
-	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
-		json_array_append_new(targets, json_item(app, plan, i, &item));
-	return json_pack("{s:s, s:o, s:o, s:o}", "command", app->verb, "targets", targets,
-			 "capacity", json_capacity(app, plan), "notes",
-			 json_plan_notes(plan));
-}
-
-static json_t *json_row(const struct cgm_row *row)
-{
-	json_t *object = json_pack("{s:s, s:I, s:b}", "reason", cgm_reason_name(row->reason),
-				   "bytes", (json_int_t)row->bytes, "estimated",
-				   row->flags & CGM_ROW_ESTIMATED ? 1 : 0);
-
-	json_object_set_new(object, "from",
-			    row->from < 0 ? json_null() : json_integer(row->from));
-	json_object_set_new(object, "to",
-			    row->to < 0 ? json_null() : json_integer(row->to));
-	json_object_set_new(object, "kind",
-			    row->kind == CGM_KIND_MOVABLE ? json_null() :
-			    json_string(cgm_kind_name(row->kind)));
-	return object;
-}
-
-static json_t *json_totals(const struct cgm_result *result)
-{
-	json_t *totals = json_object();
-
-	for (int r = 0; r < CGM_REASON_COUNT; r++)
-		json_object_set_new(totals, cgm_reason_name(r),
-				    json_integer(cgm_result_total(result, r)));
-	return totals;
-}
-
-/* A plan and what became of it. */
-json_t *report_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job)
-{
-	const struct cgm_result *result = cgm_job_result(job);
-	struct cgm_progress progress = { .size = sizeof(progress) };
-	struct cgm_row row = { .size = sizeof(row) };
-	json_t *object = report_plan(app, plan), *targets, *notes = json_array();
-	const char *text;
-
-	targets = json_object_get(object, "targets");
-	for (size_t i = 0; i < json_array_size(targets); i++) {
-		json_t *rows = json_array(), *target = json_array_get(targets, i);
-
-		for (size_t r = 0; !cgm_result_row(result, r, &row); r++)
-			if (row.item == i)
-				json_array_append_new(rows, json_row(&row));
-		json_object_set_new(target, "rows", rows);
-		json_object_set_new(target, "after",
-				    json_placement(app, cgm_result_after(result, i)));
-	}
-	for (size_t i = 0; (text = cgm_result_note(result, i)); i++)
-		json_array_append_new(notes, json_string(text));
-	cgm_job_progress(job, &progress);
-	json_object_set_new(object, "result",
-		json_pack("{s:I, s:o, s:I, s:I, s:o}", "scanned",
-			  (json_int_t)cgm_result_scanned(result), "totals",
-			  json_totals(result), "elapsed_usec",
-			  (json_int_t)progress.elapsed_usec, "max_batch_usec",
-			  (json_int_t)progress.max_batch_usec, "notes", notes));
-	return object;
-}
-
-/* ---- tables ---- */
-
-static void print_flows(struct app *app, const struct cgm_plan *plan, size_t index)
-{
-	const cgm_nodeset *online = &app->features.online;
-	char size[32];
-
-	for (int from = cgm_nodeset_next(online, -1); from >= 0;
-	     from = cgm_nodeset_next(online, from))
-		for (int to = cgm_nodeset_next(online, -1); to >= 0;
-		     to = cgm_nodeset_next(online, to)) {
-			uint64_t bytes = cgm_plan_bytes(plan, index, from, to);
-
-			if (bytes)
-				printf("  node %d -> %d  %10s\n", from, to,
-				       size_text(app, bytes, size, sizeof(size)));
-		}
-}
-
-static void print_item(struct app *app, const struct cgm_plan *plan, size_t index,
-		       const struct cgm_plan_item *item)
-{
-	char from[256], to[256], size[32];
-
-	if (item->action == CGM_ACTION_PAGES)
-		printf("process %d", item->pids[0]);
-	else if (item->action == CGM_ACTION_ATTACH)
-		printf("into %s", cgm_group_path(item->group));
-	else
-		printf("%s", cgm_group_path(item->group));
-	printf(": nodes %s -> %s, %zu process%s, %s to move",
-	       nodes_text(&item->from, from, sizeof(from)),
-	       nodes_text(&item->to, to, sizeof(to)), item->processes,
-	       item->processes == 1 ? "" : "es",
-	       size_text(app, item->bytes, size, sizeof(size)));
-	if (item->stray)
-		printf(", %s outside", size_text(app, item->stray, size, sizeof(size)));
-	printf(" (%s)\n", cgm_backend_name(item->backend));
-	print_flows(app, plan, index);
-}
-
-void print_plan(struct app *app, const struct cgm_plan *plan)
-{
-	struct cgm_plan_item item = { .size = sizeof(item) };
-
-	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
-		print_item(app, plan, i, &item);
-}
-
-/* Remarks, on stderr; a refusal is told as the error it is. */
-void print_notes(struct app *app, const struct cgm_plan *plan)
-{
-	enum cgm_severity severity;
-	const char *text;
-
-	for (size_t i = 0; (text = cgm_plan_note(plan, i, &severity)); i++)
-		if (severity != CGM_REFUSAL)
-			warn(app, "%s%s", severity == CGM_WARNING ? "warning: " : "", text);
-}
-
-static void node_text(char *buf, size_t size, int node)
-{
-	if (node < 0)
+	if (!result)
 		snprintf(buf, size, "-");
+	else if (column == COL_MOVED)
+		size_text(app, json_integer_value(json_object_get(totals, "moved")), buf,
+			  size);
+	else if (column == COL_STAYED)
+		size_text(app, stayed(record), buf, size);
 	else
-		snprintf(buf, size, "%d", node);
+		snprintf(buf, size, "%.2f",
+			 json_integer_value(json_object_get(result, "elapsed_usec")) / 1e6);
+	return buf;
 }
 
-/* Rows for people: what happened to every byte, and why it stayed. */
-static void print_rows(struct app *app, const struct cgm_result *result)
+static int print_list(struct app *app, const struct report *report, const json_t *records)
 {
-	static const char * const heads[] = { "FROM", "TO", "KIND", "BYTES", "REASON", "" };
-	struct libscols_table *table = scols_new_table();
-	struct cgm_row row = { .size = sizeof(row) };
-	char buf[64];
+	struct libscols_table *table = table_new(app);
+	char buf[1024];
+	json_t *record;
+	size_t i;
 
 	if (!table)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
-		scols_table_new_column(table, heads[i], 0,
-				       i == 0 || i == 1 || i == 3 ? SCOLS_FL_RIGHT : 0);
-	for (size_t i = 0; !cgm_result_row(result, i, &row); i++) {
-		struct libscols_line *line;
+		return fail(app, EXIT_FAILED, "out of memory");
+	for (i = 0; i < report->chosen.count; i++)
+		scols_table_new_column(table, list[report->chosen.columns[i]].name, 0,
+				       list[report->chosen.columns[i]].flags);
+	json_array_foreach(records, i, record) {
+		struct libscols_line *line = scols_table_new_line(table, NULL);
 
-		if (row.reason == CGM_INPLACE)
-			continue;
-		line = scols_table_new_line(table, NULL);
-		if (!line)
-			break;
-		node_text(buf, sizeof(buf), row.from);
-		scols_line_set_data(line, 0, buf);
-		node_text(buf, sizeof(buf), row.to);
-		scols_line_set_data(line, 1, buf);
-		scols_line_set_data(line, 2, row.kind == CGM_KIND_MOVABLE ? "-" :
-				    cgm_kind_name(row.kind));
-		size_text(app, row.bytes, buf + 1, sizeof(buf) - 1);
-		buf[0] = '~';
-		scols_line_set_data(line, 3,
-				    row.flags & CGM_ROW_ESTIMATED ? buf : buf + 1);
-		scols_line_set_data(line, 4, cgm_reason_name(row.reason));
-		scols_line_set_data(line, 5, cgm_reason_text(row.reason));
+		for (size_t c = 0; line && c < report->chosen.count; c++)
+			scols_line_set_data(line, c,
+					    cell_text(app, report->chosen.columns[c], record,
+						      buf, sizeof(buf)));
 	}
-	if (scols_table_get_nlines(table))
-		scols_print_table(table);
+	scols_print_table(table);
 	scols_unref_table(table);
+	return EXIT_OK;
 }
 
-/* How to finish a move that was stopped, and how to go back. */
-static void print_ways_on(const struct cgm_plan *plan)
+static void print_record(struct app *app, const json_t *record)
 {
-	struct cgm_plan_item item = { .size = sizeof(item) };
-	cgm_nodeset now;
-	char from[256], to[256];
+	char command[1024];
 
-	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
-		const char *path = item.group ? cgm_group_path(item.group) : NULL;
-
-		if (!path || item.action != CGM_ACTION_MEMS)
-			continue;
-		nodes_text(&item.from, from, sizeof(from));
-		nodes_text(&item.to, to, sizeof(to));
-		if (!cgm_group_mems(item.group, &now) && cgm_nodeset_equal(&now, &item.to))
-			printf("to finish:  cgmigrate settle %s\n", path);
-		else
-			printf("to finish:  cgmigrate move %s --to %s\n", path, to);
-		printf("to go back: cgmigrate move %s --to %s\n", path, from);
-	}
-}
-
-void print_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job,
-		  int code)
-{
-	const struct cgm_result *result = cgm_job_result(job);
-	struct cgm_progress p = { .size = sizeof(p) };
-	char moved[32], rate[32];
-	const char *text;
-
-	cgm_job_progress(job, &p);
-	print_rows(app, result);
-	printf("%s: %s moved in %.2f s, %s/s", code_name(code),
-	       size_text(app, cgm_result_total(result, CGM_MOVED), moved, sizeof(moved)),
-	       p.elapsed_usec / 1e6,
-	       size_text(app, p.elapsed_usec ?
-			 (uint64_t)((double)p.moved * 1e6 / p.elapsed_usec) : 0, rate,
-			 sizeof(rate)));
-	if (p.max_batch_usec)
-		printf(", longest batch %.2f ms", p.max_batch_usec / 1e3);
+	join_arguments(record, command, sizeof(command));
+	printf("%s: cgmigrate %s\n", word(record, "job"), command);
+	printf("by %s, started %s", word(record, "user"), word(record, "started"));
+	if (json_object_get(record, "ended"))
+		printf(", ended %s", word(record, "ended"));
 	putchar('\n');
-	for (size_t i = 0; (text = cgm_result_note(result, i)); i++)
-		warn(app, "%s", text);
-	if (code == EXIT_CANCELLED || code == EXIT_TIMEOUT)
-		print_ways_on(plan);
+	if (json_object_get(record, "steps"))
+		print_schedule(app, record);
+	else
+		print_plan(app, record);
+	if (json_is_object(json_object_get(record, "result")))
+		print_result(app, record);
+	else if (record_runs(record))
+		puts("running");
+	else
+		puts("unwatched: the command was killed before the end; \"cgmigrate show\" tells where memory is");
+	if (json_object_get(record, "interrupted"))
+		print_interrupted(json_object_get(record, "interrupted"));
+	if (record_unwatched(record))
+		print_frozen(record);
+}
+
+static int print_records(struct app *app, const json_t *records)
+{
+	json_t *record;
+	size_t i;
+
+	json_array_foreach(records, i, record) {
+		if (i)
+			putchar('\n');
+		print_record(app, record);
+	}
+	return EXIT_OK;
+}
+
+/* ---- OpenMetrics ---- */
+
+static void write_jobs(FILE *out, const json_t *totals)
+{
+	const char *command, *state;
+	json_t *states, *count;
+
+	fputs("# HELP cgmigrate_jobs Jobs that have ended, by verb and outcome.\n"
+	      "# TYPE cgmigrate_jobs counter\n", out);
+	json_object_foreach(json_object_get(totals, "jobs"), command, states)
+		json_object_foreach(states, state, count)
+			fprintf(out, "cgmigrate_jobs_total{command=\"%s\",state=\"%s\"} %lld\n",
+				command, state, json_integer_value(count));
+}
+
+static void write_bytes(FILE *out, const json_t *totals)
+{
+	json_t *bytes = json_object_get(totals, "bytes");
+
+	fputs("# HELP cgmigrate_bytes What became of the memory jobs looked at.\n"
+	      "# TYPE cgmigrate_bytes counter\n"
+	      "# UNIT cgmigrate_bytes bytes\n", out);
+	for (int r = 0; r < CGM_REASON_COUNT; r++)
+		fprintf(out, "cgmigrate_bytes_total{reason=\"%s\"} %lld\n",
+			cgm_reason_name(r),
+			json_integer_value(json_object_get(bytes, cgm_reason_name(r))));
+}
+
+static void write_metrics(FILE *out, const json_t *totals, const json_t *records)
+{
+	json_t *record, *end = json_object_get(totals, "last_end");
+	size_t i, running = 0;
+
+	json_array_foreach(records, i, record)
+		running += record_runs(record);
+	write_jobs(out, totals);
+	write_bytes(out, totals);
+	fprintf(out,
+		"# HELP cgmigrate_job_seconds How long jobs took, all together.\n"
+		"# TYPE cgmigrate_job_seconds counter\n"
+		"# UNIT cgmigrate_job_seconds seconds\n"
+		"cgmigrate_job_seconds_total %.6f\n"
+		"# HELP cgmigrate_running_jobs Jobs that run.\n"
+		"# TYPE cgmigrate_running_jobs gauge\n"
+		"cgmigrate_running_jobs %zu\n",
+		json_integer_value(json_object_get(totals, "usec")) / 1e6, running);
+	if (end)
+		fprintf(out,
+			"# HELP cgmigrate_last_end_timestamp_seconds When the last job ended.\n"
+			"# TYPE cgmigrate_last_end_timestamp_seconds gauge\n"
+			"# UNIT cgmigrate_last_end_timestamp_seconds seconds\n"
+			"cgmigrate_last_end_timestamp_seconds %lld\n",
+			json_integer_value(end));
+	fputs("# EOF\n", out);
+}
+
+static int report_metrics(struct app *app, const struct report *report)
+{
+	json_t *totals = records_totals(app), *records = records_read(app);
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int err = 0;
+
+	if (out) {
+		write_metrics(out, totals, records);
+		if (fclose(out))
+			err = -ENOMEM;
+	}
+	json_decref(totals);
+	json_decref(records);
+	if (!text || err)
+		return fail(app, EXIT_FAILED, "out of memory");
+	if (report->file)
+		err = replace_file(AT_FDCWD, report->file, text, len, false);
+	else
+		fputs(text, stdout);
+	free(text);
+	if (err)
+		return fail(app, EXIT_FAILED, "%s: cannot write: %s", report->file,
+			    strerror(-err));
+	return EXIT_OK;
+}
+
+/* ---- the verb ---- */
+
+static void print_column_help(void)
+{
+	print_columns(&columns);
+}
+
+static int take_option(struct app *app, int c, void *data)
+{
+	struct report *report = data;
+
+	(void)app;
+	if (c == OPT_OPENMETRICS)
+		report->openmetrics = true;
+	else if (c == OPT_FILE)
+		report->file = optarg;
+	else
+		report->output = optarg;
+	return 0;
+}
+
+static int check_arguments(struct app *app, char **jobs, const struct report *report)
+{
+	if (report->file && !report->openmetrics)
+		return usage_error(app, "--file: goes with --openmetrics");
+	if (report->openmetrics && *jobs)
+		return usage_error(app, "--openmetrics: is about all jobs, not about %s",
+				   *jobs);
+	if (report->openmetrics && app->json)
+		return usage_error(app, "--openmetrics: is no JSON: not with --json");
+	for (; *jobs; jobs++)
+		if (!job_number(*jobs))
+			return usage_error(app, "%s: not the name of a job such as j17",
+					   *jobs);
+	return 0;
+}
+
+static int read_jobs(struct app *app, char **jobs, json_t **out)
+{
+	json_t *records = *jobs ? json_array() : records_read(app);
+
+	*out = records;
+	for (; *jobs; jobs++) {
+		json_t *record = record_read(app, *jobs);
+
+		if (!record)
+			return fail(app, EXIT_FAILED,
+				    "%s: no such job; \"cgmigrate report\" lists them", *jobs);
+		json_array_append_new(records, record);
+	}
+	return 0;
+}
+
+/* Where the cpusets of killed commands stand now. */
+static int look_at_unwatched(struct app *app, json_t *records)
+{
+	json_t *record;
+	size_t i;
+	int code = 0;
+
+	json_array_foreach(records, i, record) {
+		if (!record_unwatched(record))
+			continue;
+		if (!app->ctx)
+			code = app_open(app);
+		if (code)
+			break;
+		json_object_set_new(record, "interrupted", interrupted_state(app, record));
+		freeze_look(app, record);
+	}
+	return code;
+}
+
+static const struct options options = {
+	.shorts = COMMON_SHORT TABLE_SHORT "o:",
+	.longs = long_options,
+	.help = help,
+	.more_help = print_column_help,
+	.take = take_option,
+};
+
+int cmd_report(struct app *app, int argc, char **argv)
+{
+	struct report report = {
+		.output = "JOB,STARTED,USER,STATE,MOVED,STAYED,TIME,COMMAND",
+	};
+	int code = read_options(app, argc, argv, &options, &report);
+	json_t *records;
+
+	if (code != GO_ON)
+		return code;
+	argv += optind;
+	code = check_arguments(app, argv, &report);
+	if (!code)
+		code = choose_columns(app, &columns, report.output, &report.chosen);
+	if (code)
+		return code;
+	if (report.openmetrics)
+		return report_metrics(app, &report);
+	code = read_jobs(app, argv, &records);
+	if (!code && (*argv || app->json))
+		code = look_at_unwatched(app, records);
+	if (!code && app->json)
+		print_json(json_pack("{s:s, s:s, s:i, s:O}", "command", app->verb, "state",
+				     "done", "exit", 0, "jobs", records));
+	else if (!code)
+		code = *argv ? print_records(app, records) :
+			       print_list(app, &report, records);
+	json_decref(records);
+	return code;
 }

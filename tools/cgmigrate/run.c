@@ -8,12 +8,13 @@
 
 #include "cgmigrate.h"
 
-static bool changes(const struct cgm_plan *plan)
+/* What is in force may still have to be set for good. */
+static bool changes(const struct cgm_plan *plan, bool persist)
 {
 	struct cgm_plan_item item = { .size = sizeof(item) };
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
-		if (item.change)
+		if (item.change || persist)
 			return true;
 	return false;
 }
@@ -33,146 +34,312 @@ static void tell_unchanged(struct app *app, const struct cgm_plan *plan)
 			       cgm_group_path(item.group));
 }
 
-/* What is told when nothing runs: a dry run, nothing to do, or a refusal. */
-static int tell_plan(struct app *app, const struct cgm_plan *plan, const char *state,
-		     int code, const char *error)
+/* Say how it went: the object is told as a whole, or the text was already. */
+static int tell(struct app *app, json_t *object, const char *state, int code, bool changed)
 {
-	json_t *object;
-
-	if (!app->json) {
-		if (error)
-			return fail(app, code, "%s", error);
-		if (!strcmp(state, "unchanged"))
-			tell_unchanged(app, plan);
-		return code;
-	}
-	object = report_plan(app, plan);
 	json_object_set_new(object, "state", json_string(state));
 	json_object_set_new(object, "exit", json_integer(code));
-	json_object_set_new(object, "changed", json_false());
-	if (error)
-		json_object_set_new(object, "error", json_pack("{s:s}", "message", error));
-	print_json(object);
+	json_object_set_new(object, "changed", json_boolean(changed));
+	if (app->json)
+		print_json(json_incref(object));
 	return code;
 }
 
-static int tell_running(struct app *app, const struct cgm_plan *plan, int code)
+/* What is told when nothing runs: a dry run, nothing to do, or a refusal. */
+static int tell_refusal(struct app *app, json_t *object, const char *error)
 {
-	json_t *object;
+	if (!app->json)
+		return fail(app, EXIT_REFUSED, "%s", error);
+	json_object_set_new(object, "error", json_pack("{s:s}", "message", error));
+	return tell(app, object, "refused", EXIT_REFUSED, false);
+}
+
+static int tell_running(struct app *app, json_t *object, int code)
+{
+	const char *id = json_string_value(json_object_get(object, "job"));
 
 	if (!app->json) {
-		puts(code == EXIT_TIMEOUT ? "still running" :
-		     code == EXIT_CANCELLED ? "left: told to stop, not waited for" :
-					      "started");
-		return code;
+		fputs(code == EXIT_TIMEOUT ? "still running" :
+		      code == EXIT_CANCELLED ? "left: told to stop, not waited for" :
+					       "started", stdout);
+		printf(id ? ": job %s\n" : "\n", id);
 	}
-	object = report_plan(app, plan);
-	json_object_set_new(object, "state", json_string("running"));
-	json_object_set_new(object, "exit", json_integer(code));
-	json_object_set_new(object, "changed", json_true());
-	print_json(object);
-	return code;
+	return tell(app, object, "running", code, true);
 }
 
-static bool engine_runs_all(const struct cgm_plan *plan)
-{
-	struct cgm_plan_item item = { .size = sizeof(item) };
+/* A plan that runs. */
+struct run {
+	struct app *app;
+	struct cgm_plan *plan;
+	struct cgm_job *job;
+	struct cpus *cpus;
+	json_t *frozen;		/* until the end; NULL: nobody */
+	struct follow_options follow;
+	struct record *record;
+	json_t *object;		/* what is told of it */
+};
 
-	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
-		if (item.backend != CGM_BACKEND_ENGINE_V2 &&
-		    item.backend != CGM_BACKEND_ENGINE_V1)
-			return false;
-	return true;
+static void set_id(const struct run *run, json_t *object)
+{
+	if (run->record)
+		json_object_set_new(object, "job", json_string(record_id(run->record)));
 }
 
-/*
- * Without the engine somebody has to do the moving: a process of its own, with
- * no terminal, that goes on when this one has left.
- */
-static int leave_to_child(struct app *app, struct cgm_job *job)
+/* Whoever was frozen goes on. */
+static bool thaw(struct run *run, json_t *object, json_t *notes)
 {
-	pid_t pid = fork();
-	int null;
+	json_t *left;
+	bool all;
 
-	if (pid < 0)
-		return fail(app, EXIT_FAILED, "cannot start a process to go on: %s",
-			    strerror(errno));
-	if (pid)
-		return 0;
-	setsid();
-	if (chdir("/"))
-		_exit(EXIT_FAILED);
-	null = open("/dev/null", O_RDWR);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-	}
-	cgm_job_wait(job, -1);
-	_exit(EXIT_OK);
+	if (!run->frozen)
+		return true;
+	left = freeze_end(run->app, run->frozen, notes);
+	run->frozen = NULL;
+	all = !json_array_size(left);
+	freeze_report(left, object);
+	json_decref(left);
+	return all;
 }
 
-static int follow(struct app *app, struct cgm_plan *plan, struct cgm_job *job,
-		  const struct follow_options *how)
+/* The job has ended: its account, kept and told. */
+static int finish(struct run *run, int code, bool silent)
 {
-	json_t *object;
-	int code;
+	json_t *object = report_result(run->app, run->plan, run->job);
+	json_t *notes = json_object_get(json_object_get(object, "result"), "notes");
 
-	if (!follow_job(app, job, how, &code))
-		return tell_running(app, plan, code);
-	if (!app->json) {
-		print_result(app, plan, job, code);
-		return code;
-	}
-	object = report_result(app, plan, job);
+	if (!cpus_end(run->app, run->cpus, run->plan, notes) && code == EXIT_OK)
+		code = EXIT_PARTIAL;
+	if (!thaw(run, object, notes) && code == EXIT_OK)
+		code = EXIT_PARTIAL;
+	cpus_report(run->cpus, object);
+	set_id(run, object);
 	json_object_set_new(object, "state", json_string(code_name(code)));
 	json_object_set_new(object, "exit", json_integer(code));
 	json_object_set_new(object, "changed", json_true());
-	print_json(object);
+	record_end(run->app, run->record, object);
+	run->record = NULL;
+	if (silent) {
+		json_decref(object);
+		return code;
+	}
+	if (run->app->json) {
+		print_json(object);
+		return code;
+	}
+	print_result(run->app, object);
+	if (code == EXIT_CANCELLED || code == EXIT_TIMEOUT)
+		print_ways_on(run->plan, object);
+	json_decref(object);
+	return code;
+}
+
+static void close_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+}
+
+static void go_on_alone(struct run *run)
+{
+	int code;
+
+	setsid();
+	record_take_over(run->app, run->record);
+	close_terminal();
+	if (chdir("/"))
+		_exit(EXIT_FAILED);
+	run->follow.timeout_usec = 0;
+	run->app->json = true;	/* no progress */
+	if (follow_job(run->app, run->job, &run->follow, &code))
+		finish(run, code, true);
+	thaw(run, run->object, NULL);
+	cgm_job_free(run->job);		/* puts limits back */
+	_exit(EXIT_OK);
+}
+
+/*
+ * Somebody has to stay until the end: to move the pages, where there is no
+ * engine that does, and to keep the account. A process of its own, with no
+ * terminal, does when this one has left.
+ */
+static int leave_to_child(struct run *run)
+{
+	int ready[2];
+	char none;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return fail(run->app, EXIT_FAILED, "cannot make a pipe: %s",
+			    strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		close(ready[1]);
+		go_on_alone(run);
+	}
+	close(ready[1]);
+	if (pid < 0)
+		fail(run->app, EXIT_FAILED, "cannot start a process to go on: %s",
+		     strerror(errno));
+	else	/* ended by the child's close: until then we are the one on record */
+		(void)!read(ready[0], &none, 1);
+	close(ready[0]);
+	if (pid < 0)
+		return EXIT_FAILED;
+	cgm_job_leave(run->job);
+	run->job = NULL;
+	return 0;
+}
+
+static int follow(struct run *run)
+{
+	int code;
+
+	if (follow_job(run->app, run->job, &run->follow, &code))
+		return finish(run, code, false);
+	if (leave_to_child(run))
+		return EXIT_FAILED;
+	return tell_running(run->app, run->object, code);
+}
+
+/* What is to be done before memory moves is undone when it does not. */
+static int start_job(struct run *run, const struct cgm_job_options *how)
+{
+	int err, code = cpus_widen(run->app, run->cpus);
+
+	if (code)
+		return code;
+	code = freeze_start(run->app, run->frozen);
+	if (!code) {
+		err = cgm_job_start(run->plan, how, &run->job);
+		if (!err)
+			return 0;
+		code = fail_errno(run->app, err);
+		thaw(run, run->object, NULL);
+	}
+	cpus_undo(run->cpus);
+	return code;
+}
+
+static int start(struct run *run, const struct cgm_job_options *how, bool no_wait)
+{
+	struct app *app = run->app;
+	int code;
+
+	fflush(stdout);
+	follow_prepare(&run->follow.waiting);
+	rate_plan(run->object, run->plan, how->rate);
+	cpus_record(run->cpus, run->plan, run->object);
+	run->record = record_new(app, run->object);
+	set_id(run, run->object);
+	code = rate_claim(app, run->record);
+	if (!code)
+		code = start_job(run, how);
+	if (code) {
+		record_drop(run->record);
+		return code;
+	}
+	if (no_wait) {
+		code = leave_to_child(run);
+		if (!code)
+			code = tell_running(app, run->object, EXIT_OK);
+	} else {
+		code = follow(run);
+	}
+	if (run->job)	/* nobody goes on with it */
+		thaw(run, run->object, NULL);
+	record_free(run->record);
+	cgm_job_free(run->job);
 	return code;
 }
 
 /* Do what a plan says, as the options want it. Returns the exit code. */
-int run_plan(struct app *app, struct cgm_plan *plan, const struct run_options *options)
+static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
+		    json_t *frozen, const struct run_options *options)
 {
 	struct cgm_job_options how = {
 		.size = sizeof(how),
-		.flags = options->force ? CGM_JOB_FORCE : 0,
+		.flags = (options->force ? CGM_JOB_FORCE : 0) |
+			 (options->persist ? CGM_JOB_PERSIST : 0),
 		.rate = options->rate,
 		.max_stall_usec = options->max_stall_usec,
 	};
-	struct follow_options follow_how = { .timeout_usec = options->timeout_usec };
+	struct run run = {
+		.app = app,
+		.plan = plan,
+		.cpus = cpus,
+		.frozen = frozen,
+		.follow.timeout_usec = options->timeout_usec,
+		.follow.cancel = options->cancel_on_timeout,
+	};
 	const char *refused;
-	struct cgm_job *job;
-	int err, code;
+	int code;
 
-	err = cgm_plan_check(plan);
-	if (err)
-		return fail_errno(app, err);
+	run.object = report_plan(app, plan);
+	cpus_report(cpus, run.object);
+	freeze_report(frozen, run.object);
 	if (!app->json) {
-		print_plan(app, plan);
-		print_notes(app, plan);
+		print_plan(app, run.object);
+		print_notes(app, run.object);
 	}
 	refused = cgm_plan_refusal(plan, how.flags);
-	if (refused)
-		return tell_plan(app, plan, "refused", EXIT_REFUSED, refused);
-	if (!changes(plan))
-		return tell_plan(app, plan, "unchanged", EXIT_OK, NULL);
-	if (options->dry_run)
-		return tell_plan(app, plan, "planned", EXIT_OK, NULL);
-	fflush(stdout);
-	if (!options->no_wait)
-		follow_prepare(&follow_how.waiting);
-	err = cgm_job_start(plan, &how, &job);
+	if (refused) {
+		code = tell_refusal(app, run.object, refused);
+	} else if (!changes(plan, options->persist) && !cpus_change(cpus)) {
+		if (!app->json)
+			tell_unchanged(app, plan);
+		code = tell(app, run.object, "unchanged", EXIT_OK, false);
+	} else if (options->dry_run) {
+		code = tell(app, run.object, "planned", EXIT_OK, false);
+	} else {
+		code = start(&run, &how, options->no_wait);
+	}
+	json_decref(run.object);
+	return code;
+}
+
+/* Look at what a plan takes, then do it. Returns the exit code. */
+static int check_and_run(struct app *app, struct cgm_plan *plan,
+			 const struct run_options *options)
+{
+	json_t *frozen = NULL;
+	struct cpus *cpus;
+	int err = cgm_plan_check(plan), code;
+
 	if (err)
 		return fail_errno(app, err);
-	if (options->no_wait) {
-		code = engine_runs_all(plan) ? 0 : leave_to_child(app, job);
-		if (!code)
-			code = tell_running(app, plan, EXIT_OK);
-	} else {
-		code = follow(app, plan, job, &follow_how);
-	}
-	cgm_job_free(job);
+	code = cpus_plan(app, plan, &options->cpus, &cpus);
+	if (!code && options->freeze)
+		code = freeze_plan(app, plan, &frozen);
+	if (!code)
+		code = run_plan(app, plan, cpus, frozen, options);
+	cpus_free(cpus);
+	json_decref(frozen);
+	return code;
+}
+
+/* Plan what every target means, then do it. Returns the exit code. */
+int run_targets(struct app *app, char **targets, add_target_fn add, const void *data,
+		const struct run_options *options)
+{
+	struct cgm_plan *plan;
+	int code = app_open(app);
+
+	if (code)
+		return code;
+	if (cgm_plan_new(app->ctx, &plan))
+		return fail(app, EXIT_FAILED, "out of memory");
+	interrupted_put_back(app);
+	for (; *targets && !code; targets++)
+		code = add(app, plan, *targets, data);
+	if (!code)
+		code = check_and_run(app, plan, options);
+	cgm_plan_free(plan);
 	return code;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate settle: bring memory in that is outside a cgroup's nodes. */
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "cgmigrate.h"
@@ -27,60 +26,53 @@ static const char help[] =
 	"  -b, --bytes            print sizes in bytes\n"
 	COMMON_HELP;
 
-static int add_target(struct app *app, struct cgm_plan *plan, const char *text)
+static int take_option(struct app *app, int c, void *data)
+{
+	struct run_options *run = data;
+
+	switch (c) {
+	case OPT_NO_WAIT:
+		run->no_wait = true;
+		return 0;
+	case OPT_DRY_RUN:
+		run->dry_run = true;
+		return 0;
+	default:
+		return parse_time(app, "--timeout", optarg, &run->timeout_usec);
+	}
+}
+
+static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
+		      const void *data)
 {
 	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_SETTLE };
 	struct target target;
-	int err, code = target_open(app, text, &target);
+	int err, code = target_open_cgroup(app, text, &target);
 
+	(void)data;
 	if (code)
 		return code;
-	if (!target.group || target.pid) {
-		target_close(&target);
-		return usage_error(app, "%s: settle takes cgroups", text);
-	}
 	move.group = target.group;
 	err = cgm_plan_add(plan, &move);
 	target_close(&target);
 	return err ? fail_errno(app, err) : 0;
 }
 
+static const struct options options = {
+	.shorts = COMMON_SHORT "b",
+	.longs = long_options,
+	.help = help,
+	.take = take_option,
+};
+
 int cmd_settle(struct app *app, int argc, char **argv)
 {
 	struct run_options run = { 0 };
-	struct cgm_plan *plan;
-	int c, code = 0;
+	int code = read_options(app, argc, argv, &options, &run);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":b" COMMON_SHORT, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-		if (c == OPT_NO_WAIT)
-			run.no_wait = true;
-		else if (c == OPT_DRY_RUN)
-			run.dry_run = true;
-		else if (c == OPT_TIMEOUT)
-			code = parse_time(app, "--timeout", optarg, &run.timeout_usec);
-		else if (c == 'b')
-			app->bytes = true;
-		else if (!common_option(app, c))
-			code = bad_option(app, c, argv);
-		if (code)
-			return code;
-	}
+	if (code != GO_ON)
+		return code;
 	if (optind == argc)
 		return usage_error(app, "no cgroup named");
-	code = app_open(app);
-	if (code)
-		return code;
-	if (cgm_plan_new(app->ctx, &plan))
-		return fail(app, EXIT_FAILED, "out of memory");
-	for (int i = optind; i < argc && !code; i++)
-		code = add_target(app, plan, argv[i]);
-	if (!code)
-		code = run_plan(app, plan, &run);
-	cgm_plan_free(plan);
-	return code;
+	return run_targets(app, argv + optind, add_target, NULL, &run);
 }

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate show: where memory is. */
 #include <errno.h>
-#include <getopt.h>
-#include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cgmigrate.h"
 
-enum { OPT_ALL = 1, OPT_BY };
+enum { OPT_ALL = 1, OPT_BY, OPT_WATCH };
 
-enum by { BY_TARGET, BY_KIND, BY_PROCESS };
+enum by { BY_TARGET, BY_KIND, BY_PROCESS, BY_VMA };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
 	{ "all", no_argument, NULL, OPT_ALL },
 	{ "by", required_argument, NULL, OPT_BY },
-	{ "bytes", no_argument, NULL, 'b' },
-	{ "noheadings", no_argument, NULL, 'n' },
+	{ "watch", optional_argument, NULL, OPT_WATCH },
 	{ "output", required_argument, NULL, 'o' },
-	{ "raw", no_argument, NULL, 'r' },
+	TABLE_LONG,
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -33,6 +29,8 @@ static const char help[] =
 	"      --all              every cgroup\n"
 	"      --by kind          a line for anon, file, shmem, hugetlb and kernel memory\n"
 	"      --by process       a line for every process\n"
+	"      --by vma           a line for every mapping of every process\n"
+	"      --watch[=TIME]     again every 2 seconds, or so often\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
 	"  -o, --output LIST      columns, separated by commas\n"
@@ -41,15 +39,18 @@ static const char help[] =
 
 /* One thing to show: a cgroup or a process. */
 struct entry {
-	char *cgroup;		/* NULL: only a process is known */
+	char *cgroup;		/* NULL: only a process is known, or a user */
+	const char *user;	/* "@name" */
 	pid_t pid;		/* 0: a cgroup */
 	cgm_nodeset mems;
+	cgm_nodeset unit_mems;	/* what systemd has set, where that differs */
 	struct cgm_placement *placement;
 };
 
-enum column {
-	COL_CGROUP, COL_PID, COL_COMMAND, COL_KIND, COL_MEMS, COL_SOURCE, COL_TOTAL,
-	COL_NODES, COL_STRAY, COL_COUNT,
+enum {
+	COL_CGROUP, COL_PID, COL_COMMAND, COL_START, COL_NAME, COL_KIND, COL_PAGE,
+	COL_POLICY, COL_MEMS, COL_SOURCE, COL_TOTAL, COL_NODES, COL_STRAY, COL_LOCKED,
+	COL_PINNED, COL_HUGE,
 };
 
 struct show {
@@ -57,8 +58,8 @@ struct show {
 	enum by by;
 	bool all;
 	const char *output;		/* columns the user asked for */
-	enum column columns[32];
-	size_t column_count;
+	uint64_t watch_usec;		/* 0: once */
+	struct chosen chosen;
 	struct entry *entries;
 	size_t count;
 };
@@ -82,14 +83,31 @@ static struct entry *new_entry(struct show *show)
 	return more;
 }
 
+static unsigned int keep_processes(const struct show *show)
+{
+	return show->by == BY_PROCESS || show->by == BY_VMA ? CGM_PLACEMENT_PROCESSES : 0;
+}
+
+/*
+ * Has somebody written other nodes than systemd has for the unit? Where it
+ * cannot be asked that is not known, and placement is told all the same.
+ */
+static void read_drift(struct cgm_group *group, cgm_nodeset *unit_mems)
+{
+	cgm_nodeset mems;
+
+	if (cgm_group_unit_mems(group, unit_mems) || cgm_group_mems(group, &mems) ||
+	    cgm_nodeset_equal(unit_mems, &mems))
+		cgm_nodeset_clear(unit_mems);
+}
+
 static int add_group(struct show *show, struct cgm_group *group)
 {
 	struct cgm_placement *placement;
 	struct entry *e;
 	int err;
 
-	err = cgm_placement_read(group, show->by == BY_PROCESS ?
-				 CGM_PLACEMENT_PROCESSES : 0, &placement);
+	err = cgm_placement_read(group, keep_processes(show), &placement);
 	if (err)
 		return err;
 	e = new_entry(show);
@@ -102,6 +120,8 @@ static int add_group(struct show *show, struct cgm_group *group)
 	if (!e->cgroup)
 		return -ENOMEM;
 	cgm_placement_allowed(placement, &e->mems);
+	if (!show->watch_usec)
+		read_drift(group, &e->unit_mems);
 	return 0;
 }
 
@@ -122,6 +142,25 @@ static int add_pid(struct show *show, struct cgm_group *group, pid_t pid)
 	e->pid = pid;
 	e->cgroup = group ? strdup(cgm_group_path(group)) : NULL;
 	cgm_placement_allowed(placement, &e->mems);
+	return 0;
+}
+
+static int add_user(struct show *show, const struct target *target)
+{
+	struct cgm_placement *placement;
+	struct entry *e;
+	int err = cgm_placement_read_pids(show->app->ctx, target->pids, target->pid_count,
+					  keep_processes(show), &placement);
+
+	if (err)
+		return err;
+	e = new_entry(show);
+	if (!e) {
+		cgm_placement_free(placement);
+		return -ENOMEM;
+	}
+	e->placement = placement;
+	e->user = target->text;
 	return 0;
 }
 
@@ -160,7 +199,9 @@ static int collect_target(struct show *show, const char *text)
 
 	if (code)
 		return code;
-	if (target.pid)
+	if (target.pids)
+		err = add_user(show, &target);
+	else if (target.pid)
 		err = add_pid(show, target.group, target.pid);
 	else
 		err = add_group(show, target.group);
@@ -184,69 +225,44 @@ static void free_entries(struct show *show)
 		cgm_placement_free(show->entries[i].placement);
 	}
 	free(show->entries);
+	show->entries = NULL;
+	show->count = 0;
 }
 
 /* ---- the table ---- */
 
-static const struct {
-	const char *name;
-	int flags;
-	const char *help;
-} columns[] = {
-	[COL_CGROUP] = { "CGROUP", 0, "cgroup, or the process that was named" },
+static const struct column list[] = {
+	[COL_CGROUP] = { "CGROUP", 0, "cgroup, or the process or user that was named" },
 	[COL_PID] = { "PID", SCOLS_FL_RIGHT, "process" },
 	[COL_COMMAND] = { "COMMAND", 0, "name of the process" },
+	[COL_START] = { "START", SCOLS_FL_RIGHT, "first address of a mapping" },
+	[COL_NAME] = { "NAME", 0, "file of a mapping, or what the kernel calls it" },
 	[COL_KIND] = { "KIND", 0, "anon, file, shmem, hugetlb or kernel" },
+	[COL_PAGE] = { "PAGE", SCOLS_FL_RIGHT, "size of a page of a mapping" },
+	[COL_POLICY] = { "POLICY", 0, "memory policy of a mapping" },
 	[COL_MEMS] = { "MEMS", 0, "nodes it may use" },
 	[COL_SOURCE] = { "SOURCE", 0, "charged (memory controller) or mapped (page tables)" },
 	[COL_TOTAL] = { "TOTAL", SCOLS_FL_RIGHT, "bytes on all nodes" },
-	[COL_NODES] = { NULL, SCOLS_FL_RIGHT, "a column for every node" },
+	[COL_NODES] = { "NODES", SCOLS_FL_RIGHT, "a column for every node" },
 	[COL_STRAY] = { "STRAY", SCOLS_FL_RIGHT, "bytes outside MEMS" },
+	[COL_LOCKED] = { "LOCKED", SCOLS_FL_RIGHT, "bytes a process has locked; they move" },
+	[COL_PINNED] = { "PINNED", SCOLS_FL_RIGHT, "bytes of a process that cannot move" },
+	[COL_HUGE] = { "HUGE", SCOLS_FL_RIGHT, "bytes in transparent huge pages" },
 };
+
+static const struct columns columns = { list, ARRAY_SIZE(list) };
 
 /* What is shown without -o. */
 static const char * const views[] = {
 	[BY_TARGET] = "CGROUP,MEMS,TOTAL,NODES,STRAY",
 	[BY_KIND] = "CGROUP,KIND,TOTAL,NODES,STRAY",
 	[BY_PROCESS] = "CGROUP,PID,COMMAND,TOTAL,NODES,STRAY",
+	[BY_VMA] = "PID,START,KIND,PAGE,TOTAL,NODES,STRAY,POLICY,NAME",
 };
-
-static const char *column_name(int column)
-{
-	return column == COL_NODES ? "NODES" : columns[column].name;
-}
-
-/* Read a list of columns. 0, or an exit code. */
-static int choose_columns(struct show *show, const char *list)
-{
-	show->column_count = 0;
-	for (const char *p = list; *p;) {
-		size_t len = strcspn(p, ",");
-		int i;
-
-		for (i = 0; i < COL_COUNT; i++)
-			if (strlen(column_name(i)) == len &&
-			    !strncasecmp(p, column_name(i), len))
-				break;
-		if (i == COL_COUNT)
-			return usage_error(show->app,
-					   "--output %.*s: no such column; see \"cgmigrate show --help\"",
-					   (int)len, p);
-		if (show->column_count == ARRAY_SIZE(show->columns))
-			return usage_error(show->app, "--output: too many columns");
-		show->columns[show->column_count++] = i;
-		p += len + (p[len] == ',');
-	}
-	if (!show->column_count)
-		return usage_error(show->app, "--output: no column named");
-	return 0;
-}
 
 static void print_column_help(void)
 {
-	puts("\nColumns for --output:");
-	for (int i = 0; i < COL_COUNT; i++)
-		printf("  %-8s %s\n", column_name(i), columns[i].help);
+	print_columns(&columns);
 }
 
 /* What one line is about. */
@@ -255,7 +271,13 @@ struct subject {
 	const struct cgm_placement *placement;
 	enum cgm_kind kind;
 	const struct cgm_process *process;	/* or NULL */
+	const struct cgm_vma *vma;		/* or NULL */
 };
+
+static pid_t pid_of(const struct subject *s)
+{
+	return s->process ? s->process->pid : s->entry->pid;
+}
 
 static bool is_stray(const struct subject *s, int node)
 {
@@ -303,11 +325,11 @@ static uint64_t stray_of(const struct show *show, const struct subject *s)
 static const char *cell_text(int column, const struct subject *s, char *buf, size_t size)
 {
 	const struct entry *e = s->entry;
-	pid_t pid = s->process ? s->process->pid : e->pid;
+	pid_t pid = pid_of(s);
 
 	snprintf(buf, size, "-");
 	if (column == COL_CGROUP && !e->pid)
-		return e->cgroup;
+		return e->user ? e->user : e->cgroup;
 	switch (column) {
 	case COL_CGROUP:	/* a process stands for itself */
 	case COL_PID:
@@ -317,12 +339,54 @@ static const char *cell_text(int column, const struct subject *s, char *buf, siz
 	case COL_COMMAND:
 		return s->process ? s->process->comm : buf;
 	case COL_KIND:
-		return cgm_kind_name(s->kind);
+		return cgm_kind_name(s->vma ? s->vma->kind : s->kind);
+	case COL_START:
+		if (s->vma)
+			snprintf(buf, size, "%llx", (unsigned long long)s->vma->start);
+		return buf;
+	case COL_NAME:
+		return s->vma && *s->vma->name ? s->vma->name : buf;
+	case COL_POLICY:
+		return s->vma ? s->vma->policy : buf;
 	case COL_MEMS:
-		return nodes_text(&e->mems, buf, size);
+		return cgm_nodeset_weight(&e->mems) ? nodes_text(&e->mems, buf, size) : buf;
 	default:
 		return cgm_placement_source(s->placement) == CGM_SOURCE_CHARGED ?
 		       "charged" : "mapped";
+	}
+}
+
+static uint64_t mark_of(const struct show *show, const struct subject *s, int column)
+{
+	struct cgm_marks marks = { .size = sizeof(marks) };
+
+	if (!pid_of(s) || s->vma || cgm_process_marks(show->app->ctx, pid_of(s), &marks))
+		return 0;
+	return column == COL_LOCKED ? marks.locked : column == COL_PINNED ? marks.pinned :
+	       marks.huge;
+}
+
+/* A column of bytes; false for others. */
+static bool bytes_of(const struct show *show, const struct subject *s, int column,
+		     uint64_t *bytes)
+{
+	switch (column) {
+	case COL_TOTAL:
+		*bytes = cgm_placement_bytes(s->placement, s->kind, CGM_NODE_ALL);
+		return true;
+	case COL_STRAY:
+		*bytes = stray_of(show, s);
+		return true;
+	case COL_PAGE:
+		*bytes = s->vma ? s->vma->page_size : 0;
+		return true;
+	case COL_LOCKED:
+	case COL_PINNED:
+	case COL_HUGE:
+		*bytes = mark_of(show, s, column);
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -332,25 +396,43 @@ static int add_line(const struct show *show, struct libscols_table *table,
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char buf[2048];
 	size_t pos = 0;
+	uint64_t bytes;
 
 	if (!line)
 		return -ENOMEM;
-	for (size_t i = 0; i < show->column_count; i++) {
-		int column = show->columns[i];
+	for (size_t i = 0; i < show->chosen.count; i++) {
+		int column = show->chosen.columns[i];
 
 		if (column == COL_NODES)
 			pos += set_nodes(show, line, pos, s);
-		else if (column == COL_TOTAL)
-			set_size(show, line, pos++,
-				 cgm_placement_bytes(s->placement, s->kind, CGM_NODE_ALL),
-				 false);
-		else if (column == COL_STRAY)
-			set_size(show, line, pos++, stray_of(show, s), false);
+		else if (bytes_of(show, s, column, &bytes))
+			set_size(show, line, pos++, bytes, false);
 		else
 			scols_line_set_data(line, pos++,
 					    cell_text(column, s, buf, sizeof(buf)));
 	}
 	return 0;
+}
+
+/* The mappings of a process that have anything present. One that exited has none. */
+static int add_vmas(const struct show *show, struct libscols_table *table,
+		    const struct subject *process)
+{
+	struct subject s = *process;
+	struct cgm_vma vma = { .size = sizeof(vma) };
+	struct cgm_layout *layout;
+	int err = 0;
+
+	if (cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout))
+		return 0;
+	for (size_t i = 0; !err && !cgm_layout_vma(layout, i, &vma); i++) {
+		s.vma = &vma;
+		s.placement = vma.placement;
+		if (cgm_placement_bytes(vma.placement, CGM_KIND_MOVABLE, CGM_NODE_ALL))
+			err = add_line(show, table, &s);
+	}
+	cgm_layout_free(layout);
+	return err;
 }
 
 static int add_processes(const struct show *show, struct libscols_table *table,
@@ -360,9 +442,10 @@ static int add_processes(const struct show *show, struct libscols_table *table,
 	int err = 0;
 
 	for (size_t i = 0; !err && !cgm_placement_process(e->placement, i, &process); i++) {
-		struct subject s = { e, process.placement, CGM_KIND_MOVABLE, &process };
+		struct subject s = { e, process.placement, CGM_KIND_MOVABLE, &process, NULL };
 
-		err = add_line(show, table, &s);
+		err = show->by == BY_VMA ? add_vmas(show, table, &s) :
+					   add_line(show, table, &s);
 	}
 	return err;
 }
@@ -370,11 +453,13 @@ static int add_processes(const struct show *show, struct libscols_table *table,
 static int add_lines(const struct show *show, struct libscols_table *table,
 		     const struct entry *e)
 {
-	struct subject s = { e, e->placement, CGM_KIND_MOVABLE, NULL };
+	struct subject s = { e, e->placement, CGM_KIND_MOVABLE, NULL, NULL };
 	int err = 0;
 
-	if (show->by == BY_PROCESS && !e->pid)
+	if (keep_processes(show) && !e->pid)
 		return add_processes(show, table, e);
+	if (show->by == BY_VMA)
+		return add_vmas(show, table, &s);
 	if (show->by != BY_KIND)
 		return add_line(show, table, &s);
 	for (int k = 0; k < CGM_KIND_COUNT && !err; k++) {
@@ -390,52 +475,84 @@ static void add_columns(const struct show *show, struct libscols_table *table)
 	const cgm_nodeset *online = &show->app->features.online;
 	char name[16];
 
-	for (size_t i = 0; i < show->column_count; i++) {
-		int column = show->columns[i];
+	for (size_t i = 0; i < show->chosen.count; i++) {
+		int column = show->chosen.columns[i];
 
 		if (column != COL_NODES) {
-			scols_table_new_column(table, columns[column].name, 0,
-					       columns[column].flags);
+			scols_table_new_column(table, list[column].name, 0,
+					       list[column].flags);
 			continue;
 		}
 		for (int n = cgm_nodeset_next(online, -1); n >= 0;
 		     n = cgm_nodeset_next(online, n)) {
 			snprintf(name, sizeof(name), "N%d", n);
-			scols_table_new_column(table, name, 0, columns[column].flags);
+			scols_table_new_column(table, name, 0, list[column].flags);
 		}
 	}
 }
 
-static int print_table(const struct show *show)
+/* The table as text, to be given to free(3); NULL without memory. */
+static char *table_text(const struct show *show)
 {
-	struct libscols_table *table = scols_new_table();
+	struct libscols_table *table = table_new(show->app);
+	char *text = NULL;
 	int err = table ? 0 : -ENOMEM;
 
 	if (err)
-		return err;
-	scols_table_enable_raw(table, show->app->raw);
-	scols_table_enable_noheadings(table, show->app->noheadings);
+		return NULL;
 	add_columns(show, table);
 	for (size_t i = 0; i < show->count && !err; i++)
 		err = add_lines(show, table, &show->entries[i]);
-	if (!err)
-		scols_print_table(table);
+	if (!err && scols_table_get_nlines(table))
+		scols_print_table_to_string(table, &text);
+	else if (!err)
+		text = strdup("");
 	scols_unref_table(table);
-	return err;
+	return text;
 }
 
 /* ---- JSON ---- */
 
+static json_t *json_vmas(const struct show *show, pid_t pid)
+{
+	struct cgm_vma vma = { .size = sizeof(vma) };
+	json_t *list = json_array();
+	struct cgm_layout *layout;
+
+	if (cgm_layout_read_pid(show->app->ctx, pid, 0, &layout))
+		return list;
+	for (size_t i = 0; !cgm_layout_vma(layout, i, &vma); i++)
+		json_array_append_new(list, json_vma(show->app, &vma));
+	cgm_layout_free(layout);
+	return list;
+}
+
+/* What is told of a process with --by process and --by vma. */
+static void set_details(const struct show *show, json_t *object, pid_t pid)
+{
+	struct cgm_marks marks = { .size = sizeof(marks) };
+
+	if (!cgm_process_marks(show->app->ctx, pid, &marks)) {
+		json_object_set_new(object, "locked", json_integer(marks.locked));
+		json_object_set_new(object, "pinned", json_integer(marks.pinned));
+		json_object_set_new(object, "huge", json_integer(marks.huge));
+	}
+	if (show->by == BY_VMA)
+		json_object_set_new(object, "vmas", json_vmas(show, pid));
+}
+
 static json_t *json_processes(const struct show *show, const struct entry *e)
 {
 	struct cgm_process process = { .size = sizeof(process) };
-	json_t *list = json_array();
+	json_t *list = json_array(), *object;
 
-	for (size_t i = 0; !cgm_placement_process(e->placement, i, &process); i++)
-		json_array_append_new(list,
-			json_pack("{s:i, s:s, s:o}", "pid", process.pid, "command",
-				  process.comm, "placement",
-				  json_placement(show->app, process.placement)));
+	for (size_t i = 0; !cgm_placement_process(e->placement, i, &process); i++) {
+		object = json_pack("{s:i, s:o, s:o}", "pid", process.pid, "command",
+				   json_text(process.comm), "placement",
+				   json_placement(show->app, process.placement));
+		set_details(show, object, process.pid);
+		json_array_append_new(list, object);
+	}
 	return list;
 }
 
@@ -446,9 +563,15 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 
 	if (e->cgroup)
 		json_object_set_new(object, "cgroup", json_string(e->cgroup));
+	if (cgm_nodeset_weight(&e->unit_mems))
+		json_object_set_new(object, "systemd_mems", json_nodes(&e->unit_mems));
+	if (e->user)
+		json_object_set_new(object, "user", json_string(e->user + 1));
 	if (e->pid)
 		json_object_set_new(object, "pid", json_integer(e->pid));
-	if (show->by == BY_PROCESS)
+	if (keep_processes(show) && e->pid)
+		set_details(show, object, e->pid);
+	else if (keep_processes(show))
 		json_object_set_new(object, "processes", json_processes(show, e));
 	return object;
 }
@@ -459,14 +582,92 @@ static void print_as_json(const struct show *show)
 
 	for (size_t i = 0; i < show->count; i++)
 		json_array_append_new(list, json_entry(show, &show->entries[i]));
-	print_json(json_pack("{s:s, s:o, s:o}", "command", show->app->verb, "nodes",
+	print_json(json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", show->app->verb,
+			     "state", "done", "exit", 0, "nodes",
 			     json_nodes(&show->app->features.online), "targets", list));
+}
+
+struct watched {
+	struct show *show;
+	char **targets;
+	int code;
+};
+
+static int collect(struct show *show, char **targets)
+{
+	int code = *targets ? 0 : collect_all(show);
+
+	for (; *targets && !code; targets++)
+		code = collect_target(show, *targets);
+	if (!code && show->count)
+		qsort(show->entries, show->count, sizeof(*show->entries), larger_first);
+	return code;
+}
+
+static void warn_of_drift(const struct show *show)
+{
+	char list[2048];
+
+	for (size_t i = 0; i < show->count; i++) {
+		const struct entry *e = &show->entries[i];
+
+		if (!cgm_nodeset_weight(&e->unit_mems))
+			continue;
+		warn(show->app, "%s: systemd has AllowedMemoryNodes=%s for it, and writes that back when it reloads: \"cgmigrate move %s --to NODES\" settles which it is",
+		     e->cgroup, nodes_text(&e->unit_mems, list, sizeof(list)), e->cgroup);
+	}
+}
+
+static int tell(struct show *show)
+{
+	char *text;
+
+	if (show->app->json) {
+		print_as_json(show);
+		return EXIT_OK;
+	}
+	if (!show->count) {
+		warn(show->app, "no cgroup has nodes of its own; --all shows every one");
+		return EXIT_OK;
+	}
+	text = table_text(show);
+	if (!text)
+		return fail(show->app, EXIT_FAILED, "out of memory");
+	fputs(text, stdout);
+	if (*text)
+		putchar('\n');
+	free(text);
+	warn_of_drift(show);
+	return EXIT_OK;
+}
+
+static char *watch_text(void *data)
+{
+	struct watched *watched = data;
+	char *text = NULL;
+
+	watched->code = collect(watched->show, watched->targets);
+	if (!watched->code)
+		text = table_text(watched->show);
+	free_entries(watched->show);
+	return text;
+}
+
+/* Again and again, until somebody has seen enough. */
+static int watch(struct show *show, char **targets)
+{
+	struct watched watched = { .show = show, .targets = targets };
+
+	watch_screen(show->app, watch_text, &watched, show->watch_usec);
+	return watched.code;
 }
 
 /* ---- the verb ---- */
 
-static int take_option(struct show *show, int c, char **argv)
+static int take_option(struct app *app, int c, void *data)
 {
+	struct show *show = data;
+
 	switch (c) {
 	case OPT_ALL:
 		show->all = true;
@@ -476,64 +677,49 @@ static int take_option(struct show *show, int c, char **argv)
 			show->by = BY_KIND;
 		else if (!strcmp(optarg, "process"))
 			show->by = BY_PROCESS;
+		else if (!strcmp(optarg, "vma"))
+			show->by = BY_VMA;
 		else
-			return usage_error(show->app, "--by %s: can be kind or process",
+			return usage_error(app, "--by %s: can be kind, process or vma",
 					   optarg);
 		return 0;
-	case 'b':
-		show->app->bytes = true;
-		return 0;
-	case 'n':
-		show->app->noheadings = true;
-		return 0;
-	case 'o':
+	case OPT_WATCH:
+		show->watch_usec = 2000000;
+		return optarg ? parse_time(app, "--watch", optarg, &show->watch_usec) : 0;
+	default:
 		show->output = optarg;
 		return 0;
-	case 'r':
-		show->app->raw = true;
-		show->app->bytes = true;
-		return 0;
-	default:
-		return common_option(show->app, c) ? 0 : bad_option(show->app, c, argv);
 	}
 }
+
+static const struct options options = {
+	.shorts = COMMON_SHORT TABLE_SHORT "o:",
+	.longs = long_options,
+	.help = help,
+	.more_help = print_column_help,
+	.take = take_option,
+};
 
 int cmd_show(struct app *app, int argc, char **argv)
 {
 	struct show show = { .app = app };
-	int c, code = 0;
+	int code = read_options(app, argc, argv, &options, &show);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":bno:r" COMMON_SHORT, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			print_column_help();
-			return EXIT_OK;
-		}
-		code = take_option(&show, c, argv);
-		if (code)
-			return code;
-	}
-	code = choose_columns(&show, show.output ? show.output : views[show.by]);
+	if (code != GO_ON)
+		return code;
+	if (show.watch_usec && app->json)
+		return usage_error(app, "--watch: draws again and again, --json writes one object");
+	code = choose_columns(app, &columns, show.output ? show.output : views[show.by],
+			      &show.chosen);
 	if (!code)
 		code = app_open(app);
 	if (code)
 		return code;
-	if (optind == argc)
-		code = collect_all(&show);
-	for (int i = optind; i < argc && !code; i++)
-		code = collect_target(&show, argv[i]);
-	if (!code) {
-		if (show.count)
-			qsort(show.entries, show.count, sizeof(*show.entries),
-			      larger_first);
-		if (app->json)
-			print_as_json(&show);
-		else if (!show.count)
-			warn(app, "no cgroup has nodes of its own; --all shows every one");
-		else if (print_table(&show))
-			code = fail(app, EXIT_FAILED, "out of memory");
-	}
+	if (show.watch_usec)
+		return watch(&show, argv + optind);
+	code = collect(&show, argv + optind);
+	if (!code)
+		code = tell(&show);
 	free_entries(&show);
 	return code;
 }

@@ -2,6 +2,7 @@
 /* What a TARGET on the command line stands for. */
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,45 @@ static int open_pid(struct app *app, struct target *target)
 	return err ? fail_errno(app, err) : 0;
 }
 
+/* A user's number. On a recorded tree its own list of users counts. */
+static bool find_user(const struct app *app, const char *name, uid_t *uid)
+{
+	struct passwd *user = NULL;
+	char path[4096], *end;
+	FILE *file;
+
+	*uid = strtoul(name, &end, 10);
+	if (*name && !*end)
+		return true;
+	if (!app->sysroot) {
+		user = getpwnam(name);
+	} else {
+		snprintf(path, sizeof(path), "%s/etc/passwd", app->sysroot);
+		file = fopen(path, "r");
+		while (file && (user = fgetpwent(file)))
+			if (!strcmp(user->pw_name, name))
+				break;
+		if (file)
+			fclose(file);
+	}
+	if (user)
+		*uid = user->pw_uid;
+	return user;
+}
+
+static int open_user(struct app *app, struct target *target)
+{
+	uid_t uid;
+	int err;
+
+	if (!find_user(app, target->text + 1, &uid))
+		return fail(app, EXIT_FAILED, "%s: no such user", target->text);
+	err = cgm_user_pids(app->ctx, uid, &target->pids, &target->pid_count);
+	if (!err && !target->pid_count)
+		return fail(app, EXIT_FAILED, "%s: has no processes", target->text);
+	return err ? fail_errno(app, err) : 0;
+}
+
 /* 0, or an exit code after the error was told. */
 int target_open(struct app *app, const char *text, struct target *target)
 {
@@ -45,6 +85,8 @@ int target_open(struct app *app, const char *text, struct target *target)
 
 	memset(target, 0, sizeof(*target));
 	target->text = text;
+	if (text[0] == '@')
+		return open_user(app, target);
 	if (isdigit((unsigned char)text[0]) && !is_unit(text))
 		return open_pid(app, target);
 	if (text[0] == '/')
@@ -53,7 +95,7 @@ int target_open(struct app *app, const char *text, struct target *target)
 		err = cgm_group_open_unit(app->ctx, text, &target->group);
 	else
 		return usage_error(app,
-				   "%s: not a target; a cgroup starts with \"/\", a unit ends in .service, .scope or .slice, a process is a number",
+				   "%s: not a target; a cgroup starts with \"/\", a unit ends in .service, .scope or .slice, a process is a number, a user is @name",
 				   text);
 	return err ? fail_errno(app, err) : 0;
 }
@@ -62,4 +104,29 @@ void target_close(struct target *target)
 {
 	cgm_group_unref(target->group);
 	target->group = NULL;
+	free(target->pids);
+	target->pids = NULL;
+}
+
+/* The same where only a cgroup makes sense. */
+int target_open_cgroup(struct app *app, const char *text, struct target *target)
+{
+	int code = target_open(app, text, target);
+
+	if (!code && (target->pid || target->pids)) {
+		target_close(target);
+		code = usage_error(app, "%s: %s takes cgroups", text, app->verb);
+	}
+	return code;
+}
+
+/* Is it there? Asked of all targets before anything is changed. */
+int check_cgroup(struct app *app, const char *text)
+{
+	struct target target;
+	int code = target_open_cgroup(app, text, &target);
+
+	if (!code)
+		target_close(&target);
+	return code;
 }

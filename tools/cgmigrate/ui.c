@@ -3,19 +3,30 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgmigrate.h"
 
+uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
 /* Tell an error and pass the exit code on. */
 int fail(struct app *app, int code, const char *fmt, ...)
 {
-	char text[1200];
+	char *text = app->error;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof(app->error), fmt, ap);
 	va_end(ap);
+	if (app->quiet)
+		return code;
 	if (app->json)
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:s}}", "command", app->verb,
 				     "state", code_name(code), "exit", code, "changed", 0,
@@ -131,6 +142,35 @@ json_t *json_placement(const struct app *app, const struct cgm_placement *p)
 			 cgm_placement_source(p) == CGM_SOURCE_CHARGED ? "charged" :
 			 cgm_placement_source(p) == CGM_SOURCE_MAPPED ? "mapped" : "none",
 			 "nodes", nodes, "kinds", kinds);
+}
+
+/* JSON is UTF-8; names of files and processes are any bytes. */
+json_t *json_text(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy = string ? NULL : strdup(text);
+
+	if (string || !copy)
+		return string;
+	for (char *p = copy; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
+json_t *json_vma(const struct app *app, const struct cgm_vma *vma)
+{
+	char start[24], end[24];
+
+	snprintf(start, sizeof(start), "%llx", (unsigned long long)vma->start);
+	snprintf(end, sizeof(end), "%llx", (unsigned long long)vma->end);
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:o}", "start", start, "end",
+			 end, "name", json_text(vma->name), "kind", cgm_kind_name(vma->kind), "policy",
+			 vma->policy, "page_size", (json_int_t)vma->page_size, "cell",
+			 (json_int_t)vma->cell, "placement",
+			 json_placement(app, vma->placement));
 }
 
 /* A full disk is an error, also when the last write happens at exit. */

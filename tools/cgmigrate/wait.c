@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate wait: until no move is under way in a cgroup and below it. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,21 +14,14 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"Usage: cgmigrate wait CGROUP...\n"
+	"Usage: cgmigrate wait CGROUP|JOB...\n"
 	"\n"
-	"Wait until the kernel moves no memory of these cgroups. Without the engine\n"
-	"there is nothing to wait for: the command that moves is the one that waits.\n"
+	"Wait until the kernel moves no memory of these cgroups, or until a job has\n"
+	"ended (j17, see \"cgmigrate report\"); the exit status is that of the job then.\n"
+	"Without the engine there is nothing to wait for but jobs.\n"
 	"\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
 	COMMON_HELP;
-
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
 
 /* Wait for one cgroup. deadline 0: for ever. Returns an exit code. */
 static int wait_for(struct app *app, struct cgm_group *group, uint64_t deadline)
@@ -51,38 +43,77 @@ static int wait_for(struct app *app, struct cgm_group *group, uint64_t deadline)
 	}
 }
 
+/* Wait for a job; its exit status is ours. */
+static int wait_for_job(struct app *app, const char *id, uint64_t deadline)
+{
+	struct timespec tick = { .tv_nsec = 50000000 };
+
+	for (;;) {
+		json_t *record = record_read(app, id), *code;
+		bool runs = record && record_runs(record);
+		int status;
+
+		if (!record)
+			return fail(app, EXIT_FAILED,
+				    "%s: no such job; \"cgmigrate report\" lists them", id);
+		code = json_object_get(record, "exit");
+		status = runs ? EXIT_OK : (int)json_integer_value(code);
+		json_decref(record);
+		if (!runs && !code)
+			return fail(app, EXIT_FAILED,
+				    "%s: nobody watched it to the end; see \"cgmigrate report %s\"",
+				    id, id);
+		if (status)
+			return fail(app, status, "%s: %s", id, code_name(status));
+		if (!runs)
+			return EXIT_OK;
+		if (deadline && now_usec() >= deadline)
+			return fail(app, EXIT_TIMEOUT, "%s: still moving", id);
+		nanosleep(&tick, NULL);
+	}
+}
+
+static int wait_for_cgroup(struct app *app, const char *name, uint64_t deadline)
+{
+	struct target target;
+	int code = target_open_cgroup(app, name, &target);
+
+	if (!code) {
+		code = wait_for(app, target.group, deadline);
+		target_close(&target);
+	}
+	return code;
+}
+
+static int take_option(struct app *app, int c, void *data)
+{
+	(void)c;
+	return parse_time(app, "--timeout", optarg, data);
+}
+
+static const struct options options = {
+	.shorts = COMMON_SHORT,
+	.longs = long_options,
+	.help = help,
+	.take = take_option,
+};
+
 int cmd_wait(struct app *app, int argc, char **argv)
 {
 	uint64_t timeout = 0, deadline;
-	int c, code = 0;
+	int code = read_options(app, argc, argv, &options, &timeout);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":" COMMON_SHORT, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-		if (c == OPT_TIMEOUT)
-			code = parse_time(app, "--timeout", optarg, &timeout);
-		else if (!common_option(app, c))
-			code = bad_option(app, c, argv);
-		if (code)
-			return code;
-	}
+	if (code != GO_ON)
+		return code;
 	if (optind == argc)
-		return usage_error(app, "no cgroup named");
+		return usage_error(app, "no cgroup or job named");
 	code = app_open(app);
 	deadline = timeout ? now_usec() + timeout : 0;
-	for (int i = optind; i < argc && !code; i++) {
-		struct target target;
-
-		code = target_open(app, argv[i], &target);
-		if (code)
-			break;
-		if (target.group)
-			code = wait_for(app, target.group, deadline);
-		target_close(&target);
-	}
+	for (int i = optind; i < argc && !code; i++)
+		code = job_number(argv[i]) ? wait_for_job(app, argv[i], deadline) :
+					     wait_for_cgroup(app, argv[i], deadline);
+	if (app->ctx)
+		interrupted_put_back(app);
 	if (!code && app->json)
 		print_json(json_pack("{s:s, s:s, s:i}", "command", app->verb, "state",
 				     "done", "exit", 0));

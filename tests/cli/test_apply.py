@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cgmigrate plan, apply and undo: order, room, files, and being killed on the way."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import COMMAND, Command
+from tree import MIB, Tree
+
+JOURNAL = "var/lib/cgmigrate/apply.json"
+
+
+class Jobs(Tree):
+    """Four nodes with the engine, and cgroups with memory of their own."""
+
+    def __init__(self, path, **more):
+        super().__init__(path, engine=True, **more)
+        self.names = []
+
+    def job(self, path, mems, *mib):
+        """A cgroup with so many MiB on each node."""
+        anon = [n * MIB for n in (*mib, 0, 0, 0, 0)][: self.nodes]
+        above = os.path.dirname(path)
+        effective = mems or self.mems(above)
+        self.cgroup(path, mems, effective=effective, charged={"anon": anon})
+        self.engine(path)
+        self.names.append(path)
+        # Nodes in force follow what is written, as far as a tree can do that.
+        file = f"{self.path}/sys/fs/cgroup{path}/cpuset.mems.effective"
+        os.unlink(file)
+        os.symlink("cpuset.mems" if mems else "../cpuset.mems", file)
+
+    def mems(self, path):
+        return self.read(f"sys/fs/cgroup{path}/cpuset.mems").strip()
+
+    def all_mems(self):
+        return {path: self.mems(path) for path in self.names}
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    return Jobs(tmp_path / "tree")
+
+
+@pytest.fixture
+def pair(jobs):
+    """/a on node 0 and /b on node 1."""
+    jobs.job("/a", "0", 100)
+    jobs.job("/b", "1", 0, 90)
+    return jobs
+
+
+@pytest.fixture
+def live_pair(pair):
+    return Command(pair, write=True)
+
+
+def steps(out):
+    return [(s["round"], s["step"], s["cgroup"], s["to"]) for s in out["steps"]]
+
+
+# ---- planning ----
+
+
+def test_swap(pair):
+    out = Command(pair).json("plan", "--swap", "/a", "/b")
+    assert out["state"] == "planned" and out["changed"] is False
+    assert steps(out) == [(1, "move", "/a", "1"), (2, "move", "/b", "0")]
+    room = {n["node"]: (n["room"], n["room_after"]) for n in out["capacity"]}
+    assert room[0] == (504 * MIB, 514 * MIB) and room[1] == (504 * MIB, 494 * MIB)
+    assert room[2][0] == room[2][1]
+    text = Command(pair)("plan", "--swap", "/a", "/b").stdout
+    assert re.search(r"1 move +/a +0 +1 +100.0M", text)
+
+
+def test_full_nodes_are_exchanged_together(pair):
+    for node in (0, 1):
+        pair.node(node, free=40 * MIB, cache=0)
+    out = Command(pair).json("plan", "--swap", "/a", "/b")
+    assert [s[0] for s in steps(out)] == [1, 1]
+
+
+def test_or_by_way_of_a_free_node(pair):
+    for node in (0, 1, 3):
+        pair.node(node, free=9 * MIB, cache=0)
+    pair.job("/b", "1", 0, 100)
+    out = Command(pair).json("plan", "--swap", "/a", "/b")
+    assert [s[1] for s in steps(out)] == ["bounce", "move", "move"]
+    assert steps(out)[0][3] == "2"
+
+
+def test_or_not_at_all(pair):
+    for node in range(4):
+        pair.node(node, free=8 * MIB, cache=0)
+    pair.job("/b", "1", 0, 100)
+    out = Command(pair).json("plan", "--swap", "/a", "/b", code=4)
+    assert out["state"] == "refused"
+    assert "no order works" in out["error"]["message"]
+    assert "/a lacks least, 100.0M on node 1" in out["error"]["message"]
+
+
+def test_the_end_has_to_fit(pair):
+    pair.node(2, free=58 * MIB, cache=0)
+    pair.write("spec", '{"targets": [{"cgroup": "/a", "to": "2"}]}')
+    result = Command(pair)("plan", f"{pair.path}/spec")
+    assert result.returncode == 4
+    assert "no room: 50.0M on node 2 too little in the end" in result.stderr
+    pair.node(2, free=58 * MIB, cache=60 * MIB)
+    result = Command(pair)("plan", f"{pair.path}/spec")
+    assert result.returncode == 0
+    assert "warning: page cache has to make room" in result.stderr
+
+
+def test_huge_pages_need_pools(tmp_path):
+    tree = Tree(tmp_path, memory=False, engine=True)
+    tree.cgroup("/web", "0", pids=[10])
+    tree.process(10, "huge", [("/anon_hugepage", {0: 10}, "huge anon=10")])
+    pool = "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"
+    tree.write(pool, "4\n")
+    tree.write("spec", '{"targets": [{"cgroup": "/web", "to": "1"}]}')
+    result = Command(tree)("plan", f"{tree.path}/spec")
+    assert result.returncode == 4
+    assert "6 huge pages of 2.0M on node 1 too little" in result.stderr
+    tree.write(pool, "10\n")
+    assert Command(tree)("plan", f"{tree.path}/spec").returncode == 0
+
+
+@pytest.fixture
+def nested(jobs):
+    """/top on 0-1 with /top/a on 0 and /top/b, which inherits."""
+    jobs.job("/top", "0-1", 50, 30)
+    jobs.job("/top/a", "0", 40)
+    jobs.job("/top/b", "", 5, 20)
+    return jobs
+
+
+def test_parents_before_children_and_after(nested):
+    nested.write(
+        "spec",
+        '{"targets": [{"cgroup": "/top", "to": "2-3"},'
+        ' {"cgroup": "/top/a", "to": "2"}]}',
+    )
+    out = Command(nested).json("plan", f"{nested.path}/spec")
+    assert steps(out) == [
+        (1, "widen", "/top", "0-3"),
+        (2, "move", "/top/a", "2"),
+        (3, "narrow", "/top", "2-3"),
+    ]
+    assert [t["bytes"] for t in out["targets"]] == [40 * MIB, 40 * MIB]
+
+
+def test_v1(tmp_path):
+    """Parents have to have what their children have, at every moment."""
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/top", "0-1")
+    tree.cgroup("/top/a", "0")
+    targets = [{"cgroup": "/top", "to": "2-3"}, {"cgroup": "/top/a", "to": "2"}]
+    tree.write("spec", json.dumps({"targets": targets}))
+    out = Command(tree).json("plan", f"{tree.path}/spec")
+    assert [s[1:] for s in steps(out)] == [
+        ("widen", "/top", "0-3"),
+        ("move", "/top/a", "2"),
+        ("narrow", "/top", "2-3"),
+    ]
+    tree.write("spec", json.dumps({"targets": [{"cgroup": "/top/a", "to": ""}]}))
+    result = Command(tree)("plan", f"{tree.path}/spec")
+    assert result.returncode == 4
+    assert "/top/a: on cgroup v1 it has to have nodes" in result.stderr
+
+
+def test_children_that_would_be_left_out(nested):
+    nested.write("spec", '{"targets": [{"cgroup": "/top", "to": "2-3"}]}')
+    result = Command(nested)("plan", f"{nested.path}/spec")
+    assert result.returncode == 4
+    assert "/top/a: has nodes 0, and its parent will have none of them" in result.stderr
+    nested.write("spec", '{"targets": [{"cgroup": "/top/a", "to": "2"}]}')
+    result = Command(nested)("plan", f"{nested.path}/spec")
+    assert "/top/a: its parent will not have all of nodes 2: widen that too" in (
+        result.stderr
+    )
+
+
+def test_evict(nested):
+    nested.job("/free", "2", 0, 0, 10)
+    out = Command(nested).json("plan", "--evict", "0")
+    assert {t["cgroup"]: t["to"] for t in out["targets"]} == {
+        "/top": "1",
+        "/top/a": "1",
+    }
+    out = Command(nested).json("plan", "--evict", "0-1")
+    to = {t["cgroup"]: t["to"] for t in out["targets"]}
+    assert to == {"/top": "2-3", "/top/a": "3"}
+    result = Command(nested)("plan", "--evict", "0-3")
+    assert result.returncode == 2 and "no node would be left" in result.stderr
+
+
+def test_balance(jobs):
+    for n in range(4):
+        jobs.job(f"/j{n}", "0", 100)
+    out = Command(jobs).json("plan", "--balance")
+    assert sorted(t["to"] for t in out["targets"]) == ["1", "2", "3"]
+    for n, target in enumerate(sorted(t["cgroup"] for t in out["targets"])):
+        jobs.job(target, str(n + 1), *([0] * (n + 1)), 100)
+    assert Command(jobs).json("plan", "--balance")["state"] == "unchanged"
+
+
+CGCONFIG = """# comment
+mount { cpuset = /sys/fs/cgroup; }
+group a {
+    perm { task { uid = root; } }
+    cpu { cpu.shares = "100"; }
+    cpuset {
+        cpuset.cpus = 0-3;   # left alone
+        cpuset.mems = "2";
+    }
+}
+group "b" { cpuset { cpuset.mems = 3; } }
+"""
+
+
+def test_cgconfig(pair):
+    result = subprocess.run(
+        [COMMAND, "plan", "--sysroot", pair.path, "-", "-J"],
+        input=CGCONFIG,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    targets = json.loads(result.stdout)["targets"]
+    assert [(t["cgroup"], t["to"]) for t in targets] == [("/a", "2"), ("/b", "3")]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (
+            '{"targets": [{"cgroup": "/a"}]}',
+            'each of "targets" needs "cgroup" and "to"',
+        ),
+        ('{"targets": [{"cgroup": "/a", "to": "x"}]}', '/a: "to": "x" is not a list'),
+        ('{"targets": 7}', 'has no list "targets"'),
+        ('{"targets": [', "spec:1: "),
+        ("group a {\n cpuset {\n cpuset.mems 2;", 'spec:3: 2 where "=" is wanted'),
+        ("group a { cpuset { cpuset.mems = 2 } }", 'spec:1: } where ";" is wanted'),
+        (
+            "group a { cpuset { cpuset.mems = two; } }",
+            'cpuset.mems = "two": not a list',
+        ),
+        ("group a {\n perm {", 'spec:2: the end where "}" is wanted'),
+        ("\nfrob { }", 'spec:2: frob where "group"'),
+        ("group {", "where the name of a group is wanted"),
+        ("group a { }", "no group in it has a cpuset.mems"),
+        ("", "no group in it has a cpuset.mems"),
+    ],
+)
+def test_bad_files_are_told_where(pair, text, words):
+    pair.write("spec", text)
+    result = Command(pair)("plan", f"{pair.path}/spec")
+    assert result.returncode == 2 and words in result.stderr
+    assert Command(pair).json("plan", f"{pair.path}/spec", code=2)["state"] == "usage"
+
+
+@pytest.mark.parametrize(
+    "target, words, code",
+    [
+        ({"cgroup": "/", "to": "1"}, "the root cgroup", 4),
+        ({"cgroup": "/a", "to": "9"}, "nodes with memory are 0-3", 4),
+        ({"cgroup": "/nope", "to": "1"}, "/nope: no such cgroup", 1),
+        ({"cgroup": "/a", "to": "1", "from": "2"}, 'has nodes "0" now, the plan', 4),
+    ],
+)
+def test_impossible_targets(pair, target, words, code):
+    pair.write("spec", json.dumps({"targets": [target]}))
+    result = Command(pair)("plan", f"{pair.path}/spec")
+    assert result.returncode == code and words in result.stderr
+
+
+def test_named_twice(pair):
+    pair.write("spec", json.dumps({"targets": [{"cgroup": "/a", "to": "1"}] * 2}))
+    assert "/a: named twice" in Command(pair)("plan", f"{pair.path}/spec").stderr
+
+
+# ---- carrying out ----
+
+
+def test_apply_and_undo(pair, live_pair):
+    out = live_pair.json("apply", "--swap", "/a", "/b")
+    assert out["state"] == "done" and out["changed"] is True and out["job"] == "j1"
+    assert out["result"]["totals"]["moved"] == 0
+    assert pair.all_mems() == {"/a": "1", "/b": "0"}
+    assert json.loads(pair.read(JOURNAL))["state"] == "applied"
+
+    out = live_pair.json("undo", "--dry-run")
+    assert out["state"] == "planned" and pair.mems("/a") == "1"
+    out = live_pair.json("undo")
+    assert out["state"] == "done" and pair.all_mems() == {"/a": "0", "/b": "1"}
+    assert "no apply to undo" in live_pair("undo").stdout
+    assert live_pair.json("undo")["changed"] is False
+    jobs = live_pair.json("report")["jobs"]
+    assert [j["command"] for j in jobs] == ["apply", "undo"]
+    assert "steps" in jobs[0] and jobs[0]["state"] == "done"
+
+
+def test_a_written_plan(pair, live_pair, tmp_path):
+    file = tmp_path / "plan.json"
+    result = live_pair("plan", "--swap", "/a", "/b", "-o", file)
+    assert result.returncode == 0 and "ROUND" in result.stdout
+    assert pair.all_mems() == {"/a": "0", "/b": "1"}
+    assert live_pair("apply", file, "--dry-run").returncode == 0
+    assert not os.path.exists(os.path.join(pair.path, JOURNAL))
+    result = live_pair("apply", file)
+    assert result.returncode == 0
+    assert "1: move /a 0 -> 1\n2: move /b 1 -> 0\n" in result.stdout
+    result = live_pair("apply", file)
+    assert result.returncode == 4 and "make it again" in result.stderr
+
+
+def test_nested_and_back(nested):
+    live = Command(nested, write=True)
+    nested.write(
+        "spec",
+        '{"targets": [{"cgroup": "/top", "to": "2-3"}, {"cgroup": "/top/a", "to": "2"},'
+        ' {"cgroup": "/top/b", "to": "3"}]}',
+    )
+    before = nested.all_mems()
+    assert live("apply", f"{nested.path}/spec").returncode == 0
+    assert nested.all_mems() == {"/top": "2-3", "/top/a": "2", "/top/b": "3"}
+    assert live("undo").returncode == 0
+    assert nested.all_mems() == before
+
+
+def test_nothing_to_apply(pair, live_pair):
+    pair.write("spec", '{"targets": [{"cgroup": "/a", "to": "0"}]}')
+    out = live_pair.json("apply", f"{pair.path}/spec")
+    assert out["state"] == "unchanged" and out["changed"] is False
+    assert not os.path.exists(os.path.join(pair.path, JOURNAL))
+
+
+def test_somebody_has_changed_it_since(pair, live_pair):
+    live_pair("apply", "--swap", "/a", "/b")
+    pair.write("sys/fs/cgroup/a/cpuset.mems", "3\n")
+    result = live_pair("undo")
+    assert result.returncode == 4
+    assert '/a: has nodes "3" now, apply left it with "1"' in result.stderr
+    assert pair.all_mems() == {"/a": "3", "/b": "0"}
+    assert live_pair("undo", "--force").returncode == 0
+    assert pair.all_mems() == {"/a": "0", "/b": "1"}
+
+
+def test_only_one_at_a_time(pair, live_pair):
+    live_pair("apply", "--swap", "/a", "/b")
+    with open(f"{pair.path}/var/lib/cgmigrate/lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for verb in ("apply", "undo"):
+            arguments = ["--swap", "/a", "/b"] if verb == "apply" else []
+            result = live_pair(verb, *arguments)
+            assert result.returncode == 4
+            assert "another apply or undo is running" in result.stderr
+
+
+def test_recorded_tree_is_not_written_to(pair):
+    for args in (["apply", "--swap", "/a", "/b"], ["undo"], ["apply", "--continue"]):
+        result = Command(pair)(*args)
+        assert result.returncode == 4 and "recorded tree" in result.stderr
+    assert Command(pair)("apply", "--swap", "/a", "/b", "--dry-run").returncode == 0
+
+
+def test_a_write_that_fails_is_told(pair, live_pair):
+    os.unlink(f"{pair.path}/sys/fs/cgroup/b/cpuset.mems.events")
+    out = live_pair.json("apply", "--swap", "/a", "/b", code=1)
+    assert out["state"] == "failed" and out["changed"] is True
+    assert "cpuset.mems.events" in out["error"]["message"]
+    pair.engine("/b")
+    result = live_pair("apply", "--swap", "/a", "/b")
+    assert result.returncode == 4 and '"cgmigrate apply --continue"' in result.stderr
+    assert live_pair("apply", "--continue").returncode == 0
+    assert pair.all_mems() == {"/a": "1", "/b": "0"}
+
+
+# ---- killed ----
+
+CHANGES = "write,renameat,unlinkat,fsync,mkdir"
+
+
+def killed_at(tree, number, *args):
+    """Run the command and kill it at its number-th call that changes anything."""
+    inject = f"inject={CHANGES}:signal=KILL:when={number}"
+    result = subprocess.run(
+        ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={CHANGES}", "-e", inject]
+        + [COMMAND, *args, "--sysroot", tree.path, "--write-sysroot"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode in (-9, 137)
+
+
+@pytest.mark.parametrize("way", ["continue", "undo"])
+def test_killed_at_any_call(tmp_path, way):
+    """The end is reached, or the beginning; on the way every mask is one of both."""
+    before = {"/top": "0-1", "/top/a": "0", "/top/b": "1"}
+    after = {"/top": "2-3", "/top/a": "2", "/top/b": "3"}
+    targets = [{"cgroup": path, "to": to} for path, to in after.items()]
+    interrupted = 0
+    for number in range(1, 200):
+        tree = Jobs(tmp_path / str(number))
+        for path, mems in before.items():
+            tree.job(path, mems, 10, 10)
+        tree.write("spec", json.dumps({"targets": targets}))
+        killed = killed_at(tree, number, "apply", f"{tree.path}/spec")
+        for path, mems in tree.all_mems().items():
+            # A file of a tree is empty between being opened and written.
+            assert mems in (before[path], after[path], "0-3", ""), (number, path)
+        live = Command(tree, write=True)
+        begun = os.path.exists(os.path.join(tree.path, JOURNAL))
+        state = json.loads(tree.read(JOURNAL))["state"] if begun else None
+        interrupted += state == "applying"
+        if state != "applying":
+            assert tree.all_mems() in (before, after)
+        arguments = ["apply", "--continue"] if way == "continue" else ["undo"]
+        result = live(*arguments)
+        assert result.returncode == 0, (number, result)
+        if way == "undo":
+            assert tree.all_mems() == before, number
+        else:
+            assert tree.all_mems() == (after if begun else before), number
+        shutil.rmtree(tree.path)
+        if not killed:
+            break
+    assert not killed and interrupted > 5
+
+
+def test_undo_that_is_killed(pair, live_pair):
+    for number in range(1, 60):
+        if pair.mems("/a") == "0":
+            live_pair("apply", "--swap", "/a", "/b")
+        killed = killed_at(pair, number, "undo")
+        if json.loads(pair.read(JOURNAL))["state"] == "undoing":
+            result = live_pair("apply", "--swap", "/a", "/b")
+            assert (
+                result.returncode == 4 and '"cgmigrate undo" goes on' in result.stderr
+            )
+        assert live_pair("undo").returncode == 0
+        assert pair.all_mems() == {"/a": "0", "/b": "1"}, number
+        if not killed:
+            return
+    pytest.fail("it never ended")
+
+
+def test_memory_is_handled_right(pair, valgrind):
+    check = Command(pair, valgrind, write=True)
+    pair.write("spec", CGCONFIG)
+    pair.write("bad", "group a { cpuset { cpuset.mems = x; } }")
+    for args, code in (
+        (["plan", f"{pair.path}/spec"], 0),
+        (["plan", f"{pair.path}/bad"], 2),
+        (["plan", "--swap", "/a", "/nope"], 1),
+        (["plan", "--evict", "0"], 0),
+        (["plan", "--balance", "-J"], 0),
+        (["apply", "--swap", "/a", "/b"], 0),
+        (["undo", "-J"], 0),
+        (["apply", "--continue"], 0),
+    ):
+        result = check(*args)
+        assert result.returncode == code, (args, result.stderr)
+
+
+def test_units_are_changed_through_systemd(pair):
+    pair.write("run/systemd/system/x", "")
+    pair.job("/a.service", "0", 10)
+    out = Command(pair).json("plan", "--swap", "/a.service", "/b")
+    assert out["notes"][0]["severity"] == "note"
+    assert "belongs to systemd (a.service)" in out["notes"][0]["message"]
+
+
+def test_the_record_of_an_apply_shows_its_steps(live_pair):
+    live_pair("apply", "--swap", "/a", "/b")
+    text = live_pair("report", "j1").stdout
+    assert "ROUND" in text and re.search(r"2 move +/b +1 +0 +90.0M", text)
+    assert text.endswith(", job j1\n")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""bash completion of cgmigrate."""
+
+import os
+import subprocess
+
+import pytest
+
+from conftest import COMMAND
+from test_usage import VERBS
+
+FILE = os.path.join(
+    os.path.dirname(__file__), "../../tools/cgmigrate/cgmigrate.bash-completion"
+)
+
+
+@pytest.fixture
+def complete(tmp_path):
+    """What is offered for the last of some words."""
+    for name in ("web/inner", "webmail", "db"):
+        (tmp_path / "cgroup" / name).mkdir(parents=True)
+    (tmp_path / "jobs").mkdir()
+    for name in ("j1.json", "j12.json", "totals.json"):
+        (tmp_path / "jobs" / name).write_text("{}")
+    (tmp_path / "mounts").write_text(f"none {tmp_path}/cgroup cgroup2 rw 0 0\n")
+    environment = {
+        **os.environ,
+        "CGMIGRATE_MOUNTS": str(tmp_path / "mounts"),
+        "CGMIGRATE_JOBS": str(tmp_path / "jobs"),
+    }
+
+    def run(*words):
+        script = (
+            f'. {FILE}; COMP_WORDS=(cgmigrate "$@"); COMP_CWORD=$#; '
+            f'_cgmigrate {COMMAND} "${{@: -1}}" "${{COMP_WORDS[$#-1]}}"; '
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        result = subprocess.run(
+            ["bash", "-c", script, "bash", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert result.stderr == ""
+        return result.stdout.split()
+
+    return run
+
+
+def test_verbs(complete):
+    assert set(VERBS) <= set(complete(""))
+    assert complete("res") == ["resume"] and complete("x") == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_options_of_every_verb(complete, verb):
+    options = complete(verb, "--")
+    assert "--help" in options and "--json" in options
+    assert len(options) == len(set(options))
+
+
+def test_options(complete):
+    assert complete("move", "--t") == ["--timeout", "--to"]
+    assert complete("apply", "--con") == ["--continue"]
+
+
+def test_targets(complete):
+    assert complete("show", "/w") == ["/web", "/webmail"]
+    assert complete("show", "/web/") == ["/web/inner"]
+    assert complete("settle", "") == ["/db", "/web", "/webmail"]
+    assert complete("cancel", "j") == ["j1", "j12"]
+    assert "/web" in complete("cancel", "") and "j1" in complete("cancel", "")
+    assert "@root" in complete("show", "@ro")
+    assert complete("features", "") == []
+
+
+def test_values(complete):
+    assert complete("show", "--by", "v") == ["vma"]
+    assert complete("move", "/web", "--into", "/d") == ["/db"]
+    assert complete("plan", "--swap", "/d") == ["/db"]
+    assert complete("limit", "/web", "--rate", "m") == ["max"]
+    assert complete("move", "/web", "--cpus", "") == ["follow", "keep"]
+
+
+def test_files(complete, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert complete("apply", "mou") == ["mounts"]
+    assert complete("map", "-o", "job") == ["jobs"]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cgmigrate pause, resume, cancel and limit: files of the engine, messages, codes."""
+
+import os
+import stat
+import threading
+import time
+
+
+from conftest import Command
+from tree import MIB
+
+WEB = "sys/fs/cgroup/web/cpuset.mems.migrate"
+DB = "sys/fs/cgroup/db/cpuset.mems.migrate"
+
+
+def changed(out):
+    return {t.get("cgroup", t.get("job")): t["changed"] for t in out["targets"]}
+
+
+def test_pause_and_resume(kernel, live):
+    out = live.json("pause", "/web", "/db")
+    assert out["state"] == "done" and out["changed"] is True
+    assert changed(out) == {"/web": True, "/db": True}
+    assert kernel.read(f"{WEB}.hold") == kernel.read(f"{DB}.hold") == "1"
+
+    out = live.json("pause", "/web")
+    assert out["state"] == "unchanged" and out["changed"] is False
+    assert live("pause", "/web").stdout == "/web: is paused already\n"
+
+    assert live("resume", "/web").stdout == "/web: goes on\n"
+    assert kernel.read(f"{WEB}.hold") == "0" and kernel.read(f"{DB}.hold") == "1"
+    assert live("resume", "/web").stdout == "/web: is not paused\n"
+
+
+def test_pause_all_is_what_moves(kernel, live):
+    kernel.cgroup("/web/sub", "0")
+    kernel.engine("/web/sub", pending=1)
+    kernel.engine("/web", pending=1)
+    assert changed(live.json("pause", "--all")) == {"/web": True}
+    assert live("resume", "--all").stdout == "/web: goes on\n"
+    kernel.engine("/web", pending=0)
+    kernel.engine("/web/sub", pending=0)
+    assert live("pause", "--all").stdout == "nothing to do\n"
+    assert live.json("resume", "--all")["state"] == "unchanged"
+
+
+def test_resume_all_also_below_another(kernel, live):
+    kernel.cgroup("/web/sub", "0")
+    kernel.engine("/web/sub", hold=1)
+    kernel.engine("/web", hold=1)
+    assert changed(live.json("resume", "--all")) == {"/web": True, "/web/sub": True}
+
+
+def test_cancel(kernel, live):
+    assert live("cancel", "/web").stdout == "/web: nothing moves\n"
+    assert kernel.read(f"{WEB}.stop") == ""
+    kernel.engine("/web", pending=2)
+
+    def stop_soon():
+        while kernel.read(f"{WEB}.stop") != "1":
+            time.sleep(0.01)
+        kernel.engine("/web", pending=0)
+
+    player = threading.Thread(target=stop_soon)
+    player.start()
+    assert live("cancel", "/web").stdout == "/web: stopped\n"
+    player.join()
+
+
+def test_cancel_does_not_wait_for_ever(kernel, live):
+    kernel.engine("/web", pending=2)
+    result = live("cancel", "/web", "--timeout", "100ms")
+    assert result.returncode == 6
+    assert result.stderr == "cgmigrate: cancel: /web: told to stop, still moving\n"
+    assert kernel.read(f"{WEB}.stop") == "1"
+
+
+def test_nothing_is_told_when_one_is_missing(kernel, live):
+    for targets in (["/web", "/nope"], ["/web", "j7"]):
+        assert live("pause", *targets).returncode == 1
+        assert kernel.read(f"{WEB}.hold") == "0\n"
+    assert live("limit", "/web", "/nope", "--rate", "0").returncode == 1
+    assert kernel.read(f"{WEB}.max") == "max\n"
+
+
+def test_limit(kernel, live):
+    assert live("limit", "/web").stdout == "/web: no limit\n"
+    assert live.json("limit", "/web")["targets"][0]["rate"] is None
+    assert live("limit", "/web", "--rate", "500M").stdout == "/web: 500.0M/s\n"
+    assert kernel.read(f"{WEB}.max") == str(500 * MIB)
+    out = live.json("limit", "/web", "--rate", "500M")
+    assert out["state"] == "unchanged" and out["targets"][0]["rate"] == 500 * MIB
+    assert live("limit", "/web", "--rate", "0").stdout == "/web: 0, moves are held\n"
+    assert live("limit", "/web", "--rate", "max").stdout == "/web: no limit\n"
+    assert kernel.read(f"{WEB}.max") == "max"
+
+
+def test_no_permission_is_a_refusal(kernel):
+    path = os.path.join(kernel.path, f"{WEB}.max")
+    os.chmod(path, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+    prefix = []
+    if os.geteuid() == 0:
+        for where, _, _ in os.walk(kernel.path):
+            os.chmod(where, 0o755)
+        parent = kernel.path
+        while parent != "/":
+            parent = os.path.dirname(parent)
+            os.chmod(parent, os.stat(parent).st_mode | 0o055)
+        prefix = ["setpriv", "--reuid=65534", "--clear-groups"]
+    result = Command(kernel, prefix, write=True)("limit", "/web", "--rate", "1M")
+    assert result.returncode == 4
+    assert "cpuset.mems.migrate.max: Permission denied" in result.stderr
+
+
+def test_stock_kernel_has_no_limit(run):
+    out = run.json("limit", "/web")
+    assert out["targets"] == [{"cgroup": "/web", "rate": None, "changed": False}]
+    result = run("limit", "/web", "--rate", "1M")
+    assert result.returncode == 4
+    assert "no migration engine" in result.stderr
+    assert '"cgmigrate move --rate" limits one move' in result.stderr
+
+
+def test_stock_kernel_without_jobs(run):
+    assert run("cancel", "/web").stdout == "/web: nothing moves\n"
+    assert run("pause", "--all").stdout == "nothing to do\n"
+
+
+def test_the_root_and_those_without_a_cpuset(kernel, live):
+    result = live("pause", "/")
+    assert (
+        result.returncode == 4 and "/: the root cgroup has no settings" in result.stderr
+    )
+    result = live("limit", "/idle", "--rate", "1M")
+    assert result.returncode == 4 and "cgroup.subtree_control" in result.stderr
+
+
+def test_recorded_tree_is_not_written_to(kernel):
+    result = Command(kernel)("pause", "/web")
+    assert result.returncode == 4 and "recorded tree" in result.stderr
+
+
+def test_memory_is_handled_right(kernel, valgrind):
+    check = Command(kernel, valgrind, write=True)
+    for args in (
+        ["pause", "/web"],
+        ["resume", "--all", "-J"],
+        ["cancel", "/db"],
+        ["limit", "/web", "--rate", "1G"],
+        ["limit", "/nope"],
+        ["pause", "j1"],
+    ):
+        assert check(*args).returncode in (0, 1), args

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What make install leaves behind is what a program and a person need."""
+
+import os
+import subprocess
+
+import pytest
+
+from conftest import BUILD
+
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PARTS = ("libcgroup-plugin", "libcgroup-plugin/plugin", "tools/cgmigrate")
+WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A system with everything below /usr."""
+    root = tmp_path_factory.mktemp("root")
+    for part in PARTS:
+        words = ["make", "-s", "-C", os.path.join(SOURCE, part), "install"]
+        words += [f"O={os.path.abspath(BUILD)}", "PREFIX=/usr", f"DESTDIR={root}"]
+        words += ["LIBDIR=/usr/lib/triplet"]
+        subprocess.run(words, check=True)
+    return root
+
+
+def flags(root, what):
+    """What pkg-config tells a program that is built on that system."""
+    env = {
+        **os.environ,
+        "PKG_CONFIG_PATH": f"{root}/usr/lib/triplet/pkgconfig",
+        "PKG_CONFIG_SYSROOT_DIR": str(root),
+    }
+    words = ["pkg-config", what, "libcgmigrate"]
+    result = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True)
+    assert result.returncode == 0
+    return result.stdout.split()
+
+
+def test_the_files(installed):
+    for file in (
+        "bin/cgmigrate",
+        "include/libcgmigrate.h",
+        "lib/triplet/libcgmigrate.so",
+        "lib/triplet/libcgmigrate.so.0",
+        "lib/triplet/cgmigrate/libcgroup-cgmigrate.so",
+        "lib/triplet/cgmigrate/libcgroup-cgmigrate-core.so",
+        "share/man/man8/cgmigrate-run.8",
+        "share/man/man7/libcgroup-cgmigrate.7",
+        "lib/systemd/system/cgred.service.d/cgmigrate.conf",
+    ):
+        assert (installed / "usr" / file).exists(), file
+
+
+def test_the_drop_in_names_the_plugin(installed):
+    folder = installed / "usr/lib/systemd/system/cgred.service.d"
+    text = (folder / "cgmigrate.conf").read_text()
+    plugin = "/usr/lib/triplet/cgmigrate/libcgroup-cgmigrate.so"
+    assert f"Environment=LD_PRELOAD={plugin}\n" in text
+    assert "@" not in text
+
+
+@pytest.mark.parametrize("example", ["where", "follow"])
+def test_examples_build_with_pkg_config(installed, tmp_path, example):
+    source = os.path.join(SOURCE, "libcgroup-plugin", "examples", f"{example}.c")
+    words = ["cc", *WARNINGS, "-o", tmp_path / example, source]
+    words += flags(installed, "--cflags") + flags(installed, "--libs")
+    subprocess.run(words, check=True)
+
+
+@pytest.mark.parametrize(
+    "compiler, language, standard",
+    [("cc", "c", "c99"), ("cc", "c", "c17"), ("c++", "c++", "c++11")],
+)
+def test_the_header_is_clean(installed, tmp_path, compiler, language, standard):
+    """Alone, and with nothing but the standard asked for."""
+    code = "#include <libcgmigrate.h>\nint main(void) { return cgm_version() == 0; }\n"
+    words = [compiler, *WARNINGS, f"-std={standard}", "-x", language, "-", "-x", "none"]
+    words += ["-o", tmp_path / "program"]
+    words += flags(installed, "--cflags") + flags(installed, "--libs")
+    subprocess.run(words, input=code, text=True, check=True)
+
+
+def test_an_installed_command_finds_its_plugin(installed):
+    library = f"{installed}/usr/lib/triplet"
+    words = [f"{installed}/usr/bin/cgmigrate", "run", "--", "env"]
+    env = {**os.environ, "LD_LIBRARY_PATH": library}
+    result = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True)
+    assert result.returncode == 0
+    plugin = os.path.realpath(f"{library}/cgmigrate/libcgroup-cgmigrate.so")
+    assert f"LD_PRELOAD={plugin}\n" in result.stdout
+
+
+def test_the_library_shows_what_is_documented(installed):
+    """No symbol without a version, and nothing but cgm_ of ours."""
+    words = [
+        "nm",
+        "-D",
+        "--defined-only",
+        f"{installed}/usr/lib/triplet/libcgmigrate.so",
+    ]
+    listed = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    names = [line.split()[-1] for line in listed.splitlines()]
+    functions = [name for name in names if not name.startswith("LIBCGMIGRATE_")]
+    assert functions
+    for name in functions:
+        assert name.startswith("cgm_") and "@@LIBCGMIGRATE_" in name, name
+
+
+def test_the_preloaded_half_needs_libc_only(installed):
+    plugin = f"{installed}/usr/lib/triplet/cgmigrate/libcgroup-cgmigrate.so"
+    words = ["readelf", "-d", plugin]
+    listed = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    needed = [
+        line.split("[")[1][:-1] for line in listed.splitlines() if "NEEDED" in line
+    ]
+    assert set(needed) <= {"libc.so.6", "ld-linux-x86-64.so.2"}

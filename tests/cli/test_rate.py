@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cgmigrate move --rate on the engine: limits that it sets, and puts back."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import COMMAND, Command
+from tree import MIB
+
+WEB = "sys/fs/cgroup/web/cpuset.mems.migrate.max"
+DB = "sys/fs/cgroup/db/cpuset.mems.migrate.max"
+PATIENCE = 30
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def moving(kernel):
+    """A move of /web at 1 MiB/s that the kernel has not ended."""
+    kernel.engine("/web", pending=1)
+    process = subprocess.Popen(
+        [COMMAND, "move", "--sysroot", kernel.path, "--write-sysroot", "/web"]
+        + ["--to", "2-3", "--rate", "1M"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: kernel.read(WEB) == str(MIB))
+    wait_until(lambda: kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3")
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def moves_end(kernel, more=""):
+    """The kernel has ended its moves of /web; seen as a whole or not at all."""
+    stat = os.path.join(kernel.path, "sys/fs/cgroup/web/cpuset.mems.stat")
+    with open(f"{stat}.new", "w", encoding="ascii") as file:
+        file.write(f"migrate_pending 0\nmigrate_held 0\n{more}")
+    os.rename(f"{stat}.new", stat)
+
+
+def killed(process):
+    process.kill()
+    process.communicate()
+
+
+def test_is_the_limit_while_it_moves(kernel, live, moving):
+    assert live("limit", "/web").stdout == "/web: 1.0M/s\n"
+    moves_end(kernel)
+    out, _ = moving.communicate(timeout=PATIENCE)
+    assert moving.returncode == 0, out
+    assert kernel.read(WEB) == "max"
+
+
+def test_is_put_back_when_cancelled(kernel, moving):
+    moving.send_signal(signal.SIGINT)
+    stop = "sys/fs/cgroup/web/cpuset.mems.migrate.stop"
+    wait_until(lambda: kernel.read(stop) == "1")
+    moves_end(kernel, "migrate_left 100\n")
+    moving.communicate(timeout=PATIENCE)
+    assert moving.returncode == 5
+    assert kernel.read(WEB) == "max"
+
+
+@pytest.mark.parametrize("how", [["--no-wait"], ["--timeout", "100ms"]])
+def test_stays_when_the_command_leaves(kernel, live, how):
+    kernel.engine("/web", pending=1, rate=8 * MIB)
+    result = live("move", "/web", "--to", "2-3", "--rate", "1M", *how)
+    assert result.returncode == (0 if how == ["--no-wait"] else 6), result
+    assert kernel.read(WEB) == str(MIB)
+    time.sleep(0.3)
+    assert kernel.read(WEB) == str(MIB)
+    moves_end(kernel)
+    wait_until(lambda: kernel.read(WEB) == str(8 * MIB))
+    wait_until(lambda: live.json("report")["jobs"][0]["state"] == "done")
+
+
+def test_of_a_killed_command_is_put_back(kernel, live, moving):
+    killed(moving)
+    assert kernel.read(WEB) == str(MIB)
+    # As long as the kernel goes on, it goes on at this rate.
+    assert live("limit", "/web").stdout == "/web: 1.0M/s\n"
+    moves_end(kernel)
+    result = live("limit", "/web")
+    assert result.stdout == "/web: no limit\n"
+    assert result.stderr == (
+        "cgmigrate: limit: /web: put back the limit that job j1, which was killed, "
+        "had changed\n"
+    )
+    assert kernel.read(WEB) == "max"
+    assert live("limit", "/web").stderr == ""
+    assert "limits" not in live.json("report", "j1")["jobs"][0]
+
+
+@pytest.mark.parametrize(
+    "verb, code",
+    [
+        (["wait", "/web"], 0),
+        (["cancel", "/web"], 0),
+        (["settle", "/db"], 0),
+        (["move", "/db", "--to", "0-1", "--dry-run"], 0),
+        (["wait", "j1"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_any_verb_that_changes_puts_it_back(kernel, live, moving, verb, code):
+    killed(moving)
+    moves_end(kernel)
+    assert live(*verb).returncode == code
+    assert kernel.read(WEB) == "max"
+
+
+def test_of_a_killed_command_that_somebody_changed_stays(kernel, live, moving):
+    killed(moving)
+    kernel.engine("/web", rate=2 * MIB)
+    assert live("limit", "/web").stdout == "/web: 2.0M/s\n"
+    kernel.engine("/web", rate=MIB)
+    assert live("limit", "/web").stdout == "/web: 1.0M/s\n"
+
+
+def test_of_a_killed_command_whose_cgroup_is_gone(kernel, live, moving):
+    killed(moving)
+    shutil.rmtree(os.path.join(kernel.path, "sys/fs/cgroup/web"))
+    assert live("limit", "/db").returncode == 0
+    assert "limits" not in live.json("report", "j1")["jobs"][0]
+
+
+def test_two_for_one_cgroup_are_refused(kernel, live, moving):
+    result = live("move", "/web", "--to", "1", "--rate", "5M")
+    assert result.returncode == 4
+    assert "/web: job j1 limits its moves with --rate" in result.stderr
+    assert kernel.read(WEB) == str(MIB)
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3"
+    assert [job["job"] for job in live.json("report")["jobs"]] == ["j1"]
+    assert live("move", "/db", "--to", "0-1", "--rate", "5M").returncode == 0
+    assert kernel.read(DB) == "max"
+
+
+@pytest.mark.parametrize("rate", [0, 1000, MIB])
+def test_is_never_higher_than_what_is_there(kernel, live, rate):
+    kernel.engine("/web", rate=rate)
+    result = live("move", "/web", "--to", "2-3", "--rate", "1M")
+    assert result.returncode == 0
+    assert "has a limit that is as low or lower, and keeps it" in result.stderr
+    assert kernel.read(WEB) == f"{rate}\n"
+
+
+def test_record_says_what_was_there(kernel, live, moving):
+    path = os.path.join(kernel.path, "run/cgmigrate/j1.json")
+    with open(path, encoding="utf-8") as file:
+        limits = json.load(file)["limits"]
+    assert limits == [{"cgroup": "/web", "rate": MIB, "before": None}]
+    moves_end(kernel)
+    moving.communicate(timeout=PATIENCE)
+
+
+def test_one_limit_for_two_processes_of_a_cgroup(kernel, live):
+    kernel.engine("/db", rate=9 * MIB)
+    result = live("move", "100", "101", "--into", "/db", "--rate", "1M")
+    assert result.returncode == 0, result
+    assert result.stderr == ""
+    assert kernel.read(DB) == str(9 * MIB)
+
+
+def test_memory_is_handled_right(kernel, valgrind):
+    check = Command(kernel, valgrind, write=True)
+    for args in (
+        ["move", "/web", "--to", "2-3", "--rate", "1M"],
+        ["move", "/web", "--to", "0-1", "--rate", "1M", "--no-wait", "-J"],
+    ):
+        assert check(*args).returncode == 0, args

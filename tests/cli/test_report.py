@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Job records and cgmigrate report."""
+
+import json
+import os
+import re
+
+import pytest
+
+from conftest import Command
+from tree import MIB
+
+RUN = "run/cgmigrate"
+
+
+@pytest.fixture
+def moved(kernel, live):
+    """A job that was done at once: the counters do not change."""
+    out = live.json("move", "/web", "--to", "2-3")
+    assert out["job"] == "j1" and out["state"] == "done"
+    return kernel
+
+
+def record(job, state="done", moved=100 * MIB, nomem=0, **more):
+    return {
+        "job": job,
+        "command": "move",
+        "arguments": ["move", "/web", "--to", "2-3"],
+        "user": "root",
+        "pid": 4194304,
+        "pid_start": "1",
+        "started": "2026-01-01T00:00:00Z",
+        "state": state,
+        "targets": [
+            {
+                "action": "mems",
+                "cgroup": "/web",
+                "backend": "engine-v2",
+                "from": "0-1",
+                "to": "2-3",
+                "processes": 2,
+                "bytes": 160 * MIB,
+                "stray": 0,
+                "flows": [{"from": 0, "to": 2, "bytes": 100 * MIB}],
+                "rows": [
+                    {
+                        "from": 0,
+                        "to": 2,
+                        "kind": "anon",
+                        "reason": "moved",
+                        "bytes": moved,
+                        "estimated": True,
+                    }
+                ],
+            }
+        ],
+        "result": {
+            "totals": {"moved": moved, "fail_nomem": nomem, "left": 0, "inplace": 5},
+            "elapsed_usec": 2000000,
+            "max_batch_usec": 1500,
+            "notes": [],
+        },
+        **more,
+    }
+
+
+def add(tree, job, **more):
+    tree.write(f"{RUN}/{job}.json", json.dumps(record(job, **more)))
+
+
+def test_a_move_leaves_a_record(moved, live):
+    (job,) = live.json("report")["jobs"]
+    assert job["job"] == "j1" and job["state"] == "done" and job["exit"] == 0
+    assert job["arguments"][0] == "move" and "/web" in job["arguments"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job["started"])
+    assert job["ended"] >= job["started"] and job["user"]
+    assert job["targets"][0]["cgroup"] == "/web" and "rows" in job["targets"][0]
+    assert moved.read("sys/fs/cgroup/web/cpuset.mems") == "2-3"
+    assert live("settle", "/db").stdout.endswith(", job j2\n")
+
+
+def test_what_does_nothing_leaves_none(kernel, live):
+    live("move", "/web", "--to", "0-1")
+    live("move", "/web", "--to", "2-3", "--dry-run")
+    live("move", "/web", "--to", "9")
+    assert live.json("report")["jobs"] == []
+    assert not os.path.exists(os.path.join(kernel.path, RUN))
+
+
+def test_a_move_that_cannot_start_leaves_none(kernel, live):
+    os.unlink(os.path.join(kernel.path, "sys/fs/cgroup/web/cpuset.mems.events"))
+    assert live("move", "/web", "--to", "2-3").returncode == 1
+    assert live.json("report")["jobs"] == []
+
+
+def test_table(machine, run):
+    add(machine, "j9", state="partial", nomem=3 * MIB)
+    add(machine, "j10")
+    rows = run.rows("report")
+    assert [row[0] for row in rows] == ["JOB", "j9", "j10"]
+    assert rows[1][3:7] == ["partial", str(100 * MIB), str(3 * MIB), "2.00"]
+    assert run.rows("report", "-n", "-o", "state,job") == [
+        ["partial", "j9"],
+        ["done", "j10"],
+    ]
+    assert re.search(r"100.0M +3.0M +2.00 move /web", run("report").stdout)
+
+
+def test_one_job(machine, run):
+    add(machine, "j9", ended="2026-01-01T00:00:02Z")
+    text = run("report", "j9").stdout.splitlines()
+    assert text[0] == "j9: cgmigrate move /web --to 2-3"
+    assert text[1].startswith("by root, started 2026-01-01T00:00:00Z, ended")
+    assert text[2].startswith("/web: nodes 0-1 -> 2-3, 2 processes, 160.0M to move")
+    assert "0  2 anon ~100.0M moved" in text[5]
+    assert text[-1] == (
+        "done: 100.0M moved in 2.00 s, 50.0M/s, longest batch 1.50 ms, job j9"
+    )
+
+
+def test_a_killed_command_is_told(machine, run):
+    add(machine, "j3", state="running", result=None)
+    assert run.json("report", "j3")["jobs"][0]["state"] == "unwatched"
+    assert "unwatched: the command was killed" in run("report", "j3").stdout
+    machine.write("proc/4194304/stat", "4194304 (a) b) S " + "0 " * 18 + "1 0\n")
+    assert run.json("report", "j3")["jobs"][0]["state"] == "running"
+
+
+def test_wait_for_a_job(machine, run):
+    add(machine, "j1", exit=0)
+    add(machine, "j2", exit=3, state="partial")
+    add(machine, "j3", state="running")
+    assert run("wait", "j1").returncode == 0
+    result = run("wait", "j1", "j2")
+    assert result.returncode == 3 and result.stderr == "cgmigrate: wait: j2: partial\n"
+    assert "nobody watched it to the end" in run("wait", "j3").stderr
+    machine.write("proc/4194304/stat", "4194304 (a) S " + "0 " * 18 + "1 0\n")
+    result = run("wait", "j3", "--timeout", "100ms")
+    assert result.returncode == 6 and "j3: still moving" in result.stderr
+    assert run("wait", "j4").returncode == 1
+
+
+def test_only_the_last_hundred(kernel, live):
+    for n in range(1, 121):
+        add(kernel, f"j{n}", state="done" if n > 1 else "running")
+    kernel.write("proc/4194304/stat", "4194304 (a) S " + "0 " * 18 + "1 0\n")
+    live("move", "/web", "--to", "2-3")
+    jobs = [job["job"] for job in live.json("report")["jobs"]]
+    assert jobs[-1] == "j121" and len(jobs) == 100 and jobs[0] == "j22"
+
+
+def test_broken_records_are_passed_over(machine, run):
+    add(machine, "j1")
+    machine.write(f"{RUN}/j2.json", "{")
+    machine.write(f"{RUN}/j3.json", "[]")
+    machine.write(f"{RUN}/jx.json", "{}")
+    assert [job["job"] for job in run.json("report")["jobs"]] == ["j1"]
+    assert run("report", "j2").returncode == 1
+
+
+def parse_metrics(text):
+    """OpenMetrics: each family has its lines together, totals end so, EOF is last."""
+    lines = text.splitlines()
+    assert lines[-1] == "# EOF" and text.endswith("\n")
+    values, family, kind = {}, None, None
+    seen = set()
+    for line in lines[:-1]:
+        if line.startswith("# "):
+            _, word, name, rest = line.split(" ", 3)
+            if name != family:
+                assert name not in seen, name
+                seen.add(name)
+            family = name
+            if word == "TYPE":
+                kind = rest
+            elif word == "UNIT":
+                assert name.endswith(rest)
+            continue
+        match = re.fullmatch(
+            r"([a-z_]+)((?:\{[a-z]+=\"[a-z_]+\"(?:,[a-z]+=\"[a-z_]+\")*\})?) ([0-9.]+)",
+            line,
+        )
+        assert match, line
+        assert match[1] == family + ("_total" if kind == "counter" else "")
+        values[match[1] + match[2]] = float(match[3])
+    return values
+
+
+def test_openmetrics(moved, live, tmp_path):
+    live("move", "/web", "--to", "0-1")
+    result = live("report", "--openmetrics")
+    assert result.returncode == 0
+    values = parse_metrics(result.stdout)
+    assert values['cgmigrate_jobs_total{command="move",state="done"}'] == 2
+    assert values['cgmigrate_bytes_total{reason="moved"}'] == 0
+    assert values["cgmigrate_running_jobs"] == 0
+    assert values["cgmigrate_last_end_timestamp_seconds"] > 1.7e9
+
+    target = tmp_path / "cgmigrate.prom"
+    target.write_text("old")
+    result = live("report", "--openmetrics", "--file", target)
+    assert result.returncode == 0 and result.stdout == ""
+    assert parse_metrics(target.read_text()) == values
+    assert [p.name for p in tmp_path.glob("*cgmigrate.prom*")] == ["cgmigrate.prom"]
+
+
+def test_openmetrics_without_jobs(run):
+    values = parse_metrics(run("report", "--openmetrics").stdout)
+    assert values["cgmigrate_running_jobs"] == 0
+
+
+def test_openmetrics_file_that_cannot_be_written(run):
+    result = run("report", "--openmetrics", "--file", "/nope/x.prom")
+    assert result.returncode == 1 and "/nope/x.prom: cannot write" in result.stderr
+
+
+def test_memory_is_handled_right(kernel, valgrind):
+    add(kernel, "j9")
+    check = Command(kernel, valgrind, write=True)
+    for args in (
+        ["report"],
+        ["report", "j9"],
+        ["report", "j9", "-J"],
+        ["report", "j8"],
+        ["report", "--openmetrics"],
+        ["move", "/web", "--to", "2-3"],
+        ["move", "/web", "--to", "2-3", "--dry-run"],
+        ["move", "/web", "--to", "0-1", "-J"],
+    ):
+        result = check(*args)
+        assert result.returncode in (0, 1), (args, result.stderr)

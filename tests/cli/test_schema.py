@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The schema of what --json writes. All other tests validate what they see, too."""
+
+import copy
+
+import jsonschema
+import pytest
+
+from conftest import VALIDATOR, Command
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["show"],
+        ["show", "/web", "--by", "vma"],
+        ["map", "/web"],
+        ["features"],
+        ["wait", "/web"],
+        ["report"],
+        ["limit", "/web"],
+        ["cancel", "--all"],
+        ["plan", "--swap", "/web", "/db"],
+        ["move", "/web", "--to", "2-3", "--dry-run"],
+        ["settle", "/db", "--dry-run"],
+        ["apply", "--evict", "0", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_every_verb(run, args):
+    """And a member less, or one of another type, is seen."""
+    out = run.json(*args)
+    for name in VALIDATOR.schema["required"]:
+        less = copy.deepcopy(out)
+        del less[name]
+        assert not VALIDATOR.is_valid(less)
+    for name, value in out.items():
+        wrong = copy.deepcopy(out)
+        wrong[name] = 7.5 if not isinstance(value, float) else "x"
+        known = name in VALIDATOR.schema["properties"] or name != "cell_bytes"
+        assert not VALIDATOR.is_valid(wrong) or not known, name
+
+
+@pytest.mark.parametrize(
+    "args, code",
+    [
+        (["show", "/nope"], 1),
+        (["show", "--frob"], 2),
+        (["move", "/web", "--to", "9"], 4),
+        (["plan", "--swap", "/web", "/nope"], 1),
+        (["undo", "x"], 2),
+        (["report", "j7"], 1),
+    ],
+    ids=str,
+)
+def test_errors_too(run, args, code):
+    out = run.json(*args, code=code)
+    assert out["error"]["message"] and out["exit"] == code and out["changed"] is False
+
+
+def test_whatever_is_done(live):
+    live.json("move", "/web", "--to", "1")
+    live.json("apply", "--swap", "/web", "/db")
+    live.json("undo")
+    live.json("pause", "/web")
+    assert len(live.json("report")["jobs"]) == 3
+
+
+def test_no_verb_known(machine):
+    assert Command(machine).json("frob", code=2)["command"] == ""

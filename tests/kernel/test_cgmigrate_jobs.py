@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Moves that are told by another command to wait, go on or stop, and job records."""
+
+import json
+import time
+
+import pytest
+
+from ktest.command import cgmigrate, end, start, told, wait_for_start
+from ktest.cpusets import wait_until
+from ktest.machine import mib
+
+pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+
+
+@pytest.mark.v2only("records are the same on v1")
+def test_pause_resume_cancel(top, spawn, name, engine):
+    """A move waits when told, goes on when told, and stops when told."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(64), nodes=(0, 1))
+    if engine:
+        assert told_changed("pause", name(cpuset))
+        process = start("move", name(cpuset), "--to", "2-3", "-J")
+    else:
+        process = start("move", name(cpuset), "--to", "2-3", "-J", "--rate", "5M")
+    wait_for_start(cpuset, engine)
+    if not engine:
+        assert told_changed("pause", "--all")
+        time.sleep(0.5)
+
+    before = load.where("anon")
+    time.sleep(1)
+    assert load.where("anon") == before and set(before) & {0, 1}
+    job = json.loads(cgmigrate("report", "-J").stdout)["jobs"][-1]
+    assert job["state"] == "running" and job["targets"][0]["cgroup"] == name(cpuset)
+
+    if engine:  # the move that follows can still be told apart from a finished one
+        cpuset.write("hold", "1")
+        assert not told_changed("pause", name(cpuset))
+    else:
+        assert told_changed("resume", job["job"])
+        wait_until(lambda: load.where("anon") != before, "the move to go on")
+    assert told_changed("cancel", job["job"])
+
+    code, text, _ = end(process)
+    assert code == 5 and json.loads(text)["state"] == "cancelled"
+    job = json.loads(cgmigrate("report", job["job"], "-J").stdout)["jobs"][0]
+    assert job["state"] == "cancelled" and job["result"]["totals"]["left"] > 1 << 20
+    if engine:
+        assert told_changed("resume", "--all")
+        told("settle", name(cpuset))
+    else:
+        told("move", name(cpuset), "--to", "2-3")
+    assert set(load.where("anon")) <= {2, 3}
+    load.verify()
+
+
+def told_changed(*args):
+    return told(*args)["changed"]
+
+
+@pytest.mark.v2only("records are the same on v1")
+def test_no_wait_leaves_a_record(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    job = told("move", name(cpuset), "--to", "2-3", "--no-wait")["job"]
+
+    def record():
+        return json.loads(cgmigrate("report", job, "-J").stdout)["jobs"][0]
+
+    wait_until(lambda: record()["state"] != "running", "the record to be complete")
+    assert record()["state"] == "done"
+    assert record()["result"]["totals"]["moved"] >= 16 << 20
+
+
+def test_limit_of_zero_holds(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=0)
+    if not engine:
+        assert cgmigrate("limit", name(cpuset), "--rate", "0").returncode == 4
+        return
+    assert told_changed("limit", name(cpuset), "--rate", "0")
+    told("move", name(cpuset), "--to", "1", "--no-wait")
+    time.sleep(0.5)
+    assert set(load.where("anon")) == {0}
+    assert told_changed("limit", name(cpuset), "--rate", "max")
+    assert cgmigrate("wait", name(cpuset)).returncode == 0
+    assert set(load.where("anon")) == {1}

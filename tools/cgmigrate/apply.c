@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * cgmigrate apply and undo: carry a plan out, and go back.
+ *
+ * Before anything is changed the journal says what everything was and what it is
+ * to be. What was killed on the way is continued, or undone, by making a schedule
+ * from where everything is then to where the journal says; so it does not matter
+ * between which two writes that was. The journal is replaced as a whole and
+ * written to the disk before the first change and after the last.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rounds.h"
+#include "spec.h"
+
+#define JOURNAL "apply.json"
+
+enum { OPT_CONTINUE = 1, OPT_DRY_RUN, OPT_FORCE };
+
+static const struct option apply_options[] = {
+	COMMON_LONG,
+	SPEC_LONG,
+	{ "continue", no_argument, NULL, OPT_CONTINUE },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	TABLE_LONG,
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option undo_options[] = {
+	COMMON_LONG,
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	TABLE_LONG,
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char apply_help[] =
+	"Usage: cgmigrate apply [OPTION...] PLAN\n"
+	"       cgmigrate apply [OPTION...] --swap A B | --evict NODES | --balance\n"
+	"       cgmigrate apply --continue\n"
+	"\n"
+	"Carry out what \"cgmigrate plan\" wrote, or anything it takes. The order is worked\n"
+	"out again from where everything is now, and printed first.\n"
+	"\n"
+	"      --continue         go on with what was interrupted or killed\n"
+	"      --dry-run          print the plan, change nothing\n"
+	SPEC_HELP
+	"  -b, --bytes            print sizes in bytes\n"
+	COMMON_HELP;
+
+static const char undo_help[] =
+	"Usage: cgmigrate undo [OPTION...]\n"
+	"\n"
+	"Give all cgroups of the last apply the nodes back that they had before, also\n"
+	"when it was interrupted or killed.\n"
+	"\n"
+	"      --dry-run          print the plan, change nothing\n"
+	"      --force            also if somebody has changed them since\n"
+	"  -b, --bytes            print sizes in bytes\n"
+	COMMON_HELP;
+
+struct apply {
+	struct app *app;
+	struct spec spec;
+	bool go_on;
+	bool dry_run;
+	bool force;
+	int dirfd;		/* where the journal is, -1: nowhere yet */
+	int lock;
+	json_t *journal;	/* as found, or made; NULL: none */
+};
+
+/* ---- the journal ---- */
+
+static const char *journal_state(const struct apply *apply)
+{
+	const char *state = json_string_value(json_object_get(apply->journal, "state"));
+
+	return state ? state : "";
+}
+
+static bool is_unfinished(const struct apply *apply)
+{
+	return !strcmp(journal_state(apply), "applying") ||
+	       !strcmp(journal_state(apply), "undoing");
+}
+
+/* Only one at a time; the lock is the process's, so a killed one holds nothing. */
+static int open_journal(struct apply *apply)
+{
+	struct app *app = apply->app;
+
+	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run);
+	if (apply->dirfd == -ENOENT && apply->dry_run)
+		return 0;
+	if (apply->dirfd == -EROFS)
+		return fail(app, EXIT_REFUSED, "a recorded tree is not written to");
+	if (apply->dirfd < 0)
+		return fail(app, EXIT_REFUSED, "cannot keep a journal in %s/var/lib/cgmigrate: %s",
+			    app->sysroot ? app->sysroot : "", strerror(-apply->dirfd));
+	if (!apply->dry_run) {
+		apply->lock = openat(apply->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		if (apply->lock < 0)
+			return fail(app, EXIT_REFUSED, "cannot lock the journal: %s",
+				    strerror(errno));
+		if (flock(apply->lock, LOCK_EX | LOCK_NB))
+			return fail(app, EXIT_REFUSED, "another apply or undo is running");
+	}
+	apply->journal = state_load(apply->dirfd, JOURNAL);
+	return 0;
+}
+
+static int save_journal(struct apply *apply, const char *state)
+{
+	int err;
+
+	json_object_set_new(apply->journal, "state", json_string(state));
+	err = state_save(apply->dirfd, JOURNAL, apply->journal, true);
+	return err ? fail(apply->app, EXIT_FAILED, "cannot write the journal: %s",
+			  strerror(-err)) : 0;
+}
+
+/* What is about to be done: everything as it is, and as it is to be. */
+static int new_journal(struct apply *apply, const json_t *plan)
+{
+	json_t *targets = json_array(), *target;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "targets"), i, target)
+		json_array_append_new(targets,
+			json_pack("{s:O, s:O, s:O}", "cgroup",
+				  json_object_get(target, "cgroup"), "from",
+				  json_object_get(target, "from"), "to",
+				  json_object_get(target, "to")));
+	json_decref(apply->journal);
+	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
+	return save_journal(apply, "applying");
+}
+
+static void close_journal(struct apply *apply)
+{
+	if (apply->lock >= 0)
+		close(apply->lock);
+	if (apply->dirfd >= 0)
+		close(apply->dirfd);
+	json_decref(apply->journal);
+}
+
+/* ---- from the journal ---- */
+
+/* A killed apply leaves moves behind that the kernel goes on with. */
+static int wait_for_kernel(struct app *app, const char *cgroup)
+{
+	struct timespec tick = { .tv_nsec = 50000000 };
+	struct cgm_group *group;
+	uint64_t pending = 1;
+	int err = cgm_group_open(app->ctx, cgroup, &group);
+
+	while (!err && pending) {
+		err = cgm_group_pending(group, &pending);
+		if (!err && pending)
+			nanosleep(&tick, NULL);
+	}
+	cgm_group_unref(group);
+	return err ? fail_errno(app, err) : 0;
+}
+
+/* Has somebody else changed what apply left? */
+static int check_left(struct apply *apply, const char *cgroup, const cgm_nodeset *left)
+{
+	struct app *app = apply->app;
+	struct cgm_group *group;
+	char is[256], was[256];
+	cgm_nodeset now;
+	int code = 0, err = cgm_group_open(app->ctx, cgroup, &group);
+
+	if (!err)
+		err = cgm_group_mems(group, &now);
+	if (!err && !cgm_nodeset_equal(&now, left))
+		code = fail(app, EXIT_REFUSED,
+			    "%s: has nodes \"%s\" now, apply left it with \"%s\"; --force goes back all the same",
+			    cgroup, nodes_text(&now, is, sizeof(is)),
+			    nodes_text(left, was, sizeof(was)));
+	cgm_group_unref(group);
+	return code ? code : err ? fail_errno(app, err) : 0;
+}
+
+/* Where the journal says that everything is to go: on, or back. */
+static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wishes)
+{
+	struct wishes all = { 0 };
+	bool check = back && !apply->force && !is_unfinished(apply);
+	int code = spec_from_json(apply->app, "the journal", apply->journal, &all);
+
+	for (size_t i = 0; i < all.count && !code; i++) {
+		struct wish *wish = &all.list[i];
+
+		code = wait_for_kernel(apply->app, wish->cgroup);
+		if (!code && check)
+			code = check_left(apply, wish->cgroup, &wish->to);
+		if (!code)
+			code = wish_add(apply->app, wishes, wish->cgroup,
+					back ? &wish->from : &wish->to, NULL);
+	}
+	wishes_free(&all);
+	return code;
+}
+
+/* ---- doing it ---- */
+
+static int tell(struct app *app, json_t *object, const char *state, int code, bool changed)
+{
+	json_object_set_new(object, "state", json_string(state));
+	json_object_set_new(object, "exit", json_integer(code));
+	json_object_set_new(object, "changed", json_boolean(changed));
+	if (app->json)
+		print_json(json_incref(object));
+	return code;
+}
+
+static void print_end(struct app *app, const json_t *object, int code)
+{
+	if (json_object_get(object, "result"))
+		print_result(app, object);
+	if (code && code != EXIT_PARTIAL)
+		puts("to go on:   cgmigrate apply --continue\n"
+		     "to go back: cgmigrate undo");
+}
+
+/* With everything written down. What a round could not do was told by it. */
+static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
+			bool back)
+{
+	struct app *app = apply->app;
+	struct rounds rounds = { .app = app, .schedule = schedule, .object = object };
+	struct record *record = record_new(app, object);
+	int code, failed;
+
+	if (record)
+		json_object_set_new(object, "job", json_string(record_id(record)));
+	app->quiet = app->json;	/* errors of rounds go into the object below */
+	code = rounds_run(&rounds);
+	app->quiet = false;
+	if (code && code != EXIT_PARTIAL && *app->error)
+		json_object_set_new(object, "error",
+				    json_pack("{s:o}", "message", json_text(app->error)));
+	failed = !code || code == EXIT_PARTIAL ? save_journal(apply, back ? "undone" : "applied") :
+						 0;
+	if (failed)
+		code = failed;
+	tell(app, object, code_name(code), code, rounds.changed);
+	record_end(app, record, object);
+	if (!app->json)
+		print_end(app, object, code);
+	return code;
+}
+
+/* Returns the exit code. */
+static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool back)
+{
+	struct app *app = apply->app;
+	json_t *object = json_schedule(app, schedule);
+	bool steps = json_array_size(json_object_get(object, "steps"));
+	int code = 0;
+
+	if (!app->json)
+		print_schedule(app, object);
+	code = refuse_schedule(app, schedule, object);
+	if (!code && apply->dry_run)
+		tell(app, object, steps ? "planned" : "unchanged", 0, false);
+	if (code || apply->dry_run) {
+		json_decref(object);
+		return code;
+	}
+	if (back || apply->go_on)
+		code = save_journal(apply, !steps ? back ? "undone" : "applied" :
+				    back ? "undoing" : "applying");
+	else if (steps)
+		code = new_journal(apply, object);
+	if (!code)
+		code = steps ? run_schedule(apply, schedule, object, back) :
+			       tell(app, object, "unchanged", 0, false);
+	json_decref(object);
+	return code;
+}
+
+static int run(struct apply *apply, char **arguments, bool back)
+{
+	struct wishes wishes = { 0 };
+	struct cgm_schedule *schedule = NULL;
+	int code;
+
+	if (back || apply->go_on)
+		code = wishes_from_journal(apply, back, &wishes);
+	else
+		code = spec_read(apply->app, &apply->spec, arguments, &wishes);
+	if (!code)
+		code = schedule_from(apply->app, &wishes, &schedule);
+	if (!code)
+		code = carry_out(apply, schedule, back);
+	cgm_schedule_free(schedule);
+	wishes_free(&wishes);
+	return code;
+}
+
+/* ---- the verbs ---- */
+
+static int take_option(struct app *app, int c, void *data)
+{
+	struct apply *apply = data;
+
+	switch (c) {
+	case OPT_CONTINUE:
+		apply->go_on = true;
+		return 0;
+	case OPT_DRY_RUN:
+		apply->dry_run = true;
+		return 0;
+	case OPT_FORCE:
+		apply->force = true;
+		return 0;
+	default:
+		return spec_option(app, c, &apply->spec);
+	}
+}
+
+static int nothing_to_do(struct app *app, const char *why)
+{
+	if (app->json)
+		print_json(json_pack("{s:s, s:s, s:i, s:b}", "command", app->verb, "state",
+				     "unchanged", "exit", 0, "changed", 0));
+	else
+		printf("nothing to do: %s\n", why);
+	return EXIT_OK;
+}
+
+static int apply_checked(struct apply *apply, char **arguments)
+{
+	struct app *app = apply->app;
+
+	if (!strcmp(journal_state(apply), "undoing"))
+		return fail(app, EXIT_REFUSED,
+			    "the last undo was interrupted: \"cgmigrate undo\" goes on with it");
+	if (apply->go_on && !is_unfinished(apply))
+		return nothing_to_do(app, "no apply was interrupted");
+	if (!apply->go_on && is_unfinished(apply))
+		return fail(app, EXIT_REFUSED,
+			    "the last apply was interrupted: \"cgmigrate apply --continue\" goes on with it, \"cgmigrate undo\" goes back");
+	return run(apply, arguments, false);
+}
+
+int cmd_apply(struct app *app, int argc, char **argv)
+{
+	static const struct options options = {
+		.shorts = COMMON_SHORT TABLE_SHORT, .longs = apply_options,
+		.help = apply_help, .take = take_option,
+	};
+	struct apply apply = { .app = app, .dirfd = -1, .lock = -1 };
+	int code = read_options(app, argc, argv, &options, &apply);
+
+	if (code != GO_ON)
+		return code;
+	if (apply.go_on && (argv[optind] || apply.spec.kind != SPEC_FILE))
+		return usage_error(app, "--continue: takes nothing else, the journal says what to do");
+	code = apply.go_on ? 0 : spec_check(app, &apply.spec, argv + optind);
+	if (!code)
+		code = app_open(app);
+	if (!code)
+		code = open_journal(&apply);
+	if (!code)
+		code = apply_checked(&apply, argv + optind);
+	close_journal(&apply);
+	return code;
+}
+
+int cmd_undo(struct app *app, int argc, char **argv)
+{
+	static const struct options options = {
+		.shorts = COMMON_SHORT TABLE_SHORT, .longs = undo_options,
+		.help = undo_help, .take = take_option,
+	};
+	struct apply apply = { .app = app, .dirfd = -1, .lock = -1 };
+	int code = read_options(app, argc, argv, &options, &apply);
+
+	if (code != GO_ON)
+		return code;
+	if (optind < argc)
+		return usage_error(app, "%s: undo takes no target; it undoes the last apply",
+				   argv[optind]);
+	code = app_open(app);
+	if (!code)
+		code = open_journal(&apply);
+	if (!code && (!apply.journal || !strcmp(journal_state(&apply), "undone")))
+		code = nothing_to_do(app, "there is no apply to undo");
+	else if (!code)
+		code = run(&apply, argv + optind, true);
+	close_journal(&apply);
+	return code;
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+/* cgmigrate pause, resume, cancel: moves that are under way. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cgmigrate.h"
+
+enum { OPT_ALL = 1, OPT_TIMEOUT };
+
+static const struct option long_options[] = {
+	COMMON_LONG,
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option cancel_options[] = {
+	COMMON_LONG,
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ NULL, 0, NULL, 0 },
+};
+
+#define TARGETS_HELP \
+	"\n" \
+	"A job is named as \"cgmigrate report\" does (j17). With the migration engine in\n" \
+	"the kernel a cgroup is told, and all moves in it and below it obey; on stock\n" \
+	"kernels the processes that run the jobs are.\n" \
+	"\n"
+
+static const char pause_help[] =
+	"Usage: cgmigrate pause CGROUP|JOB...\n"
+	"       cgmigrate pause --all\n"
+	"\n"
+	"Make moves wait where they are, until \"cgmigrate resume\".\n"
+	TARGETS_HELP
+	"      --all              every move that is under way\n"
+	COMMON_HELP;
+
+static const char resume_help[] =
+	"Usage: cgmigrate resume CGROUP|JOB...\n"
+	"       cgmigrate resume --all\n"
+	"\n"
+	"Let moves go on that \"cgmigrate pause\" made wait.\n"
+	TARGETS_HELP
+	"      --all              all that are paused\n"
+	COMMON_HELP;
+
+static const char cancel_help[] =
+	"Usage: cgmigrate cancel CGROUP|JOB...\n"
+	"       cgmigrate cancel --all\n"
+	"\n"
+	"Stop moves. What has not moved stays where it is.\n"
+	TARGETS_HELP
+	"      --all              every move that is under way\n"
+	"      --timeout TIME     wait so long for the moves to have stopped (10s)\n"
+	COMMON_HELP;
+
+enum what { PAUSE, RESUME, CANCEL };
+
+static const int signals[] = {
+	[PAUSE] = FOLLOW_PAUSE, [RESUME] = FOLLOW_RESUME, [CANCEL] = SIGTERM,
+};
+
+static const char * const done_text[] = {
+	[PAUSE] = "paused", [RESUME] = "goes on", [CANCEL] = "stopped",
+};
+
+static const char * const idle_text[] = {
+	[PAUSE] = "is paused already", [RESUME] = "is not paused",
+	[CANCEL] = "nothing moves",
+};
+
+struct control {
+	enum what what;
+	bool all;
+	uint64_t timeout_usec;
+	json_t *targets;	/* what was done, for --json */
+	bool changed;
+	size_t shown;
+};
+
+static void tell(struct app *app, struct control *control, const char *key,
+		 const char *name, bool changed)
+{
+	control->changed |= changed;
+	control->shown++;
+	json_array_append_new(control->targets, json_pack("{s:s, s:b}", key, name,
+							  "changed", changed));
+	if (!app->json)
+		printf("%s: %s\n", name, changed ? done_text[control->what] :
+						   idle_text[control->what]);
+}
+
+/* Stopping takes until the end of a chunk. */
+static int wait_until_stopped(struct app *app, struct cgm_group *group, uint64_t usec)
+{
+	struct timespec tick = { .tv_nsec = 20000000 };
+	uint64_t deadline = now_usec() + usec, pending;
+	int err;
+
+	for (;;) {
+		err = cgm_group_pending(group, &pending);
+		if (err)
+			return fail_errno(app, err);
+		if (!pending)
+			return 0;
+		if (now_usec() >= deadline)
+			return fail(app, EXIT_TIMEOUT, "%s: told to stop, still moving",
+				    cgm_group_path(group));
+		nanosleep(&tick, NULL);
+	}
+}
+
+/* One cgroup of an engine. */
+static int tell_engine(struct app *app, struct control *control, struct cgm_group *group,
+		       const struct cgm_activity *now)
+{
+	bool changed;
+	int err, code = 0;
+
+	if (control->what == CANCEL) {
+		changed = now->pending > 0;
+		err = changed ? cgm_group_stop(group) : 0;
+	} else {
+		changed = now->hold != (control->what == PAUSE);
+		err = changed ? cgm_group_hold(group, control->what == PAUSE) : 0;
+	}
+	if (err)
+		return fail_errno(app, err);
+	if (control->what == CANCEL && changed)
+		code = wait_until_stopped(app, group, control->timeout_usec);
+	if (!code)
+		tell(app, control, "cgroup", cgm_group_path(group), changed);
+	return code;
+}
+
+/* Does a job that runs concern this cgroup or one below it? */
+static bool concerns(const json_t *record, const char *path)
+{
+	size_t len = strlen(path), i;
+	json_t *target;
+
+	if (!record_runs(record))
+		return false;
+	json_array_foreach(json_object_get(record, "targets"), i, target) {
+		const char *p = json_string_value(json_object_get(target, "cgroup"));
+
+		if (p && (!strcmp(path, "/") ||
+			  (!strncmp(p, path, len) && (!p[len] || p[len] == '/'))))
+			return true;
+	}
+	return false;
+}
+
+static int signal_job(struct app *app, struct control *control, const json_t *record)
+{
+	const char *id = json_string_value(json_object_get(record, "job"));
+	int err = record_signal(app, record, signals[control->what]);
+
+	if (err == -EPERM)
+		return fail(app, EXIT_REFUSED, "%s: belongs to somebody else", id);
+	if (err && err != -ESRCH)
+		return fail(app, EXIT_FAILED, "%s: cannot tell its process: %s", id,
+			    strerror(-err));
+	tell(app, control, "job", id, !err);
+	return 0;
+}
+
+/* Jobs of a cgroup that processes of ours run. */
+static int tell_processes(struct app *app, struct control *control, const char *path)
+{
+	json_t *records = records_read(app), *record;
+	size_t i, found = 0;
+	int code = 0;
+
+	json_array_foreach(records, i, record) {
+		if (code || !concerns(record, path))
+			continue;
+		found++;
+		code = signal_job(app, control, record);
+	}
+	if (!found)
+		tell(app, control, "cgroup", path, false);
+	json_decref(records);
+	return code;
+}
+
+static int tell_group(struct app *app, struct control *control, struct cgm_group *group)
+{
+	struct cgm_activity now = { .size = sizeof(now) };
+	int err = cgm_group_activity(group, &now);
+
+	if (err)
+		return fail_errno(app, err);
+	if (now.engine)
+		return tell_engine(app, control, group, &now);
+	if (app->features.flags & CGM_FEATURE_ENGINE) {
+		err = cgm_group_hold(group, 0);	/* says why not */
+		return fail_errno(app, err);
+	}
+	return tell_processes(app, control, cgm_group_path(group));
+}
+
+static int tell_cgroup(struct app *app, struct control *control, const char *name)
+{
+	struct target target;
+	int code = target_open_cgroup(app, name, &target);
+
+	if (code)
+		return code;
+	code = tell_group(app, control, target.group);
+	target_close(&target);
+	return code;
+}
+
+/* A job: the cgroups it names, where the engine moves them, else its process. */
+static int tell_job(struct app *app, struct control *control, const char *id)
+{
+	bool engine = app->features.flags & CGM_FEATURE_ENGINE;
+	json_t *record = record_read(app, id), *target;
+	size_t i;
+	int code = 0;
+
+	if (!record_runs(record) && !engine)
+		tell(app, control, "job", id, false);
+	else if (!engine)
+		code = signal_job(app, control, record);
+	else
+		json_array_foreach(json_object_get(record, "targets"), i, target) {
+			const char *path =
+				json_string_value(json_object_get(target, "cgroup"));
+
+			if (path && !code)
+				code = tell_cgroup(app, control, path);
+		}
+	json_decref(record);
+	return code;
+}
+
+/* Is this what --all means? A cgroup below one that was told is not named too. */
+static bool is_meant(const struct control *control, const struct cgm_activity *now)
+{
+	if (control->what == RESUME)
+		return now->hold;
+	return now->pending && (control->what == CANCEL || !now->hold);
+}
+
+struct all_walk {
+	struct app *app;
+	struct control *control;
+	int code;
+	char above[4096];	/* told already */
+};
+
+static int consider(struct cgm_group *group, void *data)
+{
+	struct all_walk *walk = data;
+	struct cgm_activity now = { .size = sizeof(now) };
+	const char *path = cgm_group_path(group);
+	size_t len = strlen(walk->above);
+
+	if (len && walk->control->what != RESUME && !strncmp(path, walk->above, len) &&
+	    path[len] == '/')
+		return 0;
+	if (cgm_group_activity(group, &now) || !now.engine ||
+	    !is_meant(walk->control, &now))
+		return 0;
+	snprintf(walk->above, sizeof(walk->above), "%s", path);
+	walk->code = tell_engine(walk->app, walk->control, group, &now);
+	return walk->code;
+}
+
+static int tell_all(struct app *app, struct control *control)
+{
+	struct all_walk walk = { .app = app, .control = control };
+	struct cgm_group *root;
+	int err;
+
+	if (!(app->features.flags & CGM_FEATURE_ENGINE)) {
+		json_t *records = records_read(app), *record;
+		size_t i;
+
+		json_array_foreach(records, i, record)
+			if (!walk.code && record_runs(record))
+				walk.code = signal_job(app, control, record);
+		json_decref(records);
+		return walk.code;
+	}
+	err = cgm_group_open(app->ctx, "/", &root);
+	if (err)
+		return fail_errno(app, err);
+	err = cgm_group_walk(root, consider, &walk);
+	cgm_group_unref(root);
+	if (walk.code)
+		return walk.code;
+	return err ? fail_errno(app, err) : 0;
+}
+
+static int take_option(struct app *app, int c, void *data)
+{
+	struct control *control = data;
+
+	if (c == OPT_TIMEOUT)
+		return parse_time(app, "--timeout", optarg, &control->timeout_usec);
+	control->all = true;
+	return 0;
+}
+
+/* Nothing is told to anybody when one of the targets is not there. */
+static int check_targets(struct app *app, char **targets)
+{
+	int code = 0;
+
+	for (; *targets && !code; targets++) {
+		json_t *record;
+
+		if (!job_number(*targets)) {
+			code = check_cgroup(app, *targets);
+			continue;
+		}
+		record = record_read(app, *targets);
+		if (!record)
+			code = fail(app, EXIT_FAILED,
+				    "%s: no such job; \"cgmigrate report\" lists them",
+				    *targets);
+		json_decref(record);
+	}
+	return code;
+}
+
+static int run(struct app *app, struct control *control, char **targets)
+{
+	int code = 0;
+
+	if (!*targets == !control->all)
+		return usage_error(app, "name cgroups or jobs, or say --all");
+	code = app_open(app);
+	if (!code)
+		code = check_targets(app, targets);
+	if (code)
+		return code;
+	control->targets = json_array();
+	if (control->all)
+		code = tell_all(app, control);
+	for (; *targets && !code; targets++)
+		code = job_number(*targets) ? tell_job(app, control, *targets) :
+					      tell_cgroup(app, control, *targets);
+	interrupted_put_back(app);
+	if (!code && app->json)
+		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
+				     "state", control->changed ? "done" : "unchanged",
+				     "exit", 0, "changed", control->changed, "targets",
+				     control->targets));
+	else if (!code && !control->shown)
+		puts("nothing to do");
+	json_decref(control->targets);
+	return code;
+}
+
+static int control(struct app *app, int argc, char **argv, const struct options *options,
+		   enum what what)
+{
+	struct control control = { .what = what, .timeout_usec = 10000000 };
+	int code = read_options(app, argc, argv, options, &control);
+
+	return code == GO_ON ? run(app, &control, argv + optind) : code;
+}
+
+int cmd_pause(struct app *app, int argc, char **argv)
+{
+	static const struct options options = {
+		.shorts = COMMON_SHORT, .longs = long_options, .help = pause_help,
+		.take = take_option,
+	};
+
+	return control(app, argc, argv, &options, PAUSE);
+}
+
+int cmd_resume(struct app *app, int argc, char **argv)
+{
+	static const struct options options = {
+		.shorts = COMMON_SHORT, .longs = long_options, .help = resume_help,
+		.take = take_option,
+	};
+
+	return control(app, argc, argv, &options, RESUME);
+}
+
+int cmd_cancel(struct app *app, int argc, char **argv)
+{
+	static const struct options options = {
+		.shorts = COMMON_SHORT, .longs = cancel_options, .help = cancel_help,
+		.take = take_option,
+	};
+
+	return control(app, argc, argv, &options, CANCEL);
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cgroups that stand still while they move (--freeze). What was frozen before is left
+ * as it is. A command that is killed lets nobody go on; the job's record says whom it
+ * has stopped, and every later command how to end that: by hand, because by then
+ * somebody else may want them to stand still.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgmigrate.h"
+
+#define KEY "frozen"	/* [{"cgroup": path, "thaw": what to say to the shell}] */
+
+/* The cgroups of a plan that can be frozen, and are not. 0 or an exit code. */
+int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	struct cgm_freezer freezer = { .size = sizeof(freezer) };
+	int err = 0;
+
+	*out = json_array();
+	for (size_t i = 0; !err && !cgm_plan_item(plan, i, &item); i++) {
+		if (item.action != CGM_ACTION_MEMS)
+			return fail(app, EXIT_REFUSED,
+				    "--freeze: a process alone is in no cgroup that could be frozen");
+		err = cgm_group_freeze_check(item.group);
+		if (!err)
+			err = cgm_group_freezer(item.group, &freezer);
+		if (!err && !freezer.frozen)
+			json_array_append_new(*out,
+				json_pack("{s:s, s:o}", "cgroup",
+					  cgm_group_path(item.group), "thaw",
+					  json_sprintf("echo %s >%s", freezer.thawed,
+						       freezer.file)));
+	}
+	return err ? fail_errno(app, err) : 0;
+}
+
+/* Say in what is told or recorded who stands still until the end. */
+void freeze_report(json_t *frozen, json_t *object)
+{
+	if (frozen)
+		json_object_set(object, KEY, frozen);
+}
+
+static int set(struct app *app, const json_t *object, bool freeze)
+{
+	const char *path = json_string_value(json_object_get(object, "cgroup"));
+	struct cgm_group *group;
+	int err = cgm_group_open(app->ctx, path, &group);
+
+	if (err)
+		return err;
+	err = cgm_group_freeze(group, freeze);
+	cgm_group_unref(group);
+	return err;
+}
+
+/*
+ * Let them go on. Returns those that could not be told, with @notes why. A cgroup
+ * that is gone needs nothing.
+ */
+json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes)
+{
+	json_t *left = json_array(), *object;
+	size_t i;
+
+	json_array_foreach(frozen, i, object) {
+		int err = set(app, object, false);
+
+		if (!err || err == -ENOENT || err == -ENODEV)
+			continue;
+		json_array_append(left, object);
+		if (notes)
+			json_array_append_new(notes,
+				json_sprintf("%s; it is still frozen: %s",
+					     cgm_context_error(app->ctx),
+					     json_string_value(json_object_get(object,
+									       "thaw"))));
+	}
+	return left;
+}
+
+/* Stop them, all or none. 0 or an exit code. */
+int freeze_start(struct app *app, const json_t *frozen)
+{
+	json_t *object;
+	size_t i;
+
+	/* Whoever closes the terminal or the pipe does not leave them frozen. */
+	if (json_array_size(frozen)) {
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGPIPE, SIG_IGN);
+	}
+	json_array_foreach(frozen, i, object) {
+		int err = set(app, object, true);
+		int code = err ? fail_errno(app, err) : 0;
+
+		if (!code)
+			continue;
+		json_decref(freeze_end(app, frozen, NULL));
+		return code;
+	}
+	return 0;
+}
+
+/* What of a killed job still stands still. */
+static json_t *still_frozen(struct app *app, const json_t *record)
+{
+	struct cgm_freezer freezer = { .size = sizeof(freezer) };
+	json_t *list = json_array(), *object;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, KEY), i, object) {
+		const char *path = json_string_value(json_object_get(object, "cgroup"));
+		struct cgm_group *group;
+
+		if (!path || cgm_group_open(app->ctx, path, &group))
+			continue;
+		if (!cgm_group_freezer(group, &freezer) && freezer.frozen)
+			json_array_append(list, object);
+		cgm_group_unref(group);
+	}
+	return list;
+}
+
+/* For a record of a killed command that is told: only what is true now. */
+void freeze_look(struct app *app, json_t *record)
+{
+	if (json_object_get(record, KEY))
+		json_object_set_new(record, KEY, still_frozen(app, record));
+}
+
+void print_frozen(const json_t *record)
+{
+	const char *cgroup, *thaw;
+	json_t *object;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, KEY), i, object)
+		if (!json_unpack(object, "{s:s, s:s}", "cgroup", &cgroup, "thaw", &thaw))
+			printf("%s: is still frozen\nto thaw:    %s\n", cgroup, thaw);
+}
+
+/* Whom killed commands have left standing still, until somebody lets them go on. */
+void freeze_remind(struct app *app)
+{
+	json_t *records = records_read(app), *record, *object, *list;
+	const char *cgroup, *thaw;
+	size_t i, j;
+
+	json_array_foreach(records, i, record) {
+		const char *id = json_string_value(json_object_get(record, "job"));
+
+		if (!id || !record_unwatched(record) || !json_object_get(record, KEY))
+			continue;
+		list = still_frozen(app, record);
+		json_array_foreach(list, j, object)
+			if (!app->json && !json_unpack(object, "{s:s, s:s}", "cgroup",
+						       &cgroup, "thaw", &thaw))
+				warn(app, "%s: job %s, which was killed, has left it frozen: %s",
+				     cgroup, id, thaw);
+		if (!json_array_size(list))
+			record_forget(app, id, KEY);
+		json_decref(list);
+	}
+	json_decref(records);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a move that was killed has left, and how to finish it. A stock kernel's
+ * cpuset has the old nodes, the old and the new ones, or the new ones then; the
+ * engine goes on by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgmigrate.h"
+
+static bool nodes_of(const json_t *target, const char *key, cgm_nodeset *set)
+{
+	const char *list = json_string_value(json_object_get(target, key));
+
+	cgm_nodeset_clear(set);
+	return list && !cgm_nodeset_parse(list, set);
+}
+
+enum stage { STAGE_OLD, STAGE_BOTH, STAGE_NEW, STAGE_FOREIGN };
+
+static const char * const stage_names[] = {
+	[STAGE_OLD] = "old nodes",
+	[STAGE_BOTH] = "old and new nodes",
+	[STAGE_NEW] = "new nodes",
+	[STAGE_FOREIGN] = "changed by somebody else",
+};
+
+static enum stage stage_of(const cgm_nodeset *now, const cgm_nodeset *from,
+			   const cgm_nodeset *to)
+{
+	cgm_nodeset both;
+
+	cgm_nodeset_or(&both, from, to);
+	if (cgm_nodeset_equal(now, to))
+		return STAGE_NEW;
+	if (cgm_nodeset_equal(now, from))
+		return STAGE_OLD;
+	return cgm_nodeset_equal(now, &both) ? STAGE_BOTH : STAGE_FOREIGN;
+}
+
+/* Put back, or end, what killed commands have left, where nothing moves any more. */
+void interrupted_put_back(struct app *app)
+{
+	rates_put_back(app);
+	cpus_put_back(app);
+	freeze_remind(app);
+}
+
+static json_t *way_by_settle(const char *path)
+{
+	return json_sprintf("cgmigrate settle %s", path);
+}
+
+static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t *target,
+			   const char *when)
+{
+	char list[2048], cpus[2048];
+
+	return json_sprintf("cgmigrate move %s --to %s%s", path,
+			    nodes_text(to, list, sizeof(list)),
+			    cpus_option(target, when, cpus, sizeof(cpus)));
+}
+
+/* One target of a move of memory: NULL for others, and where it is gone. */
+static json_t *look_at(struct app *app, const json_t *target)
+{
+	const char *path = json_string_value(json_object_get(target, "cgroup"));
+	const char *action = json_string_value(json_object_get(target, "action"));
+	cgm_nodeset now, from, to;
+	struct cgm_group *group;
+	enum stage stage;
+	json_t *found;
+	int err;
+
+	if (!path || !action || strcmp(action, "mems") || !nodes_of(target, "from", &from) ||
+	    !nodes_of(target, "to", &to) || cgm_group_open(app->ctx, path, &group))
+		return NULL;
+	err = cgm_group_mems(group, &now);
+	cgm_group_unref(group);
+	if (err)
+		return NULL;
+	stage = stage_of(&now, &from, &to);
+	found = json_pack("{s:s, s:s, s:o}", "cgroup", path, "stage", stage_names[stage],
+			  "mems", json_nodes(&now));
+	if (stage == STAGE_NEW)
+		json_object_set_new(found, "finish", way_by_settle(path));
+	else if (stage != STAGE_FOREIGN)
+		json_object_set_new(found, "finish",
+				    way_by_move(path, &to, target, "after"));
+	if (stage == STAGE_NEW || stage == STAGE_BOTH)
+		json_object_set_new(found, "undo",
+				    way_by_move(path, &from, target, "before"));
+	return found;
+}
+
+/* For a record of a killed command: where each of its cpusets stands. */
+json_t *interrupted_state(struct app *app, const json_t *record)
+{
+	json_t *list = json_array(), *target, *found;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, "targets"), i, target) {
+		found = look_at(app, target);
+		if (found)
+			json_array_append_new(list, found);
+	}
+	return list;
+}
+
+void print_interrupted(const json_t *list)
+{
+	const char *cgroup, *stage, *mems, *finish, *undo;
+	json_t *found;
+	size_t i;
+
+	json_array_foreach(list, i, found) {
+		finish = undo = NULL;
+		if (json_unpack(found, "{s:s, s:s, s:s, s?s, s?s}", "cgroup", &cgroup, "stage",
+				&stage, "mems", &mems, "finish", &finish, "undo", &undo))
+			continue;
+		printf("%s: cpuset.mems is %s: %s\n", cgroup, *mems ? mems : "empty", stage);
+		if (finish)
+			printf("to finish:  %s\n", finish);
+		if (undo)
+			printf("to go back: %s\n", undo);
+	}
+}

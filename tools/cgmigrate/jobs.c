@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Job records: a file for each of the last hundred moves, as the command told
+ * it with --json, and totals over all of them. A record is written before the
+ * move starts and again at its end.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgmigrate.h"
+
+#define KEPT 100
+#define TOTALS "totals.json"
+
+struct record {
+	int dirfd;
+	char id[24];
+	json_t *object;
+};
+
+static void file_name(char *buf, size_t size, const char *id)
+{
+	snprintf(buf, size, "%s.json", id);
+}
+
+/* The number of a job's name such as j17, 0 for anything else. */
+long job_number(const char *text)
+{
+	char *end;
+	long number;
+
+	if (text[0] != 'j' || text[1] < '1' || text[1] > '9')
+		return 0;
+	errno = 0;
+	number = strtol(text + 1, &end, 10);
+	return errno || (*end && strcmp(end, ".json")) ? 0 : number;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The numbers of all records, oldest first. */
+static long *list_numbers(int dirfd, size_t *count)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	long *list = NULL, *more;
+	struct dirent *entry;
+
+	*count = 0;
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	while ((entry = readdir(dir))) {
+		long number = strstr(entry->d_name, ".json") ?
+			      job_number(entry->d_name) : 0;
+
+		if (!number)
+			continue;
+		more = realloc(list, (*count + 1) * sizeof(*list));
+		if (!more)
+			break;
+		list = more;
+		list[(*count)++] = number;
+	}
+	closedir(dir);
+	if (*count)
+		qsort(list, *count, sizeof(*list), compare_numbers);
+	return list;
+}
+
+/* When a process started, as text; "" when there is none. */
+static void process_start(const struct app *app, pid_t pid, char *buf, size_t size)
+{
+	bool recorded = app->sysroot && !app->write_sysroot;
+	char path[4096], stat[1024], *p;
+	FILE *file;
+
+	buf[0] = '\0';
+	snprintf(path, sizeof(path), "%s/proc/%d/stat", recorded ? app->sysroot : "", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	p = fgets(stat, sizeof(stat), file);
+	fclose(file);
+	p = p ? strrchr(p, ')') : NULL;
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		snprintf(buf, size, "%.*s", (int)strcspn(p + 1, " \n"), p + 1);
+}
+
+static void set_process(const struct app *app, json_t *object)
+{
+	char start[32];
+
+	process_start(app, getpid(), start, sizeof(start));
+	json_object_set_new(object, "pid", json_integer(getpid()));
+	json_object_set_new(object, "pid_start", json_string(start));
+}
+
+static bool is_alive(const struct app *app, const json_t *object)
+{
+	const char *then = json_string_value(json_object_get(object, "pid_start"));
+	char now[32];
+
+	process_start(app, json_integer_value(json_object_get(object, "pid")), now,
+		      sizeof(now));
+	return *now && then && !strcmp(now, then);
+}
+
+static json_t *json_time(time_t when)
+{
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm));
+	return json_string(text);
+}
+
+static json_t *user_name(void)
+{
+	struct passwd *user = getpwuid(getuid());
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", getuid());
+	return json_string(user ? user->pw_name : number);
+}
+
+static const char *state_of(const json_t *object)
+{
+	const char *state = json_string_value(json_object_get(object, "state"));
+
+	return state ? state : "";
+}
+
+/* Make room for one more; what runs is kept. */
+static void remove_old(const struct app *app, int dirfd, const long *list, size_t count)
+{
+	char id[24], name[32];
+
+	for (size_t i = 0; i + KEPT <= count; i++) {
+		json_t *object;
+
+		snprintf(id, sizeof(id), "j%ld", list[i]);
+		file_name(name, sizeof(name), id);
+		object = state_load(dirfd, name);
+		if (!object || strcmp(state_of(object), "running") || !is_alive(app, object))
+			unlinkat(dirfd, name, 0);
+		json_decref(object);
+	}
+}
+
+static int save(struct record *record)
+{
+	char name[32];
+
+	file_name(name, sizeof(name), record->id);
+	return state_save(record->dirfd, name, record->object, false);
+}
+
+/* Under the lock: no two jobs have one number. */
+static int add_file(const struct app *app, struct record *record)
+{
+	size_t count;
+	long *list = list_numbers(record->dirfd, &count);
+	int err;
+
+	snprintf(record->id, sizeof(record->id), "j%ld", count ? list[count - 1] + 1 : 1);
+	json_object_set_new(record->object, "job", json_string(record->id));
+	err = save(record);
+	if (!err)
+		remove_old(app, record->dirfd, list, count);
+	free(list);
+	return err;
+}
+
+/*
+ * Start a record of what @plan says. NULL where none can be kept, because there
+ * is no place that this user may write to; the move is not less worth then.
+ */
+struct record *record_new(const struct app *app, const json_t *plan)
+{
+	struct record *record = calloc(1, sizeof(*record));
+	json_t *arguments = json_array();
+	int lock, err;
+
+	if (!record)
+		goto none;
+	record->dirfd = state_open(app, STATE_RUN, true);
+	if (record->dirfd < 0)
+		goto none;
+	for (char **arg = app->argv; *arg; arg++)
+		json_array_append_new(arguments, json_text(*arg));
+	record->object = json_copy((json_t *)plan);
+	json_object_set(record->object, "arguments", arguments);
+	json_object_set_new(record->object, "state", json_string("running"));
+	json_object_set_new(record->object, "user", user_name());
+	json_object_set_new(record->object, "started", json_time(time(NULL)));
+	set_process(app, record->object);
+	lock = state_lock(record->dirfd);
+	err = lock < 0 ? lock : add_file(app, record);
+	if (lock >= 0)
+		close(lock);
+	if (err)
+		goto none;
+	json_decref(arguments);
+	return record;
+none:
+	json_decref(arguments);
+	record_free(record);
+	return NULL;
+}
+
+void record_free(struct record *record)
+{
+	if (!record)
+		return;
+	if (record->dirfd >= 0)
+		close(record->dirfd);
+	json_decref(record->object);
+	free(record);
+}
+
+/* The name of the job, NULL without a record. */
+const char *record_id(const struct record *record)
+{
+	return record ? record->id : NULL;
+}
+
+/* What the record says; to be changed only before record_save(). */
+json_t *record_object(const struct record *record)
+{
+	return record->object;
+}
+
+void record_save(struct record *record)
+{
+	save(record);
+}
+
+/* This process has taken the job over. */
+void record_take_over(const struct app *app, struct record *record)
+{
+	if (!record)
+		return;
+	set_process(app, record->object);
+	save(record);
+}
+
+/* Nothing was started after all. */
+void record_drop(struct record *record)
+{
+	char name[32];
+
+	if (!record)
+		return;
+	file_name(name, sizeof(name), record->id);
+	unlinkat(record->dirfd, name, 0);
+	record_free(record);
+}
+
+static void add_to(json_t *object, const char *key, uint64_t more)
+{
+	uint64_t had = json_integer_value(json_object_get(object, key));
+
+	json_object_set_new(object, key, json_integer(had + more));
+}
+
+static json_t *member(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (!value) {
+		value = json_object();
+		json_object_set_new(object, key, value);
+	}
+	return value;
+}
+
+/* {"jobs": {command: {state: n}}, "bytes": {reason: b}, "usec": t, "last_end": s} */
+static void add_totals(int dirfd, const json_t *object)
+{
+	json_t *result = json_object_get(object, "result"), *value, *totals;
+	const char *command = json_string_value(json_object_get(object, "command"));
+	int lock = state_lock(dirfd);
+	const char *reason;
+
+	if (lock < 0)
+		return;
+	totals = state_load(dirfd, TOTALS);
+	if (!totals)
+		totals = json_object();
+	add_to(member(member(totals, "jobs"), command), state_of(object), 1);
+	json_object_foreach(json_object_get(result, "totals"), reason, value)
+		add_to(member(totals, "bytes"), reason, json_integer_value(value));
+	add_to(totals, "usec", json_integer_value(json_object_get(result, "elapsed_usec")));
+	json_object_set_new(totals, "last_end", json_integer(time(NULL)));
+	state_save(dirfd, TOTALS, totals, false);
+	json_decref(totals);
+	close(lock);
+}
+
+/* One line in the system's journal: who, what, how it ended. */
+static void tell_journal(const struct app *app, const struct record *record)
+{
+	json_t *result = json_object_get(record->object, "result"), *arg;
+	char line[1024] = "";
+	size_t i;
+
+	if (app->sysroot)
+		return;
+	json_array_foreach(json_object_get(record->object, "arguments"), i, arg)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s%s",
+			 i ? " " : "", json_string_value(arg));
+	openlog("cgmigrate", LOG_PID, LOG_DAEMON);
+	syslog(LOG_NOTICE, "job %s of %s: %s: %s, %lld bytes moved, %lld ms", record->id,
+	       json_string_value(json_object_get(record->object, "user")), line,
+	       state_of(record->object),
+	       json_integer_value(json_object_get(json_object_get(result, "totals"),
+						  "moved")),
+	       json_integer_value(json_object_get(result, "elapsed_usec")) / 1000);
+	closelog();
+}
+
+/* The end: @object is what --json tells of it. */
+void record_end(const struct app *app, struct record *record, const json_t *object)
+{
+	if (!record)
+		return;
+	json_object_update(record->object, (json_t *)object);
+	json_object_set_new(record->object, "ended", json_time(time(NULL)));
+	if (!save(record))
+		add_totals(record->dirfd, record->object);
+	tell_journal(app, record);
+	record_free(record);
+}
+
+/* ---- reading ---- */
+
+static json_t *read_record(const struct app *app, int dirfd, const char *id)
+{
+	char name[32];
+	json_t *object;
+
+	file_name(name, sizeof(name), id);
+	object = state_load(dirfd, name);
+	/* The engine goes on without the command, and nobody knows how it ended. */
+	if (object && !strcmp(state_of(object), "running") && !is_alive(app, object))
+		json_object_set_new(object, "state", json_string("unwatched"));
+	return object;
+}
+
+/* One record, NULL when there is none. To be given to json_decref(). */
+json_t *record_read(const struct app *app, const char *id)
+{
+	int dirfd = state_open(app, STATE_RUN, false);
+	json_t *object;
+
+	if (dirfd < 0)
+		return NULL;
+	object = read_record(app, dirfd, id);
+	close(dirfd);
+	return object;
+}
+
+/* All of them, the newest last. */
+json_t *records_read(const struct app *app)
+{
+	int dirfd = state_open(app, STATE_RUN, false);
+	json_t *all = json_array();
+	size_t count = 0;
+	long *list;
+
+	if (dirfd < 0)
+		return all;
+	list = list_numbers(dirfd, &count);
+	for (size_t i = 0; i < count; i++) {
+		char id[24];
+		json_t *object;
+
+		snprintf(id, sizeof(id), "j%ld", list[i]);
+		object = read_record(app, dirfd, id);
+		if (object)
+			json_array_append_new(all, object);
+	}
+	free(list);
+	close(dirfd);
+	return all;
+}
+
+json_t *records_totals(const struct app *app)
+{
+	int dirfd = state_open(app, STATE_RUN, false);
+	json_t *totals = dirfd < 0 ? NULL : state_load(dirfd, TOTALS);
+
+	if (dirfd >= 0)
+		close(dirfd);
+	return totals ? totals : json_object();
+}
+
+bool record_runs(const json_t *object)
+{
+	return !strcmp(state_of(object), "running");
+}
+
+/* Its process was killed before the end. */
+bool record_unwatched(const json_t *object)
+{
+	return !strcmp(state_of(object), "unwatched");
+}
+
+/* Take something out of the record of a job that nobody runs any more. */
+void record_forget(const struct app *app, const char *id, const char *key)
+{
+	int dirfd = state_open(app, STATE_RUN, false), lock;
+	char name[32];
+	json_t *object;
+
+	if (dirfd < 0)
+		return;
+	file_name(name, sizeof(name), id);
+	lock = state_lock(dirfd);
+	object = lock < 0 ? NULL : state_load(dirfd, name);
+	if (object && !json_object_del(object, key))
+		state_save(dirfd, name, object, false);
+	json_decref(object);
+	if (lock >= 0)
+		close(lock);
+	close(dirfd);
+}
+
+/* Signal the process that runs a job; not another that has its number by now. */
+int record_signal(const struct app *app, const json_t *object, int sig)
+{
+	pid_t pid = json_integer_value(json_object_get(object, "pid"));
+	int fd = syscall(SYS_pidfd_open, pid, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (!is_alive(app, object))
+		err = -ESRCH;
+	else if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0))
+		err = -errno;
+	close(fd);
+	return err;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/* cgmigrate limit: how fast memory of a cgroup may move. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgmigrate.h"
+
+enum { OPT_RATE = 1 };
+
+static const struct option long_options[] = {
+	COMMON_LONG,
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "bytes", no_argument, NULL, 'b' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"Usage: cgmigrate limit CGROUP...\n"
+	"       cgmigrate limit CGROUP... --rate RATE\n"
+	"\n"
+	"Show or set how many bytes a second may move in a cgroup and below it, all\n"
+	"moves together. It stays until it is set again.\n"
+	"\n"
+	"      --rate RATE        bytes per second (500M), \"max\" for no limit; 0 holds\n"
+	"  -b, --bytes            print sizes in bytes\n"
+	COMMON_HELP;
+
+struct limit {
+	bool set;
+	uint64_t rate;
+	bool changed;
+	json_t *targets;
+};
+
+static int take_option(struct app *app, int c, void *data)
+{
+	struct limit *limit = data;
+
+	(void)c;
+	limit->set = true;
+	limit->rate = !strcmp(optarg, "max") ? CGM_RATE_MAX : 0;
+	if (limit->rate || !strcmp(optarg, "0"))
+		return 0;
+	return parse_size(app, "--rate", optarg, &limit->rate);
+}
+
+static void tell(struct app *app, struct limit *limit, struct cgm_group *group,
+		 uint64_t rate, bool changed)
+{
+	const char *path = cgm_group_path(group);
+	char size[32];
+
+	limit->changed |= changed;
+	json_array_append_new(limit->targets,
+		json_pack("{s:s, s:o, s:b}", "cgroup", path, "rate", rate == CGM_RATE_MAX ?
+			  json_null() : json_integer(rate), "changed", changed));
+	if (app->json)
+		return;
+	if (rate == CGM_RATE_MAX)
+		printf("%s: no limit\n", path);
+	else if (!rate)
+		printf("%s: 0, moves are held\n", path);
+	else
+		printf("%s: %s/s\n", path, size_text(app, rate, size, sizeof(size)));
+}
+
+static int limit_group(struct app *app, struct limit *limit, struct cgm_group *group)
+{
+	struct cgm_activity now = { .size = sizeof(now) };
+	bool changed;
+	int err = cgm_group_activity(group, &now);
+
+	if (err)
+		return fail_errno(app, err);
+	changed = limit->set && (!now.engine || now.rate != limit->rate);
+	if (changed)
+		err = cgm_group_set_rate(group, limit->rate);
+	if (err)
+		return err == -EOPNOTSUPP ?
+		       fail(app, EXIT_REFUSED, "%s; \"cgmigrate move --rate\" limits one move",
+			    cgm_context_error(app->ctx)) : fail_errno(app, err);
+	tell(app, limit, group, changed ? limit->rate : now.rate, changed);
+	return 0;
+}
+
+static const struct options options = {
+	.shorts = COMMON_SHORT "b",
+	.longs = long_options,
+	.help = help,
+	.take = take_option,
+};
+
+int cmd_limit(struct app *app, int argc, char **argv)
+{
+	struct limit limit = { 0 };
+	int code = read_options(app, argc, argv, &options, &limit);
+
+	if (code != GO_ON)
+		return code;
+	if (optind == argc)
+		return usage_error(app, "no cgroup named");
+	code = app_open(app);
+	if (code)
+		return code;
+	interrupted_put_back(app);
+	limit.targets = json_array();
+	for (int i = optind; i < argc && !code; i++)
+		code = check_cgroup(app, argv[i]);
+	for (int i = optind; i < argc && !code; i++) {
+		struct target target;
+
+		code = target_open_cgroup(app, argv[i], &target);
+		if (code)
+			break;
+		code = limit_group(app, &limit, target.group);
+		target_close(&target);
+	}
+	if (!code && app->json)
+		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
+				     "state", limit.changed ? "done" : "unchanged", "exit",
+				     0, "changed", limit.changed, "targets", limit.targets));
+	json_decref(limit.targets);
+	return code;
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Carrying a schedule out, round by round, and the account over all of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rounds.h"
+
+/* More than that does not make room where the others did not. */
+#define SETTLE_PASSES 8
+
+static uint64_t number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void add_number(json_t *to, const json_t *from, const char *key)
+{
+	json_object_set_new(to, key, json_integer(number(to, key) + number(from, key)));
+}
+
+/* The account of one job is added to that of all. */
+static void add_result(struct rounds *rounds, json_t *result)
+{
+	json_t *all = json_object_get(rounds->object, "result"), *totals, *bytes;
+	const char *reason;
+
+	if (!all) {
+		json_object_set(rounds->object, "result", result);
+		return;
+	}
+	add_number(all, result, "scanned");
+	add_number(all, result, "elapsed_usec");
+	if (number(result, "max_batch_usec") > number(all, "max_batch_usec"))
+		json_object_set(all, "max_batch_usec",
+				json_object_get(result, "max_batch_usec"));
+	totals = json_object_get(all, "totals");
+	json_object_foreach(json_object_get(result, "totals"), reason, bytes)
+		add_number(totals, json_object_get(result, "totals"), reason);
+	json_array_extend(json_object_get(all, "notes"), json_object_get(result, "notes"));
+}
+
+/* Run a plan to its end. *stayed: bytes that should have moved. */
+static int run_job(struct rounds *rounds, struct cgm_plan *plan, uint64_t *stayed)
+{
+	struct app *app = rounds->app;
+	struct cgm_progress progress = { .size = sizeof(progress) };
+	struct cgm_job_options how = {
+		.size = sizeof(how), .flags = CGM_JOB_FORCE,
+	};
+	const char *refusal;
+	struct cgm_job *job;
+	json_t *object;
+	int err, code;
+
+	err = cgm_plan_check(plan);
+	if (err)
+		return fail_errno(app, err);
+	refusal = cgm_plan_refusal(plan, CGM_JOB_FORCE);
+	if (refusal)
+		return fail(app, EXIT_FAILED, "%s", refusal);
+	err = cgm_job_start(plan, &how, &job);
+	if (err)
+		return fail(app, EXIT_FAILED, "%s", cgm_context_error(app->ctx));
+	if (!follow_job(app, job, &rounds->follow, &code)) {
+		cgm_job_free(job);
+		return code;
+	}
+	object = report_result(app, plan, job);
+	cgm_job_progress(job, &progress);
+	*stayed = progress.state == CGM_STATE_PARTIAL ? progress.stayed : 0;
+	add_result(rounds, json_object_get(object, "result"));
+	json_decref(object);
+	cgm_job_free(job);
+	return code;
+}
+
+/* Does the cpuset still have more nodes than it is to have? Then it is not settled. */
+static bool is_wide(const struct cgm_step *step)
+{
+	cgm_nodeset now;
+
+	return cgm_group_mems(step->group, &now) || !cgm_nodeset_equal(&now, &step->to);
+}
+
+/* *wide: how many cpusets are left out of a plan that brings pages in. */
+static int new_plan(struct rounds *rounds, int round, enum cgm_action action,
+		    struct cgm_plan **plan, int *wide)
+{
+	struct cgm_step step = { .size = sizeof(step) };
+	int err = cgm_plan_new(rounds->app->ctx, plan);
+
+	*wide = 0;
+	for (size_t i = 0; !err && !cgm_schedule_step(rounds->schedule, i, &step); i++) {
+		struct cgm_move move = {
+			.size = sizeof(move), .action = action, .group = step.group,
+			.to = step.to,
+		};
+
+		if (step.round != round)
+			continue;
+		if (action == CGM_ACTION_SETTLE && is_wide(&step))
+			(*wide)++;
+		else
+			err = cgm_plan_add(*plan, &move);
+	}
+	return err ? fail_errno(rounds->app, err) : 0;
+}
+
+/*
+ * Moves that were made together have left what found no room in the first go;
+ * others have made room since. As long as that helps.
+ */
+static int settle(struct rounds *rounds, int round, uint64_t stayed)
+{
+	int code = EXIT_PARTIAL, wide = 0;
+
+	for (int pass = 0; pass < SETTLE_PASSES && code == EXIT_PARTIAL && stayed; pass++) {
+		uint64_t before = stayed;
+		struct cgm_plan *plan;
+
+		stayed = 0;
+		code = new_plan(rounds, round, CGM_ACTION_SETTLE, &plan, &wide);
+		if (!code && cgm_plan_size(plan))
+			code = run_job(rounds, plan, &stayed);
+		cgm_plan_free(plan);
+		if (code == EXIT_PARTIAL && stayed >= before)
+			break;
+	}
+	return !code && wide ? EXIT_PARTIAL : code;
+}
+
+static void tell_round(const struct rounds *rounds, int round)
+{
+	struct cgm_step step = { .size = sizeof(step) };
+	char from[256], to[256];
+
+	if (rounds->app->json)
+		return;
+	for (size_t i = 0; !cgm_schedule_step(rounds->schedule, i, &step); i++)
+		if (step.round == round)
+			printf("%d: %s %s %s -> %s\n", round, cgm_step_name(step.kind),
+			       cgm_group_path(step.group),
+			       nodes_text(&step.from, from, sizeof(from)),
+			       nodes_text(&step.to, to, sizeof(to)));
+	fflush(stdout);
+}
+
+/* All steps of a round at once. */
+static int run_round(struct rounds *rounds, int round)
+{
+	struct cgm_plan *plan;
+	uint64_t stayed = 0;
+	int code, wide;
+
+	tell_round(rounds, round);
+	code = new_plan(rounds, round, CGM_ACTION_MEMS, &plan, &wide);
+	if (!code)
+		code = run_job(rounds, plan, &stayed);
+	if (code == EXIT_PARTIAL && cgm_plan_size(plan) > 1)
+		code = settle(rounds, round, stayed);
+	cgm_plan_free(plan);
+	return code;
+}
+
+/* Returns the exit code: what stayed does not keep the rest from being done. */
+int rounds_run(struct rounds *rounds)
+{
+	struct cgm_step step = { .size = sizeof(step) };
+	int round = 0, code = EXIT_OK;
+
+	follow_prepare(&rounds->follow.waiting);
+	for (size_t i = 0; !cgm_schedule_step(rounds->schedule, i, &step); i++) {
+		int now;
+
+		if (step.round == round)
+			continue;
+		if (follow_interrupted(&rounds->follow))
+			return EXIT_CANCELLED;
+		round = step.round;
+		rounds->changed = true;
+		now = run_round(rounds, round);
+		if (now && now != EXIT_PARTIAL)
+			return now;
+		code = now ? now : code;
+	}
+	return code;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Carrying a schedule out. */
+#ifndef ROUNDS_H
+#define ROUNDS_H
+
+#include "cgmigrate.h"
+
+struct rounds {
+	struct app *app;
+	const struct cgm_schedule *schedule;
+	struct follow_options follow;
+	json_t *object;		/* gets a "result" over all rounds */
+	bool changed;
+};
+
+int rounds_run(struct rounds *rounds);
+
+#endif /* ROUNDS_H */

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Columns of tables: one list for what is printed, --help and --output. */
+#include <string.h>
+#include <strings.h>
+
+#include "cgmigrate.h"
+
+/* Read a list of columns. 0, or an exit code. */
+int choose_columns(struct app *app, const struct columns *columns, const char *list,
+		   struct chosen *chosen)
+{
+	chosen->count = 0;
+	for (const char *p = list; *p;) {
+		size_t len = strcspn(p, ","), i;
+
+		for (i = 0; i < columns->count; i++)
+			if (strlen(columns->list[i].name) == len &&
+			    !strncasecmp(p, columns->list[i].name, len))
+				break;
+		if (i == columns->count)
+			return usage_error(app,
+					   "--output %.*s: no such column; see \"cgmigrate %s --help\"",
+					   (int)len, p, app->verb);
+		if (chosen->count == ARRAY_SIZE(chosen->columns))
+			return usage_error(app, "--output: too many columns");
+		chosen->columns[chosen->count++] = i;
+		p += len + (p[len] == ',');
+	}
+	if (!chosen->count)
+		return usage_error(app, "--output: no column named");
+	return 0;
+}
+
+void print_columns(const struct columns *columns)
+{
+	puts("\nColumns for --output:");
+	for (size_t i = 0; i < columns->count; i++)
+		printf("  %-8s %s\n", columns->list[i].name, columns->list[i].help);
+}
+
+struct libscols_table *table_new(const struct app *app)
+{
+	struct libscols_table *table = scols_new_table();
+
+	if (!table)
+		return NULL;
+	scols_table_enable_raw(table, app->raw);
+	scols_table_enable_noheadings(table, app->noheadings);
+	return table;
+}

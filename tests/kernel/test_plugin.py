@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unmodified tools of libcgroup with the plugin: memory goes where the job goes.
+
+They run with the tests of the stock kernel's defects, too: what the tools leave
+behind there, they must not leave behind with the plugin.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import engine_files, wait_until
+from ktest.machine import mib
+from ktest.placement import misplaced
+from ktest.tools import COMMAND, PLUGIN, SOURCE, Tools, run
+
+pytestmark = pytest.mark.defect("plugin")
+
+# Programs and libraries that others run, too: the engine leaves them where they are.
+TEXT = 4 << 20
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    if not os.path.exists("/usr/bin/cgclassify"):
+        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
+    if not os.access(COMMAND, os.X_OK):
+        pytest.fail(f"{COMMAND} is missing: make tools")
+
+
+@pytest.fixture
+def tools(tmp_path):
+    return Tools(tmp_path)
+
+
+@pytest.fixture
+def name(root):
+    """The name libcgroup knows a cpuset by."""
+    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
+
+
+def busy(load, nodes, pages=mib(8)):
+    """Memory that two threads write and one verifies; where each page is."""
+    load.alloc("anon", pages, nodes=nodes, stripe=16)
+    load.alloc("shared", pages, kind="shared", nodes=nodes, stripe=64)
+    before = {region: load.pages(region) for region in ("anon", "shared")}
+    load.threads(4)
+    load("work", writers=2, verifiers=1, rest=500)
+    return before
+
+
+def assert_placed(load, before, masks):
+    load.rest()
+    for region, was in before.items():
+        wrong = misplaced(was, load.pages(region), masks)
+        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
+    load.verify()
+
+
+def assert_inside(load, regions, nodes):
+    """Every page is on one of the nodes, and has its contents."""
+    for region in regions:
+        where = load.where(region)
+        assert {n for n in where if isinstance(n, int)} <= set(nodes), where
+    load.verify()
+
+
+def moved(record):
+    return sum(move.get("totals", {}).get("moved", 0) for move in record["moves"])
+
+
+# ---- cgclassify ----
+
+
+def test_cgclassify_takes_memory_along(top, spawn, tools, name):
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    before = busy(load, [0, 1])
+
+    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+
+    assert load.pid in new.procs()
+    assert_placed(load, before, [[0, 1], [2, 3]])
+    assert record["tool"] == "cgclassify" and record["process"] == load.pid
+    assert record["before"]["cgroup"] == f"/{name(old)}"
+    assert record["after"]["cgroup"] == f"/{name(new)}"
+    assert record["after"]["nodes"] == "2-3" and record["after"]["stray"] <= TEXT
+    assert moved(record) >= 16 << 20
+
+
+def faulting(spawn, cpuset, threads=24):
+    """A process whose threads keep touching new pages, some MiB into it."""
+    load = spawn(cpuset)
+    load.alloc("old", mib(16), nodes=(0, 1))
+    load.alloc("new", mib(160))
+    load("fault", "new", threads=threads, rest=1000)
+    wait_until(lambda: int(load("faulting")["pages"]) > mib(8), "threads to fault")
+    return load
+
+
+def left_behind(load, nodes):
+    load("faulted")
+    where = load.where("new")
+    load.verify()
+    return sum(pages for node, pages in where.items() if node in nodes)
+
+
+@pytest.mark.v1only("libcgroup attaches thread by thread there")
+def test_a_process_that_faults_leaves_nothing_behind(top, spawn, tools, name):
+    """24 threads touch new pages all the time; the tool alone leaves many."""
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    if not engine_files(top):
+        load = faulting(spawn, old)
+        # By itself it takes thread by thread, and fails if one has ended meanwhile.
+        run("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+        left = left_behind(load, (0, 1))
+        assert left > mib(1), "the race this is about does not show"
+        load.close()
+
+    load = faulting(spawn, old)
+    tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    assert left_behind(load, (0, 1)) == 0
+    assert set(load.where("old")) == {2, 3}
+
+
+def test_cgclassify_by_rule(top, spawn, tools, name):
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    before = busy(load, [0, 1])
+    with rules(f"*:numaload cpuset {name(new)}"):
+        record = tools.done("cgclassify", load.pid)
+    assert load.pid in new.procs()
+    assert record["function"] == "cgroup_change_cgroup_flags"
+    assert_placed(load, before, [[0, 1], [2, 3]])
+
+
+class rules:
+    """What is in /etc/cgrules.conf for a while."""
+
+    FILE = "/etc/cgrules.conf"
+
+    def __init__(self, *lines):
+        self.lines = lines
+
+    def __enter__(self):
+        self.before = None
+        if os.path.exists(self.FILE):
+            self.before = machine.read(self.FILE)
+        with open(self.FILE, "w", encoding="ascii") as file:
+            file.write("".join(f"{line}\n" for line in self.lines))
+
+    def __exit__(self, *exc):
+        if self.before is None:
+            os.unlink(self.FILE)
+        else:
+            with open(self.FILE, "w", encoding="ascii") as file:
+                file.write(self.before)
+
+
+@pytest.mark.v1only("memory_migrate is a file of v1")
+def test_without_memory_migrate_memory_stays(top, spawn, tools, name):
+    """As the administrator wants it, unless told otherwise."""
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    new.write("cpuset.memory_migrate", "0")
+    load = spawn(old)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    assert set(load.where("anon")) == {0, 1}
+    assert record["moves"] == [] and record["after"]["stray"] >= 16 << 20
+
+    tools.done("cgclassify", "-g", f"cpuset:{name(old)}", load.pid)
+    record = tools.done(
+        *("cgclassify", "-g", f"cpuset:{name(new)}", load.pid),
+        options=["--settle", "always"],
+    )
+    assert_inside(load, ["anon"], (2, 3))
+    assert new.read("cpuset.memory_migrate") == "0"
+    assert record["after"]["stray"] <= TEXT
+
+
+# ---- cgset ----
+
+
+def test_cgset_moves_memory(top, spawn, tools, name):
+    """Also where old and new nodes overlap: stock kernels move threads' pages twice."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    before = busy(load, [0, 1])
+    record = tools.done("cgset", "-r", "cpuset.mems=1-2", name(cpuset))
+    assert cpuset.mems() == [1, 2]
+    assert_placed(load, before, [[0, 1], [1, 2]])
+    assert record["action"] == "settings" and record["group"] == name(cpuset)
+    assert [move["purpose"] for move in record["moves"]] == ["mems"]
+    assert record["moves"][0]["state"] == "done"
+
+
+@pytest.mark.v1only("memory_migrate is a file of v1")
+def test_memory_migrate_counts_wherever_it_stands(top, spawn, tools, name):
+    """The tool alone writes them in their order, and nothing moves."""
+    cpuset = top.mkdir("a", mems="0")
+    cpuset.write("cpuset.memory_migrate", "0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=0)
+    words = ("cgset", "-r", "cpuset.mems=3", "-r", "cpuset.memory_migrate=1")
+    assert run(*words, name(cpuset)).returncode == 0
+    assert load.where("anon") == {0: mib(16)}
+
+    cpuset.write("cpuset.memory_migrate", "0")
+    cpuset.set_mems("0")
+    tools.done(*words, name(cpuset))
+    assert load.where("anon") == {3: mib(16)}
+    assert cpuset.read("cpuset.memory_migrate") == "1"
+    load.verify()
+
+
+@pytest.mark.v1only("memory_migrate is a file of v1")
+def test_memory_migrate_can_be_taken_back(top, spawn, tools, name):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=0)
+    words = ("cgset", "-r", "cpuset.memory_migrate=0", "-r", "cpuset.mems=3")
+    tools.done(*words, name(cpuset))
+    assert load.where("anon") == {0: mib(16)}
+    assert cpuset.mems() == [3]
+
+
+@pytest.mark.v2only("v2 has no memory_migrate: memory follows in any case")
+def test_memory_migrate_is_accepted(top, spawn, tools, name):
+    """Scripts written for v1 stop at it without the plugin."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=0)
+    words = ("cgset", "-r", "cpuset.memory_migrate=1", "-r", "cpuset.mems=3")
+    assert run(*words, name(cpuset)).returncode == 95
+    assert cpuset.mems() == [0]
+
+    tools.done(*words, name(cpuset))
+    assert load.where("anon") == {3: mib(16)}
+    tools.done("cgset", "-r", "cpuset.memory_migrate=1", name(cpuset))
+    # What it cannot do it does not claim to do.
+    refused = tools("cgset", "-r", "cpuset.memory_migrate=0", name(cpuset))
+    assert refused.returncode == 95
+    missing = tools("cgset", "-r", "cpuset.memory_migrate=1", f"{name(cpuset)}/no")
+    assert missing.returncode == 95
+
+
+def test_other_settings_do_not_ask_for_memory(top, spawn, tools, name):
+    """Reading where it is takes long for a big process."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    record = tools.done("cgset", "-r", "cpuset.cpus=0-1", name(cpuset))
+    assert cpuset.read("cpus") == "0-1"
+    assert record["moves"] == []
+    assert record["before"] == {"cgroup": f"/{name(cpuset)}", "nodes": "0-1"}
+    assert record["after"] == record["before"]
+
+
+def test_cgset_copy_from(top, spawn, tools, name):
+    """All files of another group: the nodes are among them."""
+    model, cpuset = top.mkdir("model", mems="2-3"), top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    alone = run("cgset", "--copy-from", name(model), name(cpuset))
+    result = tools("cgset", "--copy-from", name(model), name(cpuset))
+    assert (result.returncode, result.stderr) == (alone.returncode, alone.stderr)
+    assert cpuset.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+
+
+def test_nobody_waits_who_does_not_want_to(top, spawn, tools, name):
+    """The tool returns at once, a process goes on, and reports at the end."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=(0, 1))
+    slow = [] if engine_files(top) else ["--rate", "12M"]
+    words = ("cgset", "-r", "cpuset.mems=2-3", name(cpuset))
+    if engine_files(top):
+        cpuset.write("hold", "1")
+    result = tools(*words, options=["--no-wait", *slow])
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert tools.records() == []
+    assert load.where("anon").get(0, 0) > 0
+    if engine_files(top):
+        cpuset.write("hold", "0")
+    records = []
+    wait_until(lambda: records or records.extend(tools.records()), "the report")
+    assert records[0]["returned"] == 0
+    assert records[0]["moves"][0]["state"] == "done"
+    assert cpuset.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+
+
+def test_cgclassify_need_not_wait(top, spawn, tools, name):
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    load.alloc("anon", mib(32), nodes=(0, 1))
+    words = ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    result = tools(*words, options=["--no-wait"])
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert load.pid in new.procs()
+    records = []
+    wait_until(lambda: records or records.extend(tools.records()), "the report")
+    assert records[0]["after"]["stray"] <= TEXT
+    assert new.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+
+
+def test_rate(top, spawn, tools, name):
+    if engine_files(top):
+        pytest.skip("on the engine the rate is a file's, with tests of its own")
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=0)
+    start = time.monotonic()
+    tools.done("cgset", "-r", "cpuset.mems=1", name(cpuset), options=["--rate", "16M"])
+    assert time.monotonic() - start > 1.5
+    assert set(load.where("anon")) == {1}
+
+
+# ---- groups that come and go ----
+
+
+def config(folder, text):
+    path = os.path.join(folder, "cgconfig.conf")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    return path
+
+
+def test_cgconfigparser_moves_memory(top, spawn, tools, name, tmp_path):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    text = f"""
+group {name(cpuset)} {{
+    cpuset {{
+        cpuset.memory_migrate = "1";
+        cpuset.mems = "2-3";
+    }}
+}}
+"""
+    path = config(tmp_path, text)
+    if cpuset.version == 2:  # it stops at what v2 does not have
+        assert run("cgconfigparser", "-l", path).returncode != 0
+        assert cpuset.mems() == [0, 1]
+    record = tools.done("cgconfigparser", "-l", path)
+    assert cpuset.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+    assert record["action"] == "groups"
+    changed = {group["cgroup"]: group for group in record["groups"]}
+    assert changed[f"/{name(cpuset)}"]["from"] == "0-1"
+    assert changed[f"/{name(cpuset)}"]["after"]["nodes"] == "2-3"
+
+
+def test_cgcreate_changes_nothing_for_others(top, spawn, tools, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(4), nodes=(0, 1))
+    record = tools.done("cgcreate", "-g", f"cpuset:{name(top)}/new")
+    assert os.path.isdir(f"{top.path}/new")
+    assert record["groups"] == [] and record["moves"] == []
+    assert load.where("anon") == {0: mib(2), 1: mib(2)}
+
+
+def test_cgdelete_lets_processes_fall_to_the_parent(root, spawn, tools, name):
+    """The parent has all the nodes of its children, so nothing has to move."""
+    cpuset = root.mkdir(f"cpuset-migrate-delete-{os.getpid()}", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(4), nodes=(0, 1))
+    record = tools.done("cgdelete", "-g", f"cpuset:{name(cpuset)}")
+    assert not os.path.exists(cpuset.path)
+    assert record["action"] == "delete"
+    assert record["before"]["cgroup"] == f"/{name(cpuset)}"
+    assert load.where("anon") == {0: mib(2), 1: mib(2)}
+    load.verify()
+
+
+@pytest.mark.v1only("v2: only the root takes processes of its children, with all nodes")
+def test_cgdelete_brings_in_what_was_outside(top, spawn, tools, name):
+    top.set_mems("0-2")
+    away, cpuset = top.mkdir("away", mems="2"), top.mkdir("a", mems="0-1")
+    top.set_mems("0-2")
+    cpuset.write("cpuset.memory_migrate", "0")
+    load = spawn(away)
+    load.alloc("anon", mib(8), nodes=2)
+    cpuset.attach(load)
+    assert load.where("anon") == {2: mib(8)}
+    away.rmdir()
+    top.set_mems("0-1")
+    tools.done("cgdelete", "-g", f"cpuset:{name(cpuset)}")
+    assert load.pid in top.procs()
+    assert_inside(load, ["anon"], (0, 1))
+
+
+# ---- the daemon ----
+
+
+class daemon:
+    """cgrulesengd with what its drop-in sets, and a journal of the test's own."""
+
+    JOURNAL = "/run/systemd/journal/socket"
+
+    def __init__(self, folder):
+        self.log = os.path.join(folder, "log")
+
+    def __enter__(self):
+        os.makedirs(os.path.dirname(self.JOURNAL), exist_ok=True)
+        # It does not start without these.
+        os.makedirs("/etc/cgconfig.d", exist_ok=True)
+        with open("/etc/cgconfig.conf", "a", encoding="ascii"):
+            pass
+        self.journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.journal.bind(self.JOURNAL)
+        self.journal.setblocking(False)
+        self.process = subprocess.Popen(
+            ["/usr/sbin/cgrulesengd", "-n", "-f", self.log],
+            env={**os.environ, **drop_in()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self
+
+    def records(self):
+        found = []
+        while True:
+            try:
+                text = self.journal.recv(1 << 20).decode()
+            except BlockingIOError:
+                return found
+            fields = dict(line.split("=", 1) for line in text.splitlines())
+            assert fields["SYSLOG_IDENTIFIER"] == "cgmigrate"
+            found.append(json.loads(fields["CGMIGRATE_RECORD"]))
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.output = self.process.communicate(timeout=60)[0]
+        self.journal.close()
+        os.unlink(self.JOURNAL)
+
+
+def drop_in():
+    """The environment in the drop-in for cgred.service."""
+    path = os.path.join(SOURCE, "libcgroup-plugin", "plugin", "cgred.conf.in")
+    text = machine.read(path).replace(
+        "@LIBDIR@", os.path.dirname(os.path.dirname(PLUGIN))
+    )
+    lines = [line for line in text.splitlines() if line.startswith("Environment=")]
+    assert len(lines) == 3
+    return dict(line.split("=", 2)[1:] for line in lines)
+
+
+@pytest.mark.skipif(
+    os.path.exists("/run/systemd/journal/socket"), reason="there is a journal here"
+)
+def test_cgrulesengd(top, spawn, name, tmp_path):
+    """A rule takes a running process when the daemon starts, and new ones later."""
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    before = busy(load, [0, 1])
+    with rules(f"*:numaload cpuset {name(new)}"), daemon(tmp_path) as engd:
+        records = []
+
+        def told_of(kind):
+            assert engd.process.poll() is None, engd.process.communicate()
+            records.extend(engd.records())
+            return [r for r in records if r["action"] == kind]
+
+        wait_until(lambda: told_of("everybody"), "the daemon to have started")
+        assert load.pid in new.procs()
+        later = spawn()
+        wait_until(lambda: later.pid in new.procs(), "a new process to be moved")
+        wait_until(
+            lambda: [r for r in told_of("process") if r["process"] == later.pid],
+            "the record of it",
+        )
+    assert engd.output == ""
+    assert all(record["tool"] == "cgrulesengd" for record in records)
+    assert_placed(load, before, [[0, 1], [2, 3]])

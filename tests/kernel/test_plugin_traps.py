@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a library that is put between a tool and libcgroup can get wrong."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from ktest.machine import mib
+from ktest.tools import COMMAND, PLUGIN, Tools, run, symbolic_copy
+
+pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
+
+NOBODY = 65534
+ENVIRONMENT = "CGMIGRATE_PLUGIN_"
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    if not os.path.exists("/usr/bin/cgclassify"):
+        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
+    if not os.access(COMMAND, os.X_OK):
+        pytest.fail(f"{COMMAND} is missing: make tools")
+
+
+@pytest.fixture
+def tools(tmp_path):
+    return Tools(tmp_path)
+
+
+@pytest.fixture
+def name(root):
+    """The name libcgroup knows a cpuset by."""
+    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
+
+
+@pytest.fixture
+def pair(top, spawn):
+    """Two cpusets, and a process with memory in the first."""
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    return old, new, load
+
+
+def preloaded(plugin=PLUGIN, **settings):
+    """An environment with the plugin put into it by hand."""
+    more = {ENVIRONMENT + key.upper(): value for key, value in settings.items()}
+    return {**os.environ, "LD_PRELOAD": plugin, **more}
+
+
+# ---- failures stay as they are ----
+
+FAILURES = [
+    ("cgclassify", "-g", "cpuset:no/such/group", "1"),
+    ("cgclassify", "-g", "nosuch:/", "1"),
+    ("cgclassify", "-g", "cpuset:{b}", "4194303"),
+    ("cgclassify", "-g", "cpuset:{b}", "2"),
+    ("cgclassify", "{pid}"),
+    ("cgset", "-r", "cpuset.mems=77", "{a}"),
+    ("cgset", "-r", "cpuset.mems=x", "{a}"),
+    ("cgset", "-r", "cpuset.mems=", "{a}"),
+    ("cgset", "-r", "cpuset.nosuch=1", "-r", "cpuset.mems=2", "{a}"),
+    ("cgset", "-r", "cpuset.mems=2", "-r", "cpuset.nosuch=1", "{a}"),
+    ("cgset", "-r", "cpuset.mems=1", "no/such/group"),
+    ("cgset", "-r", "nosuch.mems=1", "{a}"),
+    ("cgset", "{a}"),
+    ("cgexec", "-g", "cpuset:no/such/group", "true"),
+    ("cgexec", "-g", "cpuset:{b}", "/no/such/program"),
+    ("cgexec", "-g", "cpuset:{b}", "sh", "-c", "exit 7"),
+    ("cgdelete", "-g", "cpuset:no/such/group"),
+    ("cgdelete", "-g", "cpuset:{top}"),
+    ("cgconfigparser", "-l", "/no/such/file"),
+    ("cgcreate", "-g", "nosuch:/x"),
+]
+
+
+@pytest.mark.parametrize("command", FAILURES, ids=" ".join)
+def test_a_failure_is_the_tools_own(top, pair, tools, name, command):
+    """Exit status, words and what was changed before it are as without the plugin."""
+    old, new, load = pair
+    names = {"a": name(old), "b": name(new), "top": name(top), "pid": load.pid}
+    words = [word.format(**names) for word in command]
+
+    def state():
+        return old.read("mems"), new.read("mems"), os.path.exists(top.path)
+
+    alone = run(*words)
+    wanted = state()
+    old.set_mems("0-1")
+    result = tools(*words)
+    assert (result.returncode, result.stdout, result.stderr) == (
+        alone.returncode,
+        alone.stdout,
+        alone.stderr,
+    )
+    assert state() == wanted
+    for record in tools.records():
+        assert record["returned"] == 0 or 50000 <= record["returned"] <= 50021
+
+
+def test_without_permission(pair, tools, name):
+    old, new, load = pair
+    for words in (
+        ("cgset", "-r", "cpuset.mems=2", name(old)),
+        ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid),
+    ):
+        alone = run(*words, user=NOBODY)
+        assert alone.returncode != 0
+        result = run(*words, user=NOBODY, env=preloaded())
+        assert (result.returncode, result.stdout, result.stderr) == (
+            alone.returncode,
+            alone.stdout,
+            alone.stderr,
+        )
+    assert old.mems() == [0, 1] and load.pid in old.procs()
+
+
+# ---- others are left alone ----
+
+SEEN = "tr '\\0' '\\n' </proc/self/environ; cat /proc/self/maps; ls -l /proc/self/fd"
+
+
+def objects(text):
+    """Files that are mapped."""
+    return {line.split()[-1] for line in text.splitlines() if ".so" in line}
+
+
+def settings(text):
+    prefixes = ("LD_PRELOAD=", ENVIRONMENT)
+    return [line for line in text.splitlines() if line.startswith(prefixes)]
+
+
+def test_the_payload_of_cgexec_sees_nothing(pair, tools, name):
+    _, new, _ = pair
+    words = ("cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", SEEN)
+    alone = run(*words)
+    result = tools(*words)
+    assert result.stderr == "" and result.returncode == 0
+    assert objects(result.stdout) == objects(alone.stdout)
+    assert settings(result.stdout) == []
+    assert len(tools.records()) == 1
+
+
+def test_the_payload_keeps_what_was_preloaded_before(pair, tools, name):
+    _, new, _ = pair
+    other = "/lib/x86_64-linux-gnu/libm.so.6"
+    words = ("cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", SEEN)
+    for before in (other, f"{other}:{other}", f" {other} "):
+        env = {**os.environ, "LD_PRELOAD": before}
+        result = tools(*words, env=env)
+        assert result.returncode == 0
+        (found,) = settings(result.stdout)
+        assert found.strip(" ") == f"LD_PRELOAD={before.strip()}"
+        assert os.path.realpath(other) in objects(result.stdout)
+
+
+def test_a_descriptor_for_the_report_stays_here(pair, name):
+    _, new, _ = pair
+    read, write = os.pipe()
+    words = ["cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", "ls /proc/self/fd"]
+    result = run(
+        *(COMMAND, "run", "--report", f"fd:{write}", "--", *words), pass_fds=[write]
+    )
+    assert str(write) not in result.stdout.split()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert '"tool":"cgexec"' in pipe.read()
+
+
+def test_no_effect_where_libcgroup_is_not_called(tools):
+    result = tools("sh", "-c", SEEN)
+    assert result.returncode == 0 and result.stderr == ""
+    ours = {os.path.basename(o) for o in objects(result.stdout) if "cgmigrate" in o}
+    assert ours == {"libcgroup-cgmigrate.so"}
+    assert not [o for o in objects(result.stdout) if "jansson" in o or "mount" in o]
+    assert tools.records() == []
+
+
+def test_a_program_on_the_way_passes_it_on(pair, tools, name):
+    """env and a shell call execvp(), too; the tool is behind them."""
+    _, new, load = pair
+    script = f"cgclassify -g cpuset:{name(new)} {load.pid}"
+    record = tools.done("env", "X=1", "sh", "-c", script)
+    assert record["tool"] == "cgclassify"
+    assert set(load.where("anon")) == {2, 3}
+
+
+# ---- other ways to have libcgroup ----
+
+MODULE = """
+int cgroup_init(void);
+int cgroup_change_cgroup_path(const char *path, int pid, const char *const list[]);
+int attach(const char *path, int pid)
+{
+    static const char *const list[] = { "cpuset", 0 };
+    int ret = cgroup_init();
+
+    return ret ? ret : cgroup_change_cgroup_path(path, pid, list);
+}
+"""
+OPENER = """
+import ctypes, sys
+module = ctypes.CDLL(sys.argv[1], mode=2)  # RTLD_LOCAL and RTLD_NOW, as PAM does
+print(module.attach(sys.argv[2].encode(), int(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A module linked with libcgroup, as pam_cgroup.so is."""
+    source = tmp_path / "module.c"
+    source.write_text(MODULE)
+    path = tmp_path / "module.so"
+    build = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(path), str(source)]
+    subprocess.run([*build, "-l:libcgroup.so.2"], check=True)
+    return path
+
+
+def test_libcgroup_in_a_module(pair, tools, name, module):
+    """Opened at run time it is in no global order: dlsym(RTLD_NEXT) finds nothing."""
+    _, new, load = pair
+    result = tools(sys.executable, "-c", OPENER, module, name(new), load.pid)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "0\n", "")
+    assert set(load.where("anon")) == {2, 3}
+    (record,) = tools.records()
+    assert record["function"] == "cgroup_change_cgroup_path"
+
+
+DIRECT = """
+import ctypes, sys
+library = ctypes.CDLL("libcgroup.so.2")
+controllers = (ctypes.c_char_p * 2)(b"cpuset", None)
+library.cgroup_init()
+print(library.cgroup_change_cgroup_path(sys.argv[1].encode(), int(sys.argv[2]),
+                                        controllers))
+library.cgroup_strerror.restype = ctypes.c_char_p
+print(library.cgroup_attach_task_pid(None, 1) if len(sys.argv) > 3 else "")
+"""
+
+
+def test_libcgroup_in_an_interpreter(pair, tools, name):
+    """The call goes past us; those within libcgroup come by, and must not break."""
+    _, new, load = pair
+    result = tools(sys.executable, "-c", DIRECT, name(new), load.pid)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split()[0] == "0"
+    assert load.pid in new.procs()
+
+
+@pytest.mark.parametrize("how", ["group", "rule"])
+def test_a_build_with_symbolic_functions(pair, tools, name, tmp_path, how):
+    """Calls within libcgroup do not come by, what the tool calls does."""
+    _, new, load = pair
+    symbolic_copy(tmp_path)
+    env = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    words = ["cgclassify", "-g", f"cpuset:{name(new)}", load.pid]
+    if how == "rule":
+        with open("/etc/cgrules.conf", "w", encoding="ascii") as file:
+            file.write(f"*:numaload cpuset {name(new)}\n")
+        words = ["cgclassify", load.pid]
+    try:
+        record = tools.done(*words, env=env)
+    finally:
+        if how == "rule":
+            os.unlink("/etc/cgrules.conf")
+    assert load.pid in new.procs()
+    assert set(load.where("anon")) == {2, 3}
+    load.verify()
+    within = [move["purpose"] for move in record["moves"]]
+    assert within == (["attach"] if how == "group" else [])
+
+
+# ---- more rights than its user ----
+
+
+@pytest.fixture
+def setuid():
+    """cgset with the rights of root for everybody."""
+    with tempfile.TemporaryDirectory() as folder:
+        if os.statvfs(folder).f_flag & os.ST_NOSUID:
+            pytest.skip(f"{folder} is on a file system without set-user-ID")
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "cgset")
+        shutil.copy("/usr/bin/cgset", path)
+        os.chmod(path, 0o4755)
+        yield path
+
+
+def test_a_setuid_tool_is_refused(pair, name, setuid):
+    old, _, _ = pair
+    words = (COMMAND, "run", "--", setuid, "-r", "cpuset.mems=2", name(old))
+    result = run(*words, user=NOBODY, group=NOBODY)
+    assert result.returncode == 4
+    assert f"{setuid}: runs with the rights of its owner" in result.stderr
+    assert old.mems() == [0, 1]
+
+
+def test_a_setuid_tool_obeys_nobody(pair, name, setuid):
+    """Even where the loader takes the plugin, what its user wants does not count."""
+    old, _, load = pair
+    folder = "/usr/lib/x86_64-linux-gnu"
+    copies = []
+    for file in os.listdir(os.path.dirname(PLUGIN)):
+        copies.append(os.path.join(folder, file))
+        shutil.copy(os.path.join(os.path.dirname(PLUGIN), file), copies[-1])
+        os.chmod(copies[-1], 0o4755)
+    report = os.path.join(os.path.dirname(setuid), "report")
+    try:
+        env = preloaded("libcgroup-cgmigrate.so", report=report, wait="no")
+        words = (setuid, "-r", "cpuset.mems=2-3", name(old))
+        result = run(*words, user=NOBODY, group=NOBODY, env=env)
+    finally:
+        for copy in copies:
+            os.unlink(copy)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert old.mems() == [2, 3]
+    assert set(load.where("anon")) == {2, 3}
+    assert not os.path.exists(report)
+
+
+# ---- the plugin itself is broken ----
+
+
+def test_settings_that_nobody_understands(pair, name, tmp_path):
+    """They are left out and told; everything else works."""
+    old, _, load = pair
+    report = tmp_path / "report"
+    env = preloaded(
+        rate="fast", max_stall="-1", wait="maybe", settle="", report=str(report)
+    )
+    result = run("cgset", "-r", "cpuset.mems=2-3", name(old), env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert set(load.where("anon")) == {2, 3}
+    text = report.read_text()
+    for word in ("RATE=fast", "MAX_STALL=-1", "WAIT=maybe"):
+        assert f"{ENVIRONMENT}{word}: not understood" in text
+
+
+@pytest.mark.parametrize(
+    "report", ["relative", "fd:999", "fd:", "/no/such/folder/file", "/", "journal", ""]
+)
+def test_a_report_that_cannot_be_written(pair, name, report):
+    old, _, load = pair
+    env = preloaded(report=report)
+    result = run("cgset", "-r", "cpuset.mems=2-3", name(old), env=env, cwd="/tmp")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert set(load.where("anon")) == {2, 3}
+    assert not os.path.exists("/tmp/relative")
+
+
+@pytest.mark.parametrize("core", [None, b"", b"not an object", "foreign"])
+def test_half_of_the_plugin_is_missing(pair, name, tmp_path, core):
+    """Then the tool is as without it."""
+    _, new, load = pair
+    shutil.copy(PLUGIN, tmp_path)
+    path = tmp_path / "libcgroup-cgmigrate-core.so"
+    if core == "foreign":
+        shutil.copy("/lib/x86_64-linux-gnu/libm.so.6", path)
+    elif core is not None:
+        path.write_bytes(core)
+    env = preloaded(str(tmp_path / os.path.basename(PLUGIN)))
+    words = ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    result = run(*words, env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert load.pid in new.procs()
+
+
+def test_no_memory_to_think_of(pair, tools, name):
+    """With hardly any address space left the tool still does its work, or says why."""
+    old, _, _ = pair
+    for limit in range(8, 60, 4):
+        script = f"ulimit -v {limit * 1024}; exec cgset -r cpuset.mems=2-3 {name(old)}"
+        result = tools("sh", "-c", script)
+        assert result.returncode >= 0, f"{limit} MiB: died of signal"
+        assert result.returncode < 128, f"{limit} MiB: died of a signal: {result}"
+    assert old.mems() == [2, 3]

@@ -23,7 +23,10 @@ lib: ## build libcgmigrate into build/lib
 	@scripts/deps build
 	$(MAKE) -C libcgroup-plugin $(parts) all
 
-tools: lib ## build cgmigrate into build/bin
+plugin: lib ## build the libcgroup plugin into build/lib/cgmigrate
+	$(MAKE) -C libcgroup-plugin/plugin $(parts) all
+
+tools: lib plugin ## build cgmigrate and the plugin into build/bin and build/lib
 	$(MAKE) -C tools/cgmigrate $(parts) all
 
 tests: lib ## build the programs the tests need into build/tests
@@ -33,6 +36,10 @@ tests: lib ## build the programs the tests need into build/tests
 
 demo: ## move a live server's memory on both kernels and compare; results in build/demo
 	@demo/run
+
+bench: ## compare stock and engine in figures (QUICK=1: fewer runs); results in build/bench
+	@scripts/deps build guest bench
+	@tests/bench/run $(if $(QUICK),--quick)
 
 check: ## build everything and test it; results in build/check
 	@scripts/deps build guest check lint
@@ -50,15 +57,25 @@ shell: tools ## a root shell in a NUMA guest, with build/bin on PATH (VM=options
 	@scripts/deps build guest
 	@tests/vm/vm --kernel $(KERNEL) $(VM)
 
+libcgroup-patches: ## build libcgroup 3 without and with libcgroup-plugin/patches
+	@scripts/deps build
+	@scripts/libcgroup
+
+doc: ## make the pages of the library in build/doc
+	@scripts/deps doc
+	@mkdir -p $(build)/doc
+	cd libcgroup-plugin && O=$(build) doxygen Doxyfile
+
 series: ## apply mm-patches one by one, building what each of them touches
 	@scripts/deps build
 	@scripts/series
 
-install: tools ## install library, headers, command and man pages below PREFIX
+install: tools ## install library, headers, plugin, command and man pages below PREFIX
 	$(MAKE) -C libcgroup-plugin $(parts) install
+	$(MAKE) -C libcgroup-plugin/plugin $(parts) install
 	$(MAKE) -C tools/cgmigrate $(parts) install
 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib tools tests demo check check-all check-lint shell series install clean
+.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches series install clean

@@ -21,12 +21,13 @@ VM_STATUS = {
 
 @dataclasses.dataclass
 class Result:
-    """What a stage found; the names are of what failed."""
+    """What a stage found; the names are of what failed, `why` is what they said."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
     names: list = dataclasses.field(default_factory=list)
+    why: dict = dataclasses.field(default_factory=dict)
 
     def add(self, other):
         """Count the other's too."""
@@ -34,11 +35,14 @@ class Result:
         self.failed += other.failed
         self.skipped += other.skipped
         self.names += other.names
+        self.why.update(other.why)
 
-    def fail(self, name):
+    def fail(self, name, why=""):
         """One more failure."""
         self.failed += 1
         self.names.append(name)
+        if why:
+            self.why[name] = why
 
     def __str__(self):
         text = f"{self.passed} passed, {self.failed} failed"
@@ -49,10 +53,11 @@ def from_junit(path):
     """The cases of one junit file, as pytest writes them."""
     result = Result()
     for case in ElementTree.parse(path).getroot().iter("testcase"):
-        kinds = {child.tag for child in case}
+        kinds = {child.tag: child for child in case}
         name = f"{case.get('classname', '')}.{case.get('name', '')}".lstrip(".")
-        if kinds & {"failure", "error"}:
-            result.fail(name)
+        bad = kinds.get("failure", kinds.get("error"))
+        if bad is not None:
+            result.fail(name, bad.get("message", ""))
         elif "skipped" in kinds:
             result.skipped += 1
         else:

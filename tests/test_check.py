@@ -64,6 +64,7 @@ def test_junit(write):
     result = results.from_pytest(write(JUNIT), 1)
     assert numbers(result) == (1, 2, 1)
     assert result.names == ["a.bad", "a.broken"]
+    assert result.why == {"a.bad": "x", "a.broken": "x"}
 
 
 @pytest.mark.parametrize("status, failed", [(0, 0), (2, 1), (3, 1), (124, 1), (255, 1)])

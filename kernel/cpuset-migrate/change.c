@@ -63,6 +63,15 @@ void cpuset_migrate_css_init(struct cpuset *cs)
 }
 
 /**
+ * cpuset_migrate_css_online - a cpuset has its first nodes
+ * @cs: the cpuset; cpuset_mutex is held
+ */
+void cpuset_migrate_css_online(struct cpuset *cs)
+{
+	cs->migrate.mems = cs->effective_mems;
+}
+
+/**
  * cpuset_migrate_css_offline - a cpuset is being removed
  * @cs: the cpuset; cpuset_mutex is held
  *
@@ -71,6 +80,7 @@ void cpuset_migrate_css_init(struct cpuset *cs)
  */
 void cpuset_migrate_css_offline(struct cpuset *cs)
 {
+	cm_cache_offline(cs);
 	if (!cs->migrate.hold && cs->migrate.max == U64_MAX)
 		return;
 	WRITE_ONCE(cs->migrate.hold, false);
@@ -177,6 +187,13 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 	return change;
 }
 
+/* A part closes, or is done with that: until then it may have more jobs. */
+static void part_busy(struct cm_part *part, int n)
+{
+	cm_change_busy(part->change, n);
+	cm_stat_pending(part->cs, n);
+}
+
 static void part_free(struct cm_part *part)
 {
 	cm_map_put(part->map);
@@ -200,7 +217,7 @@ static void part_finish(struct cm_part *part)
 
 	spin_lock(&cm_lock);
 	list_del(&part->node);
-	cm_change_busy(part->change, -1);
+	part_busy(part, -1);
 	spin_unlock(&cm_lock);
 	part_free(part);
 }
@@ -235,7 +252,7 @@ void cm_part_put_job(struct cm_part *part)
 	if (--part->nr_jobs)
 		return;
 
-	cm_change_busy(part->change, 1);
+	part_busy(part, 1);
 	queue_work(system_unbound_wq, &part->close);
 }
 
@@ -344,8 +361,8 @@ static bool part_add_missed(struct cm_part *part)
 	struct task_struct *task;
 	struct mm_struct *mm;
 
-	/* Whoever changed the nodes again since looks after them. */
-	if (READ_ONCE(cs->migrate.placement) != part->placement)
+	if (READ_ONCE(part->stopped) || !part->map ||
+	    part->rounds++ >= CM_CLOSE_ROUNDS)
 		return false;
 
 	css_task_iter_start(&cs->css, 0, &it);
@@ -361,35 +378,72 @@ static bool part_add_missed(struct cm_part *part)
 	return !list_empty(&part->jobs);
 }
 
+/* Memory follows the tasks that enter a cpuset, but not its cache. */
+static bool part_has_cache(struct cm_part *part)
+{
+	return part->move && part->change->kind != CPUSET_ATTACH;
+}
+
+/* Add the job for cache that nobody maps, once; true if there is any. */
+static bool part_add_cache(struct cm_part *part, const nodemask_t *nodes)
+{
+	struct cpuset_migrate_job *job;
+
+	if (!part_has_cache(part))
+		return false;
+
+	job = part->cached ? NULL : cm_cache_job(part, nodes);
+	part->cached = true;
+	if (job)
+		list_add_tail(&job->node, &part->jobs);
+	else
+		cm_cache_placed(part->cs);
+	return job;
+}
+
+/* Add what there is to do yet; false if that is nothing. */
+static bool part_add_more(struct cm_part *part, const nodemask_t *nodes)
+{
+	/* Whoever changed the nodes again since looks after it. */
+	if (READ_ONCE(part->cs->migrate.placement) != part->placement)
+		return false;
+	return part_add_missed(part) || part_add_cache(part, nodes);
+}
+
 /*
  * All jobs of a part have ended.  With cpuset_mutex, so that nobody changes
- * nodes or moves tasks between looking for those that were missed and starting
- * jobs for them.
+ * nodes or moves tasks between looking for what was missed and starting jobs
+ * for it.
  */
 static void part_close_work(struct work_struct *work)
 {
 	struct cm_part *part = container_of(work, struct cm_part, close);
 	struct cpuset_change *change = part->change;
-	bool missed = false;
+	nodemask_t nodes = NODE_MASK_NONE;
+	struct cpuset *cs = part->cs;
+	bool more;
 
 	refcount_inc(&change->ref);
+	css_get(&cs->css);
 	part->nr_jobs = 1;
-	if (!READ_ONCE(part->stopped) && part->map &&
-	    part->rounds++ < CM_CLOSE_ROUNDS) {
-		cpuset_lock();
-		missed = part_add_missed(part);
-		if (missed)
-			part_start_jobs(part);
-		cpuset_unlock();
-	}
+	if (part_has_cache(part) && !part->cached)
+		cm_cache_nodes(cs, &nodes);
+	cpuset_lock();
+	more = part_add_more(part, &nodes);
+	if (more)
+		part_start_jobs(part);
+	cpuset_unlock();
 
-	if (missed) {
+	if (more) {
+		/* The part may be gone. */
 		spin_lock(&cm_lock);
 		cm_change_busy(change, -1);
+		cm_stat_pending(cs, -1);
 		spin_unlock(&cm_lock);
 	} else {
 		part_finish(part);
 	}
+	css_put(&cs->css);
 	change_put(change);
 }
 
@@ -414,9 +468,11 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	if (part && part->change == change)
 		return part;
 
-	if (change->kind == CPUSET_NEW_MEMS)
+	if (change->kind == CPUSET_NEW_MEMS) {
 		WRITE_ONCE(cs->migrate.placement,
 			   atomic64_inc_return(&cm_last_name));
+		cm_cache_change(cs, mems, move);
+	}
 
 	part = kzalloc(sizeof(*part), GFP_KERNEL | __GFP_NOFAIL);
 	refcount_inc(&change->ref);

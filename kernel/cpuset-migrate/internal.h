@@ -101,6 +101,7 @@ struct cpuset_change {
  * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
  *	cm_lock.
  * @rounds: how often the closing sweep found somebody
+ * @cached: the job for cache that nobody maps was made, or is not needed
  * @announced: CM_EVENT_START was sent
  * @partial: pages failed to move
  * @stopped: somebody wrote to the stop file
@@ -121,6 +122,7 @@ struct cm_part {
 	bool			move;
 	unsigned int		nr_jobs;
 	unsigned int		rounds;
+	bool			cached;
 	bool			announced;
 	bool			partial;
 	bool			stopped;
@@ -153,9 +155,11 @@ struct cm_tally {
 };
 
 /**
- * struct cpuset_migrate_job - one address space, one change
- * @ref: its place in mm->cpuset_job or @next, and the workqueue
- * @mm: the address space; mm_count only, so that exit frees its memory
+ * struct cpuset_migrate_job - one address space, or cache, and one change
+ * @ref: its place in *@slot or @next, and the workqueue
+ * @mm: the address space; mm_count only, so that exit frees its memory.  NULL
+ *	for cache that nobody maps
+ * @slot: where it is found: mm->cpuset_job, or cache_job of the cpuset
  * @part: what it is part of
  * @origin: the cpuset whose hold, max and stop files concern it: where the
  *	change was written or, if that took the address space over from a
@@ -169,7 +173,11 @@ struct cm_tally {
  * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
  *	More than one when a change came while the one before was under way.
  * @nr_ranges: how many
- * @cursor: everything below was visited
+ * @cursor: everything below was visited: addresses, or page frames of @nid
+ * @nid: the node that is scanned for cache; NUMA_NO_NODE before the first
+ * @nodes: those that are
+ * @nr_cache: pages of files on @nid, when it was begun with
+ * @nr_seen: those that were found there
  * @pass: 0 visits everything, later ones what is outside of the new nodes
  * @throttled: in the line of those who wait for a limit; under cm_lock
  * @turn: has been served there, and may take what there is until its time on
@@ -194,6 +202,7 @@ struct cm_tally {
 struct cpuset_migrate_job {
 	refcount_t		ref;
 	struct mm_struct	*mm;
+	struct cpuset_migrate_job **slot;
 	struct cm_part		*part;
 	struct cpuset		*origin;
 	struct list_head	node;
@@ -211,6 +220,10 @@ struct cpuset_migrate_job {
 	unsigned int		nr_ranges;
 
 	unsigned long		cursor;
+	int			nid;
+	nodemask_t		nodes;
+	unsigned long		nr_cache;
+	unsigned long		nr_seen;
 	unsigned int		pass;
 	struct list_head	throttled;
 	bool			turn;
@@ -321,12 +334,65 @@ enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 				  struct cm_batch *batch);
 bool cm_walk_left(struct cpuset_migrate_job *job);
 
+/* cache.c */
+
+#ifdef CONFIG_MEMCG
+extern bool cm_pagecache;
+
+void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes);
+void cm_cache_change(struct cpuset *cs, const nodemask_t *mems, bool move);
+void cm_cache_placed(struct cpuset *cs);
+void cm_cache_offline(struct cpuset *cs);
+struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
+					const nodemask_t *nodes);
+bool cm_cache_is_stale(struct cpuset_migrate_job *job);
+void cm_cache_rewind(struct cpuset_migrate_job *job);
+enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
+				   struct cm_batch *batch);
+void cm_cache_left(struct cpuset_migrate_job *job);
+#else
+/* Whose cache it is cannot be told. */
+static inline void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
+{
+	nodes_clear(*nodes);
+}
+
+static inline void cm_cache_change(struct cpuset *cs, const nodemask_t *mems,
+				   bool move) {}
+static inline void cm_cache_placed(struct cpuset *cs) {}
+static inline void cm_cache_offline(struct cpuset *cs) {}
+
+static inline struct cpuset_migrate_job *
+cm_cache_job(struct cm_part *part, const nodemask_t *nodes)
+{
+	return NULL;
+}
+
+static inline bool cm_cache_is_stale(struct cpuset_migrate_job *job)
+{
+	return true;
+}
+
+static inline void cm_cache_rewind(struct cpuset_migrate_job *job) {}
+
+static inline enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
+						 struct cm_batch *batch)
+{
+	return CM_WALK_END;
+}
+
+static inline void cm_cache_left(struct cpuset_migrate_job *job) {}
+#endif
+
 /* move.c */
 
 extern atomic_t cm_running;
 
 struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job);
 void cm_batch_free(struct cm_batch *batch);
+bool cm_folio_is_pinned(struct folio *folio, int extra);
+bool cm_batch_is_full(const struct cm_batch *batch, struct folio *folio);
+bool cm_batch_isolate(struct cm_batch *batch, struct folio *folio);
 void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid);
 void cm_move_batch(struct cm_batch *batch);
 

@@ -7,8 +7,9 @@
  *             |         v
  *             +-- HELD, THROTTLED
  *
- * A job is found through mm->cpuset_job; there is one at a time, and at most
- * one more behind a running one, in ->next.  All state changes under cm_lock.
+ * A job is found through mm->cpuset_job, or that of the cache of a cpuset through
+ * ->cache_job there; there is one at a time, and at most one more behind a
+ * running one, in ->next.  All state changes under cm_lock.
  * Only the worker ends a running job; a job that is not running is ended by
  * whoever supersedes it.  One that is held or throttled is on no workqueue.
  *
@@ -33,6 +34,9 @@
 /* Passes over an address space, and what is enough if they do not help. */
 #define CM_MAX_PASSES		16
 #define CM_MIN_PASSES		3
+
+/* Passes over the page frames of a node, which may be many. */
+#define CM_CACHE_PASSES		3
 
 /*
  * How long to sleep in a pass for pages that are busy, in microseconds.  Long
@@ -68,7 +72,7 @@ static void job_work(struct work_struct *work);
 
 /**
  * cm_job_alloc - make a job for an address space
- * @mm: the address space
+ * @mm: the address space; NULL for the cache of the part's cpuset
  * @part: what the job is part of; counted there
  * @map: where its pages go
  *
@@ -82,8 +86,11 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 
 	job = kzalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
 	refcount_set(&job->ref, 1);
-	mmgrab(mm);
+	if (mm)
+		mmgrab(mm);
 	job->mm = mm;
+	job->slot = mm ? &mm->cpuset_job : &part->cs->migrate.cache_job;
+	job->nid = NUMA_NO_NODE;
 	job->part = part;
 	css_get(&part->origin->css);
 	job->origin = part->origin;
@@ -112,8 +119,16 @@ static void job_put(struct cpuset_migrate_job *job)
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
 	css_put(&job->origin->css);
-	mmdrop(job->mm);
+	if (job->mm)
+		mmdrop(job->mm);
 	kfree(job);
+}
+
+/* A writer waits for address spaces, but not for cache. */
+static void job_busy(struct cpuset_migrate_job *job, int n)
+{
+	if (job->mm)
+		cm_change_busy(job->part->change, n);
 }
 
 /**
@@ -128,7 +143,7 @@ void cm_job_queue(struct cpuset_migrate_job *job)
 
 	if (job->state == CM_JOB_HELD) {
 		cm_stat_held(job->part->cs, -1);
-		cm_change_busy(job->part->change, 1);
+		job_busy(job, 1);
 	}
 	list_del_init(&job->throttled);
 	job->turn = false;
@@ -144,33 +159,31 @@ void cm_job_queue(struct cpuset_migrate_job *job)
 static void job_end(struct cpuset_migrate_job *job)
 {
 	struct cpuset_migrate_job *next = job->next;
-	struct cpuset_change *change = job->part->change;
 	enum cm_job_state state = job->state;
 	struct cm_part *part = job->part;
-	struct mm_struct *mm = job->mm;
 
 	lockdep_assert_held(&cm_lock);
 
 	job->state = CM_JOB_ENDED;
 	job->next = NULL;
 	cm_limit_leave(job);
-	if (mm->cpuset_job == job) {
-		WRITE_ONCE(mm->cpuset_job, next);
+	if (*job->slot == job) {
+		WRITE_ONCE(*job->slot, next);
 		if (next) {
 			next->exited = job->exited;
 			cm_job_queue(next);
 		}
 	}
-	if (state != CM_JOB_NEW) {
-		list_del(&job->node);
-		cm_stat_pending(part->cs, -1);
-	}
 	if (state == CM_JOB_HELD)
 		cm_stat_held(part->cs, -1);
 	/* The part is busy closing before the job is not any more. */
 	cm_part_put_job(part);
-	if (state != CM_JOB_NEW && state != CM_JOB_HELD)
-		cm_change_busy(change, -1);
+	if (state != CM_JOB_NEW) {
+		list_del(&job->node);
+		cm_stat_pending(part->cs, -1);
+		if (state != CM_JOB_HELD)
+			job_busy(job, -1);
+	}
 	job_put(job);
 }
 
@@ -199,6 +212,9 @@ static void job_take_over(struct cpuset_migrate_job *job,
 
 	/* The old job binds policies only, or is done but for strays. */
 	if (!old->part->move || visited == ULONG_MAX)
+		return;
+	/* Where cache goes does not depend on how far anybody got. */
+	if (!job->mm)
 		return;
 
 	if (visited) {
@@ -230,7 +246,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	struct cpuset_migrate_job *cur;
 
 	spin_lock(&cm_lock);
-	cur = mm->cpuset_job;
+	cur = *job->slot;
 	/* Who sweeps does not supersede. */
 	if (cur && job->pass) {
 		job_end(job);
@@ -239,9 +255,9 @@ void cm_job_start(struct cpuset_migrate_job *job)
 
 	list_add_tail(&job->node, &cm_jobs);
 	cm_stat_pending(job->part->cs, 1);
-	cm_change_busy(job->part->change, 1);
+	job_busy(job, 1);
 	job->state = CM_JOB_QUEUED;
-	if (job->part->move && !job->pass)
+	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 
 	if (cur && cur->state == CM_JOB_RUNNING) {
@@ -253,7 +269,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 		goto out;
 	}
 
-	WRITE_ONCE(mm->cpuset_job, job);
+	WRITE_ONCE(*job->slot, job);
 	if (cur) {
 		job_take_over(job, cur);
 		job_end(cur);
@@ -263,7 +279,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	 * job and __cpuset_migrate_exit() is called, or we see no user.
 	 */
 	smp_mb();
-	if (!atomic_read(&mm->mm_users))
+	if (mm && !atomic_read(&mm->mm_users))
 		job->exited = true;
 	cm_job_queue(job);
 out:
@@ -342,7 +358,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	spin_lock(&cm_lock);
 	if (job->state == CM_JOB_ENDED) {
 		goto out;
-	} else if (job->exited) {
+	} else if (job->exited || (!job->mm && cm_cache_is_stale(job))) {
 		job_end(job);
 	} else if (job->next) {
 		job_take_over(job->next, job);
@@ -360,7 +376,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 		job->state = CM_JOB_HELD;
 		cm_limit_leave(job);
 		cm_stat_held(job->part->cs, 1);
-		cm_change_busy(job->part->change, -1);
+		job_busy(job, -1);
 	} else if (!cm_limit_take(job)) {
 		job->state = CM_JOB_THROTTLED;
 	} else {
@@ -386,7 +402,7 @@ static void job_finish(struct cpuset_migrate_job *job)
 	trace_cpuset_migrate_job_end(job, failed);
 
 	spin_lock(&cm_lock);
-	if (!job->stop)
+	if (job->mm && !job->stop)
 		WRITE_ONCE(job->mm->cpuset_placed, part->placement);
 	job_end(job);
 	spin_unlock(&cm_lock);
@@ -441,15 +457,21 @@ static void job_wait_for_lru(struct cpuset_migrate_job *job)
 	}
 }
 
-/* The end of the address space was reached.  Is there a point in going on? */
+/* The end was reached.  Is there a point in going on? */
+static bool job_needs_pass(struct cpuset_migrate_job *job)
+{
+	/* Pages of an address space may have come behind the cursor. */
+	if (!cm_tally_failures(&job->outside))
+		return job->mm && !job->pass;
+	if (!job->mm)
+		return job->pass + 1 < CM_CACHE_PASSES;
+	return job->pass < CM_MAX_PASSES &&
+	       (job->pass < CM_MIN_PASSES || job->moved);
+}
+
 static bool job_next_pass(struct cpuset_migrate_job *job)
 {
-	unsigned long failed = cm_tally_failures(&job->outside);
-
-	if (job->pass && !failed)
-		return false;
-	if (job->pass >= CM_MAX_PASSES ||
-	    (job->pass >= CM_MIN_PASSES && !job->moved))
+	if (!job_needs_pass(job))
 		return false;
 
 	if (job->pass) {
@@ -467,6 +489,7 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	job->reclaiming = false;
 	job->nr_skip_vma = 0;
 	memset(&job->outside, 0, sizeof(job->outside));
+	cm_cache_rewind(job);
 	return true;
 }
 
@@ -484,6 +507,18 @@ static void job_steer(struct cpuset_migrate_job *job, u64 usec)
 	job->chunk_max = max(job->chunk_max, usec);
 }
 
+/* Keep the address space from being taken down; false if it has been. */
+static bool job_get_users(struct cpuset_migrate_job *job)
+{
+	return !job->mm || mmget_not_zero(job->mm);
+}
+
+static void job_put_users(struct cpuset_migrate_job *job)
+{
+	if (job->mm)
+		mmput(job->mm);
+}
+
 /* One chunk; false if it was the last. */
 static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 {
@@ -493,7 +528,7 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 	unsigned long isolated;
 	enum cm_walk_result result;
 
-	if (!mmget_not_zero(job->mm))
+	if (!job_get_users(job))
 		return false;
 
 	job->batch_pages = job->stall_pages;
@@ -501,7 +536,8 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 		job->batch_pages = min_t(u64, job->batch_pages,
 					 job->granted >> PAGE_SHIFT);
 	begin = local_clock();
-	result = cm_walk_chunk(job, batch);
+	result = job->mm ? cm_walk_chunk(job, batch) :
+			   cm_cache_chunk(job, batch);
 	walked = local_clock();
 	isolated = batch->nr_pages;
 	if (isolated) {
@@ -514,7 +550,7 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 				   div_u64(walked - begin, NSEC_PER_USEC),
 				   isolated ? div_u64(moved - walked,
 						      NSEC_PER_USEC) : 0);
-	mmput(job->mm);
+	job_put_users(job);
 	cm_limit_settle(job, (u64)job->tally.n[CM_MOVED] << PAGE_SHIFT);
 
 	if (result == CM_WALK_OFF_LRU)
@@ -529,7 +565,10 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 static void job_bind(struct cpuset_migrate_job *job)
 {
 	trace_cpuset_migrate_job_start(job);
-	if (mmget_not_zero(job->mm)) {
+	if (!job->mm) {
+		/* What was read or written a moment ago is on no list yet. */
+		cm_drain_lru();
+	} else if (mmget_not_zero(job->mm)) {
 		mpol_rebind_mm(job->mm, &job->part->mems);
 		mmput(job->mm);
 	}
@@ -542,7 +581,9 @@ static bool job_count_left(struct cpuset_migrate_job *job)
 {
 	bool more;
 
-	if (job->pass || !mmget_not_zero(job->mm))
+	if (!job->mm)
+		cm_cache_left(job);
+	if (!job->mm || job->pass || !mmget_not_zero(job->mm))
 		return false;
 	more = cm_walk_left(job);
 	mmput(job->mm);

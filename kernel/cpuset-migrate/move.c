@@ -9,6 +9,7 @@
  * push anybody into direct reclaim or worse.
  */
 
+#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
@@ -70,6 +71,51 @@ void cm_batch_free(struct cm_batch *batch)
 		return;
 	cm_fast_exit(&batch->fast);
 	kvfree(batch);
+}
+
+/**
+ * cm_folio_is_pinned - is a folio pinned for long?
+ * @folio: the folio
+ * @extra: references of the caller's
+ *
+ * Then migrate_pages() would only try in vain.
+ */
+bool cm_folio_is_pinned(struct folio *folio, int extra)
+{
+	return folio_maybe_dma_pinned(folio) &&
+	       folio_ref_count(folio) > folio_expected_ref_count(folio) + extra;
+}
+
+/**
+ * cm_batch_is_full - would a folio be too much?
+ * @batch: the batch
+ * @folio: the folio
+ */
+bool cm_batch_is_full(const struct cm_batch *batch, struct folio *folio)
+{
+	return batch->nr == CM_BATCH_PAGES ||
+	       (batch->nr && batch->nr_pages + folio_nr_pages(folio) >
+			     batch->job->batch_pages);
+}
+
+/**
+ * cm_batch_isolate - take a folio off its list
+ * @batch: the batch
+ * @folio: the folio, which somebody maps or refers to
+ *
+ * Return: true if it is last in @batch->folios, for cm_batch_add().
+ */
+bool cm_batch_isolate(struct cm_batch *batch, struct folio *folio)
+{
+	if (folio_test_hugetlb(folio))
+		return isolate_hugetlb(folio, &batch->folios);
+
+	if (!folio_isolate_lru(folio))
+		return false;
+	list_add_tail(&folio->lru, &batch->folios);
+	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+			    folio_nr_pages(folio));
+	return true;
 }
 
 /**
@@ -536,19 +582,24 @@ static void batch_put_dst(struct folio *dst, unsigned long private)
 	WARN_ON_ONCE(1);
 }
 
-/* Inodes are freed by RCU, and nothing else keeps this one. */
-static bool fs_cannot_migrate(struct folio *folio)
+/* Why does the file system keep a folio?  CM_FAIL_BUSY: it does not. */
+static enum cpuset_migrate_stat why_fs_keeps(struct folio *folio)
 {
+	enum cpuset_migrate_stat why = CM_FAIL_BUSY;
 	struct address_space *mapping;
-	bool cannot;
 
 	if (folio_test_anon(folio) || folio_test_hugetlb(folio))
-		return false;
+		return why;
+	/* Inodes are freed by RCU, and nothing else keeps this one. */
 	rcu_read_lock();
 	mapping = folio_mapping(folio);
-	cannot = mapping && !mapping->a_ops->migrate_folio;
+	if (mapping && !mapping->a_ops->migrate_folio)
+		why = CM_FAIL_FS;
+	/* Its metadata are everybody's, and it holds on to their buffers. */
+	else if (mapping && S_ISBLK(mapping->host->i_mode))
+		why = CM_SKIP_SHARED;
 	rcu_read_unlock();
-	return cannot;
+	return why;
 }
 
 /* Why did a folio come back? */
@@ -556,9 +607,7 @@ static enum cpuset_migrate_stat why_left(struct folio *folio)
 {
 	if (folio_maybe_dma_pinned(folio))
 		return CM_FAIL_PINNED;
-	if (fs_cannot_migrate(folio))
-		return CM_FAIL_FS;
-	return CM_FAIL_BUSY;
+	return why_fs_keeps(folio);
 }
 
 static bool worth_another_try(const struct list_head *folios)

@@ -54,9 +54,34 @@ static ssize_t exempt_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute exempt_attr = __ATTR_RW(exempt);
 
+#ifdef CONFIG_MEMCG
+static ssize_t pagecache_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(cm_pagecache));
+}
+
+static ssize_t pagecache_store(struct kobject *kobj,
+			       struct kobj_attribute *attr, const char *buf,
+			       size_t count)
+{
+	bool pagecache;
+
+	if (kstrtobool(buf, &pagecache))
+		return -EINVAL;
+	WRITE_ONCE(cm_pagecache, pagecache);
+	return count;
+}
+
+static struct kobj_attribute pagecache_attr = __ATTR_RW(pagecache);
+#endif
+
 static struct attribute *cm_attrs[] = {
 	&max_stall_usec_attr.attr,
 	&exempt_attr.attr,
+#ifdef CONFIG_MEMCG
+	&pagecache_attr.attr,
+#endif
 	NULL,
 };
 

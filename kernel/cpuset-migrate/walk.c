@@ -129,26 +129,6 @@ static int walk_dest(struct cm_walk *w, struct folio *folio, int nid,
 	return node_isset(nid, *allowed) ? nid : NUMA_NO_NODE;
 }
 
-/* Pinned for long: migrate_pages() would only try in vain. */
-static bool walk_pinned(struct folio *folio)
-{
-	return folio_maybe_dma_pinned(folio) &&
-	       folio_ref_count(folio) > folio_expected_ref_count(folio);
-}
-
-static bool walk_isolate(struct cm_walk *w, struct folio *folio)
-{
-	if (folio_test_hugetlb(folio))
-		return isolate_hugetlb(folio, &w->batch->folios);
-
-	if (!folio_isolate_lru(folio))
-		return false;
-	list_add_tail(&folio->lru, &w->batch->folios);
-	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
-			    folio_nr_pages(folio));
-	return true;
-}
-
 /* Was the page at @addr looked at often enough? */
 static bool walk_gives_up(struct cm_walk *w, unsigned long addr)
 {
@@ -165,15 +145,6 @@ static enum cpuset_migrate_stat walk_why_not(struct cm_walk *w,
 	if (!folio_test_anon(folio) && !folio_mapping(folio))
 		return CM_FAIL_NONLRU;
 	return walk_gives_up(w, addr) ? CM_FAIL_BUSY : CM_NR_STATS;
-}
-
-static bool walk_is_full(struct cm_walk *w, struct folio *folio)
-{
-	struct cm_batch *batch = w->batch;
-
-	return batch->nr == CM_BATCH_PAGES ||
-	       (batch->nr && batch->nr_pages + folio_nr_pages(folio) >
-			     w->job->batch_pages);
 }
 
 static void walk_leave(struct cm_walk *w, struct folio *folio,
@@ -218,13 +189,13 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 		why = CM_SKIP_SHARED;
 		goto leave;
 	}
-	if (walk_pinned(folio)) {
+	if (cm_folio_is_pinned(folio, 0)) {
 		why = CM_FAIL_PINNED;
 		goto leave;
 	}
-	if (walk_is_full(w, folio))
+	if (cm_batch_is_full(batch, folio))
 		return false;
-	if (walk_isolate(w, folio)) {
+	if (cm_batch_isolate(batch, folio)) {
 		cm_batch_add(batch, folio, dst);
 		goto dealt_with;
 	}

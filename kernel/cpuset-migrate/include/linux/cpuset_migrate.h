@@ -17,9 +17,11 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+struct cm_map;
 struct cm_part;
 struct cpuset;
 struct cpuset_change;
+struct cpuset_migrate_job;
 struct task_struct;
 
 /* Why the memory of a cpuset's tasks may be in the wrong place. */
@@ -74,12 +76,17 @@ enum cpuset_migrate_event {
  * @placement: names the present nodes of this cpuset, and those of no other:
  *	an address space whose mm->cpuset_placed says the same is in place.
  *	Written with cpuset_mutex held.
+ * @mems: the present nodes, since the last change.  Under cpuset_mutex
  * @adding: its part of the change that is being made.  Under cpuset_mutex.
+ * @cache_map: where cache that nobody maps goes, from where it may be; NULL if
+ *	it is where it should be.  Under cpuset_mutex
+ * @cache_job: the job that moves it.  Written with the engine's lock held
  * @hold: jobs of changes written here or below do not run
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
  *	0 holds them.  Written with the engine's lock held
  * @due: when what they have moved is paid for at that rate, ktime_get_ns()
- * @pending: jobs that have not ended, of this cpuset and those below
+ * @pending: jobs that have not ended and parts that close, of this cpuset and
+ *	those below
  * @held: of those, the ones that are held
  * @chunk_max_usec: longest time that a lock or page was kept from others
  * @stat: counters of this cpuset and those below
@@ -88,7 +95,10 @@ enum cpuset_migrate_event {
  */
 struct cpuset_migrate {
 	u64			placement;
+	nodemask_t		mems;
 	struct cm_part		*adding;
+	struct cm_map		*cache_map;
+	struct cpuset_migrate_job *cache_job;
 	bool			hold;
 	u64			max;
 	s64			due;
@@ -103,6 +113,7 @@ struct cpuset_migrate {
 };
 
 void cpuset_migrate_css_init(struct cpuset *cs);
+void cpuset_migrate_css_online(struct cpuset *cs);
 void cpuset_migrate_css_offline(struct cpuset *cs);
 
 struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
@@ -136,6 +147,7 @@ static inline void cpuset_migrate_exit(struct mm_struct *mm)
 static inline void cpuset_migrate_init_mm(struct mm_struct *mm) {}
 static inline void cpuset_migrate_exit(struct mm_struct *mm) {}
 static inline void cpuset_migrate_css_init(struct cpuset *cs) {}
+static inline void cpuset_migrate_css_online(struct cpuset *cs) {}
 static inline void cpuset_migrate_css_offline(struct cpuset *cs) {}
 
 /* Pages cannot move, but policies have to follow. */

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page cache and shared memory that nobody maps.
+ *
+ * No page table leads to it, so it is looked for by page frame: on each node
+ * that the memory of a cpuset has to leave, every frame whose folio is charged
+ * to a memory cgroup that is in this cpuset.  That goes by the memory cgroup a
+ * folio is charged to, not by who used it last, so what children without a
+ * cpuset of their own left behind comes along, and so does what those left that
+ * have been removed.
+ *
+ * It is a job like that of an address space, after those of its part, which
+ * nobody waits for.  A scan costs some nanoseconds for each frame of the node,
+ * and there is none where the counters of the memory cgroup say that there is
+ * next to nothing to be found.
+ *
+ * A change moves what the ones before it had no time for too: each cpuset has
+ * the map from where its cache may be to where it should be.
+ */
+
+#include <linux/cgroup.h>
+#include <linux/memcontrol.h>
+#include <linux/memory_hotplug.h>
+#include <linux/pagemap.h>
+#include <linux/sched/clock.h>
+#include <linux/secretmem.h>
+
+#include "../../mm/internal.h"
+
+#include "internal.h"
+#include "trace.h"
+
+/* What a node is not scanned for, in pages. */
+#define CM_CACHE_MIN		(SZ_1M >> PAGE_SHIFT)
+
+/* Frames without a look at the time. */
+#define CM_CACHE_FRAMES		1024
+
+/* Does cache that nobody maps move at all? */
+bool cm_pagecache = true;
+
+/* The memory cgroup of a cpuset's own cgroup, with a reference, or NULL. */
+static struct mem_cgroup *cache_memcg(struct cpuset *cs)
+{
+	struct cgroup_subsys_state *css;
+
+	css = cgroup_get_e_css(cs->css.cgroup, &memory_cgrp_subsys);
+	if (css->cgroup == cs->css.cgroup)
+		return mem_cgroup_from_css(css);
+	css_put(css);
+	return NULL;
+}
+
+/* Pages of files that are charged there and below, and swap cache. */
+static unsigned long cache_pages(struct mem_cgroup *memcg, int nid)
+{
+	struct lruvec *lruvec = mem_cgroup_lruvec(memcg, NODE_DATA(nid));
+	unsigned long nr = lruvec_page_state(lruvec, NR_FILE_PAGES);
+
+#ifdef CONFIG_SWAP
+	nr += lruvec_page_state(lruvec, NR_SWAPCACHE);
+#endif
+	return nr;
+}
+
+/* Those that are not mapped, as far as counters can tell. */
+static unsigned long cache_unmapped(struct mem_cgroup *memcg, int nid)
+{
+	struct lruvec *lruvec = mem_cgroup_lruvec(memcg, NODE_DATA(nid));
+	unsigned long mapped = lruvec_page_state(lruvec, NR_FILE_MAPPED);
+	unsigned long nr = cache_pages(memcg, nid);
+
+	return nr - min(nr, mapped);
+}
+
+/**
+ * cm_cache_nodes - where has a cpuset cache that nobody maps, worth a look?
+ * @cs: the cpuset
+ * @nodes: filled
+ *
+ * May sleep.
+ */
+void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
+{
+	struct mem_cgroup *memcg;
+	int nid;
+
+	nodes_clear(*nodes);
+	/* What the root has, the whole machine has. */
+	if (!READ_ONCE(cm_pagecache) || !parent_cs(cs))
+		return;
+	memcg = cache_memcg(cs);
+	if (!memcg)
+		return;
+	mem_cgroup_flush_stats(memcg);
+	for_each_node_state(nid, N_MEMORY)
+		if (cache_unmapped(memcg, nid) >= CM_CACHE_MIN)
+			node_set(nid, *nodes);
+	mem_cgroup_put(memcg);
+}
+
+/* Let a job that waits find out that it has been overtaken. */
+static void cache_wake(struct cpuset *cs)
+{
+	struct cpuset_migrate_job *job;
+
+	spin_lock(&cm_lock);
+	job = cs->migrate.cache_job;
+	if (job && (job->state == CM_JOB_HELD ||
+		    job->state == CM_JOB_THROTTLED))
+		cm_job_queue(job);
+	spin_unlock(&cm_lock);
+}
+
+/**
+ * cm_cache_change - the nodes of a cpuset change: so does where its cache goes
+ * @cs: the cpuset
+ * @mems: its nodes from now on
+ * @move: pages are to follow
+ *
+ * Call with cpuset_mutex held, and another placement than before.
+ */
+void cm_cache_change(struct cpuset *cs, const nodemask_t *mems, bool move)
+{
+	struct cm_map *first = cs->migrate.cache_map, *map = NULL, *both;
+
+	if (move && is_cpuset_online(cs)) {
+		map = cm_map_alloc(&cs->migrate.mems, mems);
+		both = first ? cm_map_alloc_composed(first, map) : NULL;
+		if (both) {
+			cm_map_put(map);
+			map = both;
+		}
+	}
+	cm_map_put(first);
+	cs->migrate.cache_map = map;
+	cs->migrate.mems = *mems;
+	cache_wake(cs);
+}
+
+/**
+ * cm_cache_placed - the cache of a cpuset is where it should be, or stays
+ * @cs: the cpuset
+ *
+ * Call with cpuset_mutex held.
+ */
+void cm_cache_placed(struct cpuset *cs)
+{
+	cm_map_put(cs->migrate.cache_map);
+	cs->migrate.cache_map = NULL;
+}
+
+/**
+ * cm_cache_offline - a cpuset is being removed; its parent has its cache
+ * @cs: the cpuset
+ *
+ * Call with cpuset_mutex held.
+ */
+void cm_cache_offline(struct cpuset *cs)
+{
+	cm_cache_placed(cs);
+	cache_wake(cs);
+}
+
+/**
+ * cm_cache_job - make the job that moves a part's cache
+ * @part: the part, whose cpuset has the nodes it is about
+ * @nodes: where there is any, from cm_cache_nodes()
+ *
+ * Call with cpuset_mutex held.
+ *
+ * Return: the job, or NULL if there is nothing to do.
+ */
+struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
+					const nodemask_t *nodes)
+{
+	struct cm_map *map = part->cs->migrate.cache_map;
+	struct cpuset_migrate_job *job = NULL;
+	nodemask_t leave = *nodes;
+	int nid;
+
+	if (nodes_empty(leave))
+		return NULL;
+	map = map ? cm_map_get(map) : cm_map_alloc(&part->mems, &part->mems);
+	for_each_node_mask(nid, *nodes)
+		if (map->dst[nid] == nid)
+			node_clear(nid, leave);
+	if (!nodes_empty(leave)) {
+		job = cm_job_alloc(NULL, part, map);
+		job->nodes = leave;
+		/* Whoever stopped the part does not know of us yet. */
+		job->stop = READ_ONCE(part->stopped);
+	}
+	cm_map_put(map);
+	return job;
+}
+
+/**
+ * cm_cache_is_stale - has a job been overtaken by what it does not know of?
+ * @job: the job
+ *
+ * Whoever has changed the nodes since has a map that leads from where this
+ * job's map started.
+ */
+bool cm_cache_is_stale(struct cpuset_migrate_job *job)
+{
+	struct cpuset *cs = job->part->cs;
+
+	return READ_ONCE(cs->migrate.placement) != job->part->placement ||
+	       !is_cpuset_online(cs);
+}
+
+/**
+ * cm_cache_rewind - look at the nodes once more
+ * @job: the job
+ */
+void cm_cache_rewind(struct cpuset_migrate_job *job)
+{
+	job->nid = NUMA_NO_NODE;
+	if (job->pass)
+		nodes_andnot(job->nodes, job->nodes, job->part->mems);
+}
+
+/* Go on to the next node that is worth it; false if there is none. */
+static bool cache_next_node(struct cpuset_migrate_job *job)
+{
+	struct mem_cgroup *memcg = cache_memcg(job->part->cs);
+	int nid = job->nid;
+
+	if (!memcg)
+		return false;
+	for (nid = next_node(nid, job->nodes); nid < MAX_NUMNODES;
+	     nid = next_node(nid, job->nodes)) {
+		if (!node_state(nid, N_MEMORY))
+			continue;
+		job->nid = nid;
+		job->cursor = NODE_DATA(nid)->node_start_pfn;
+		job->nr_seen = 0;
+		job->nr_cache = cache_pages(memcg, nid);
+		break;
+	}
+	mem_cgroup_put(memcg);
+	return nid < MAX_NUMNODES;
+}
+
+/* Is a folio charged to a memory cgroup of the job's cpuset? */
+static bool cache_is_ours(struct cpuset_migrate_job *job, struct folio *folio)
+{
+	struct cgroup_subsys_state *css = NULL;
+	struct mem_cgroup *memcg;
+
+	rcu_read_lock();
+	memcg = folio_memcg_check(folio);
+	if (memcg)
+		css = cgroup_e_css(memcg->css.cgroup, &cpuset_cgrp_subsys);
+	rcu_read_unlock();
+	return css == &job->part->cs->css;
+}
+
+/* Can a folio be what we look for?  Asked without a reference. */
+static bool cache_looks_like(struct folio *folio)
+{
+	return folio_test_lru(folio) &&
+	       (!folio_test_anon(folio) || folio_test_swapcache(folio));
+}
+
+static struct folio *cache_get_folio(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!cache_looks_like(folio) || !folio_try_get(folio))
+		return NULL;
+	if (page_folio(page) == folio && cache_looks_like(folio))
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
+/* What the owner of a mapping keeps where it is. */
+static bool cache_is_immovable(struct folio *folio)
+{
+	struct address_space *mapping;
+	bool immovable;
+
+	/* Inodes are freed by RCU, and nothing else keeps this one. */
+	rcu_read_lock();
+	mapping = folio_mapping(folio);
+	immovable = mapping && (secretmem_mapping(mapping) ||
+				mapping_inaccessible(mapping));
+	rcu_read_unlock();
+	return immovable;
+}
+
+/*
+ * A folio of ours that we have a reference to: isolate it, or say why it stays.
+ * Returns false if the batch is full.
+ */
+static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
+			struct folio *folio)
+{
+	unsigned long nr = folio_nr_pages(folio);
+	enum cpuset_migrate_stat why = CM_FAIL_BUSY;
+	bool fixed = true;
+
+	/* Has arrived here, and is not what was counted before. */
+	if (batch->chained &&
+	    xa_load(&job->part->change->moved, folio_pfn(folio)))
+		return true;
+
+	if (cache_is_immovable(folio))
+		why = CM_SKIP_VMA;
+	else if (cm_folio_is_pinned(folio, 1))
+		why = CM_FAIL_PINNED;
+	else
+		fixed = false;
+	if (!fixed && cm_batch_is_full(batch, folio))
+		return false;
+
+	job->nr_seen += nr;
+	if (!fixed && cm_batch_isolate(batch, folio)) {
+		cm_batch_add(batch, folio, job->range[0].map->dst[job->nid]);
+		return true;
+	}
+	trace_cpuset_migrate_leave(job, folio, why);
+	cm_count(job, job->nid, why, nr);
+	return true;
+}
+
+/* Look at one frame.  Returns how many to go on by; 0 if the batch is full. */
+static unsigned long cache_frame(struct cpuset_migrate_job *job,
+				 struct cm_batch *batch, unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	struct folio *folio;
+	unsigned int order;
+	unsigned long nr;
+	bool go_on = true;
+
+	if (!page)
+		return ALIGN(pfn + 1, PAGES_PER_SECTION) - pfn;
+	if (page_to_nid(page) != job->nid)
+		return pageblock_end_pfn(pfn) - pfn;
+	if (PageBuddy(page)) {
+		order = buddy_order_unsafe(page);
+		return order <= MAX_PAGE_ORDER ? 1UL << order : 1;
+	}
+	if (PageTail(page))
+		return 1;
+	folio = cache_get_folio(page);
+	if (!folio)
+		return 1;
+	nr = folio_nr_pages(folio);
+	if (cache_is_ours(job, folio)) {
+		if (folio_mapped(folio))
+			job->nr_seen += nr;
+		else
+			go_on = cache_folio(job, batch, folio);
+	}
+	folio_put(folio);
+	return go_on ? nr : 0;
+}
+
+/* Was everything seen that the counters know of, as far as they may lag? */
+static bool cache_seen_all(const struct cpuset_migrate_job *job)
+{
+	return job->nr_seen >= job->nr_cache + CM_CACHE_MIN +
+			       MEMCG_CHARGE_BATCH * num_online_cpus();
+}
+
+/* Scan a node from the cursor on; false if it is not done with. */
+static bool cache_scan(struct cpuset_migrate_job *job, struct cm_batch *batch,
+		       u64 deadline)
+{
+	unsigned long end = pgdat_end_pfn(NODE_DATA(job->nid));
+	unsigned int frames = 0;
+	unsigned long step;
+
+	for (; job->cursor < end && !cache_seen_all(job); job->cursor += step) {
+		if (++frames % CM_CACHE_FRAMES == 0 &&
+		    local_clock() > deadline)
+			return false;
+		step = cache_frame(job, batch, job->cursor);
+		if (!step)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * cm_cache_chunk - look at the next page frames
+ * @job: the job, made by cm_cache_job(); its cursor moves on
+ * @batch: filled with what has to move; empty
+ *
+ * May sleep; call without locks.
+ *
+ * Return: whether there is more.
+ */
+enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
+				   struct cm_batch *batch)
+{
+	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
+	u64 deadline = local_clock() + stall / 2;
+
+	batch->room = 0;
+	batch->allowed = job->part->mems;
+	batch->chained = job->range[0].map->chained;
+	if (job->nid == NUMA_NO_NODE && !cache_next_node(job))
+		return CM_WALK_END;
+	while (cache_scan(job, batch, deadline))
+		if (!cache_next_node(job))
+			return CM_WALK_END;
+	return CM_WALK_MORE;
+}
+
+/**
+ * cm_cache_left - count what was not looked at
+ * @job: the job, which was stopped
+ *
+ * As the counters have it.
+ */
+void cm_cache_left(struct cpuset_migrate_job *job)
+{
+	struct mem_cgroup *memcg = cache_memcg(job->part->cs);
+	int nid;
+
+	if (!memcg)
+		return;
+	mem_cgroup_flush_stats(memcg);
+	for (nid = max(job->nid, 0); nid < MAX_NUMNODES; nid++)
+		if (node_isset(nid, job->nodes) && node_state(nid, N_MEMORY))
+			job->tally.n[CM_LEFT] += cache_unmapped(memcg, nid);
+	mem_cgroup_put(memcg);
+}

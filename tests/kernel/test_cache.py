@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Page cache and shared memory that nobody maps, charged to the cgroup (defect E)."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import Since, accounted, moved_by, reasons, wait_until
+from ktest.machine import mib
+
+pytestmark = pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
+
+PAGES = mib(16)
+KNOB = "/sys/kernel/mm/numa/migrate/pagecache"
+
+
+@pytest.fixture
+def charged(top, root):
+    """Children of the test's cpuset account for their memory: charged(name, mems)."""
+    for each in (root, top):
+        if "memory" not in each.read("cgroup.subtree_control").split():
+            each.write("cgroup.subtree_control", "+memory")
+    return top.mkdir
+
+
+@pytest.fixture(params=["tmpfs", "disk"])
+def path(request):
+    """A file on tmpfs, then one on a disk."""
+    folder = "/dev/shm"
+    if request.param == "disk":
+        folder = request.getfixturevalue("disk")
+    elif machine.file_system(folder) != "tmpfs":
+        pytest.skip(f"{folder} is no tmpfs")
+    name = f"{folder}/cpuset-migrate-{os.getpid()}"
+    yield name
+    if os.path.exists(name):
+        os.unlink(name)
+
+
+@pytest.fixture
+def shm(request):
+    """A file on tmpfs, for what does not depend on the file system."""
+    name = f"/dev/shm/cpuset-migrate-{os.getpid()}-one"
+    yield name
+    if os.path.exists(name):
+        os.unlink(name)
+
+
+def fill(load, path, pages=PAGES, nodes=0):
+    """A file, its pages on these nodes and mapped by nobody."""
+    load.alloc("cache", pages, kind="file", path=path, nodes=nodes)
+    load("hide", "cache")
+    os.sync()
+
+
+def look(load):
+    """Where the pages are: they are mapped again for that."""
+    load("show", "cache")
+    load("touch", "cache")
+    where = load.where("cache")
+    load.verify("cache")
+    load("hide", "cache")
+    return where
+
+
+def cached_on(cpuset, node):
+    """Pages of files that a cgroup has on a node, as its memory controller says."""
+    for line in cpuset.read("memory.numa_stat").splitlines():
+        key, *values = line.split()
+        if key == "file":
+            return int(dict(v.split("=") for v in values)[f"N{node}"]) // machine.PAGE
+    raise AssertionError("memory.numa_stat has no line for files")
+
+
+def moved_with_cache(cpuset, mems=None):
+    """As moved_by(), waiting for what a writer does not wait for."""
+    since = Since(cpuset)
+    if mems is None:
+        cpuset.write("settle", "1")
+    else:
+        cpuset.set_mems(mems)
+    cpuset.wait_idle()
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change), change
+    return change
+
+
+@pytest.mark.core
+@pytest.mark.defect("E")
+def test_moves(charged, spawn, path, defects):
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, path)
+
+    if defects:
+        cpuset.set_mems("1")
+        assert look(load) == {0: PAGES}
+        return
+    before = cached_on(cpuset, 0)
+    change = moved_with_cache(cpuset, "1")
+
+    assert before >= PAGES
+    assert cached_on(cpuset, 1) - cached_on(cpuset, 0) >= PAGES - mib(1)
+    assert look(load) == {1: PAGES}
+    assert change["migrate_moved"] >= PAGES
+    failed = {k: v for k, v in reasons(change).items() if k.startswith("fail")}
+    assert not failed
+    assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
+    # An address space, but no cache, counts there.
+    assert change["migrate_total"] == 1
+
+
+def test_of_nobody(charged, spawn, path):
+    """What a process that has ended leaves behind; no process is in the cpuset."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, path)
+    load.close()
+
+    change = moved_with_cache(cpuset, "1")
+
+    assert PAGES <= change["migrate_moved"] < PAGES + mib(1)
+    assert change["migrate_total"] == 0
+    assert cached_on(cpuset, 0) < mib(1)
+    assert cached_on(cpuset, 1) >= PAGES
+
+
+@pytest.mark.parametrize("old, new", [("0-1", "2-3"), ("0-1", "1-2"), ("1-2", "0-3")])
+def test_relative_place(charged, spawn, shm, old, new):
+    """As for mapped memory: also where an arrival looks like one that has to leave."""
+    cpuset = charged("a", mems=old)
+    load = spawn(cpuset)
+    first, second = machine.parse_list(old)
+    fill(load, shm, nodes=(first, second))
+    assert look(load) == {first: PAGES // 2, second: PAGES // 2}
+
+    moved_with_cache(cpuset, new)
+
+    where = look(load)
+    if new == "0-3":
+        assert where == {first: PAGES // 2, second: PAGES // 2}
+    else:
+        first, second = machine.parse_list(new)
+        assert where == {first: PAGES // 2, second: PAGES // 2}
+
+
+def test_attach_takes_none_along(charged, spawn, shm):
+    here, there = charged("a", mems="0"), charged("b", mems="1")
+    load = spawn(here)
+    fill(load, shm)
+
+    there.attach(load)
+    here.wait_idle()
+    there.wait_idle()
+
+    assert look(load) == {0: PAGES}
+
+
+def test_settle_brings_it_in(charged, spawn, shm):
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    machine.write(KNOB, "0")
+    try:
+        fill(load, shm)
+        change = moved_by(cpuset, "1")
+        assert change["migrate_scanned"] < PAGES
+        assert look(load) == {0: PAGES}
+        # It was mapped for that by a process on the new nodes only.
+    finally:
+        machine.write(KNOB, "1")
+
+    change = moved_with_cache(cpuset)
+
+    assert change["migrate_moved"] >= PAGES
+    assert look(load) == {1: PAGES}
+
+
+def test_of_others_stays(charged, spawn, shm):
+    """Cache of a cgroup beside it, and of one below it that has nodes of its own."""
+    cpuset, beside = charged("a", mems="0"), charged("b", mems="0")
+    spawn(cpuset)
+    load = spawn(beside)
+    fill(load, shm)
+
+    change = moved_with_cache(cpuset, "1")
+
+    assert change["migrate_scanned"] < PAGES
+    assert look(load) == {0: PAGES}
+
+
+def test_of_children(charged, spawn, shm):
+    """Memory goes by the cpuset of the cgroup it is charged to, which may be above."""
+    cpuset = charged("a", mems="0-1")
+    cpuset.write("cgroup.subtree_control", "+memory")
+    child = cpuset.mkdir("child", controlled=False)
+    load = spawn(child)
+    fill(load, shm, nodes=(0, 1))
+
+    moved_with_cache(cpuset, "2-3")
+
+    assert look(load) == {2: PAGES // 2, 3: PAGES // 2}
+
+
+def test_of_a_child_with_other_nodes(charged, spawn, shm):
+    cpuset = charged("a", mems="0-2")
+    cpuset.write("cgroup.subtree_control", "+memory")
+    child = cpuset.mkdir("child", mems="2")
+    load = spawn(child)
+    fill(load, shm, nodes=2)
+
+    change = moved_with_cache(cpuset, "1-2")
+    assert look(load) == {2: PAGES}
+    assert change["migrate_moved"] < PAGES
+
+    # Without a node of its own left, it has those of its parent.
+    moved_with_cache(cpuset, "0-1")
+    assert 2 not in look(load)
+
+
+def test_of_a_child_that_was_removed(charged, spawn, shm):
+    cpuset = charged("a", mems="0")
+    cpuset.write("cgroup.subtree_control", "+memory")
+    child = cpuset.mkdir("child")
+    load = spawn(child)
+    fill(load, shm)
+    cpuset.write("cgroup.subtree_control", "-memory -cpuset")
+    cpuset.attach(load)
+    child.rmdir()
+
+    moved_with_cache(cpuset, "1")
+
+    assert look(load) == {1: PAGES}
+
+
+def test_next_to_nothing_is_not_looked_for(charged, spawn, shm):
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm, pages=64)
+
+    change = moved_by(cpuset, "1")
+
+    load("show", "cache")
+    load("touch", "cache")
+    assert load.where("cache") == {0: 64}
+    assert change["migrate_done"] == 1
+
+
+def test_writer_does_not_wait_for_it(charged, spawn, shm):
+    """Held, limited, released: the writer was back long before."""
+    cpuset = charged("a", mems="0")
+    load = spawn()
+    with_cache = spawn(cpuset)
+    fill(with_cache, shm)
+    with_cache.close()
+    cpuset.write("hold", "1")
+    since = Since(cpuset)
+
+    cpuset.set_mems("1")
+
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the cache to be held")
+    assert since.gained()["migrate_moved"] == 0
+    assert cpuset.events()["migrate_done"] == since.before["migrate_done"]
+    # 16 MiB at 16 MiB a second, of which a tenth of a second's worth is free.
+    cpuset.write("max", "16M")
+    start = time.monotonic()
+    cpuset.write("hold", "0")
+    assert cpuset.stat()["migrate_pending"] == 1
+    cpuset.wait_idle()
+    assert time.monotonic() - start > 0.7
+    assert since.gained()["migrate_moved"] >= PAGES
+    assert since.gained()["migrate_done"] == 1
+    load.close()
+
+
+def test_stopped(charged, spawn, shm):
+    """What was not looked at is left, and a settle brings it in."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    load.close()
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1")
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the cache to be held")
+    since = Since(cpuset)
+
+    cpuset.write("stop", "1")
+    cpuset.wait_idle()
+
+    change = since.gained()
+    assert change["migrate_stopped"] == 1
+    assert abs(change["migrate_left"] - PAGES) < mib(1)
+    assert cached_on(cpuset, 0) >= PAGES
+    cpuset.write("hold", "0")
+    change = moved_with_cache(cpuset)
+    assert change["migrate_moved"] >= PAGES
+    assert cached_on(cpuset, 0) < mib(1)
+
+
+def test_two_changes_in_a_row(charged, spawn, shm):
+    """It ends where both would have put it: 0 to 1 to 2, 1 to 2 to 3."""
+    cpuset = charged("a", mems="0-1")
+    load = spawn(cpuset)
+    fill(load, shm, nodes=(0, 1))
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1-2")
+    cpuset.set_mems("2-3")
+    cpuset.write("hold", "0")
+    cpuset.wait_idle()
+
+    assert look(load) == {2: PAGES // 2, 3: PAGES // 2}
+
+
+@pytest.mark.core
+def test_removed_while_held(charged, spawn, shm):
+    """The cgroup goes at once; whatever the job had goes with it."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    load.close()
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1")
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the cache to be held")
+
+    cpuset.rmdir()
+
+
+class Files:
+    """Threads that write and check a file through read(2) and write(2)."""
+
+    def __init__(self, path, pages):
+        self.path = path
+        self.pages = pages
+        self.wrong = []
+        self.rounds = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _page(self, number, version):
+        return (b"%8d %8d " % (number, version)) * (machine.PAGE // 18) + b"." * (
+            machine.PAGE % 18
+        )
+
+    def _run(self):
+        fd = os.open(self.path, os.O_RDWR)
+        version = 0
+        while not self._end.is_set():
+            for number in range(self.pages):
+                os.pwrite(fd, self._page(number, version), number * machine.PAGE)
+            for number in range(self.pages):
+                found = os.pread(fd, machine.PAGE, number * machine.PAGE)
+                if found != self._page(number, version):
+                    self.wrong.append((number, version))
+            version += 1
+            self.rounds = version
+        os.close(fd)
+
+    def stop(self):
+        self._end.set()
+        self._thread.join()
+
+
+@pytest.mark.core
+def test_read_and_written_meanwhile(charged, spawn, path):
+    """While somebody else reads and writes the file, and truncates its end."""
+    cpuset = charged("a", mems="0-1")
+    load = spawn(cpuset)
+    fill(load, path, nodes=(0, 1))
+    half = PAGES // 2
+    files = Files(path, half // 4)
+    try:
+        for mems in ("2-3", "1-2", "0", "1-3", "0-1"):
+            moved_with_cache(cpuset, mems)
+            os.truncate(path, (PAGES - mib(1)) * machine.PAGE)
+    finally:
+        files.stop()
+    assert files.rounds
+    assert not files.wrong
+    moved_with_cache(cpuset)
+    assert cached_on(cpuset, 2) + cached_on(cpuset, 3) < mib(1)
+
+
+def test_knob(charged, spawn, shm):
+    machine.write(KNOB, "0")
+    try:
+        with pytest.raises(OSError):
+            machine.write(KNOB, "2x")
+        assert machine.read(KNOB).strip() == "0"
+        cpuset = charged("a", mems="0")
+        load = spawn(cpuset)
+        fill(load, shm)
+        change = moved_by(cpuset, "1")
+        assert change["migrate_scanned"] < PAGES
+    finally:
+        machine.write(KNOB, "1")
+    assert machine.read(KNOB).strip() == "1"

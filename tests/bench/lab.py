@@ -15,7 +15,7 @@ from ktest.machine import mib
 
 BYSTANDER = os.path.join(os.path.dirname(NUMALOAD), "bystander")
 COPYCOST = "/sys/kernel/debug/copycost"
-KNOBS = "/sys/kernel/mm/numa/migrate"
+KNOBS = machine.KNOBS
 THP = "/sys/kernel/mm/transparent_hugepage"
 
 

@@ -17,6 +17,9 @@ APPEND = [
     "panic=-1",
     # A busy host lets the emulated timer miss its check.
     "no_timer_check",
+    # It may also keep an emulated CPU from running for tens of seconds.
+    "watchdog_thresh=60",
+    "rcupdate.rcu_cpu_stall_timeout=120",
     "oops=panic",
     "hung_task_panic=0",
     "random.trust_cpu=on",
@@ -198,7 +201,8 @@ def accelerator(options, kernel, cache):
         return ["-accel", "kvm", "-cpu", "host"]
     else:
         accel = ["-accel", "tcg,thread=multi"]
-    return accel + ["-cpu", "max"]
+    # Bytewise, as rep movsb is emulated, copying a page takes eight times as long.
+    return accel + ["-cpu", "max,-erms,-fsrm"]
 
 
 def kvm_works(kernel, cache):

@@ -188,8 +188,6 @@ struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
 	if (!nodes_empty(leave)) {
 		job = cm_job_alloc(NULL, part, map);
 		job->nodes = leave;
-		/* Whoever stopped the part does not know of us yet. */
-		job->stop = READ_ONCE(part->stopped);
 	}
 	cm_map_put(map);
 	return job;
@@ -243,18 +241,25 @@ static bool cache_next_node(struct cpuset_migrate_job *job)
 	return nid < MAX_NUMNODES;
 }
 
-/* Is a folio charged to a memory cgroup of the job's cpuset? */
+/*
+ * Is a folio charged to a memory cgroup of the job's cpuset?  A cpuset that is
+ * being removed has nothing any more.
+ */
 static bool cache_is_ours(struct cpuset_migrate_job *job, struct folio *folio)
 {
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css;
 	struct mem_cgroup *memcg;
+	bool ours = false;
 
 	rcu_read_lock();
 	memcg = folio_memcg_check(folio);
-	if (memcg)
-		css = cgroup_e_css(memcg->css.cgroup, &cpuset_cgrp_subsys);
+	if (memcg) {
+		css = cgroup_get_e_css(memcg->css.cgroup, &cpuset_cgrp_subsys);
+		ours = css == &job->part->cs->css;
+		css_put(css);
+	}
 	rcu_read_unlock();
-	return css == &job->part->cs->css;
+	return ours;
 }
 
 /* Can a folio be what we look for?  Asked without a reference. */
@@ -318,7 +323,8 @@ static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
 
 	job->nr_seen += nr;
 	if (!fixed && cm_batch_isolate(batch, folio)) {
-		cm_batch_add(batch, folio, job->range[0].map->dst[job->nid]);
+		cm_batch_add(batch, folio, 0,
+			     job->range[0].map->dst[job->nid]);
 		return true;
 	}
 	trace_cpuset_migrate_leave(job, folio, why);

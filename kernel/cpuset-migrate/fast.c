@@ -619,7 +619,7 @@ static void fast_give_back(struct cm_batch *batch, struct cm_fast_entry *e)
 	list_add_tail(&folio->lru, &batch->folios);
 	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
 			    e->nr);
-	cm_batch_add(batch, folio, folio_nid(e->dst));
+	cm_batch_add(batch, folio, e->addr, folio_nid(e->dst));
 }
 
 /* Drop what was moved, or zapped; who waits for it has no reference. */

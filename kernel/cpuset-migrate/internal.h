@@ -23,8 +23,9 @@
 #define CM_BATCH_PAGES		512
 #define CM_BATCH_PAGES_MIN	16
 
-/* Address spaces that move at the same time, on the CPUs of one node. */
-#define CM_WORKERS		4
+/* Kernel threads that move pages at the same time. */
+#define CM_WORKERS		4U
+#define CM_WORKERS_MAX		64U
 
 /* Address ranges of one job that have different maps. */
 #define CM_MAX_RANGES		8
@@ -174,11 +175,17 @@ struct cm_tally {
  *	More than one when a change came while the one before was under way.
  * @nr_ranges: how many
  * @cursor: everything below was visited: addresses, or page frames of @nid
+ * @limit: the walk ends there
+ * @alone: no mates up to there, see team.c
  * @nid: the node that is scanned for cache; NUMA_NO_NODE before the first
  * @nodes: those that are
  * @nr_cache: pages of files on @nid, when it was begun with
  * @nr_seen: those that were found there
- * @pass: 0 visits everything, later ones what is outside of the new nodes
+ * @pass: 0 visits everything, later ones what is outside of the new nodes and
+ *	what is in @retry
+ * @retry: by address, the page frames of what was busy and, under a chained map,
+ *	cannot be told from what has arrived; a mate has the job's
+ * @busy: what @retry points to
  * @throttled: in the line of those who wait for a limit; under cm_lock
  * @turn: has been served there, and may take what there is until its time on
  *	the worker is over; under cm_lock
@@ -220,11 +227,15 @@ struct cpuset_migrate_job {
 	unsigned int		nr_ranges;
 
 	unsigned long		cursor;
+	unsigned long		limit;
+	unsigned long		alone;
 	int			nid;
 	nodemask_t		nodes;
 	unsigned long		nr_cache;
 	unsigned long		nr_seen;
 	unsigned int		pass;
+	struct xarray		*retry;
+	struct xarray		busy;
 	struct list_head	throttled;
 	bool			turn;
 	u64			wanted;
@@ -251,7 +262,11 @@ void cm_job_start(struct cpuset_migrate_job *job);
 void cm_jobs_stop(struct cpuset *cs);
 void cm_jobs_recheck(void);
 void cm_job_queue(struct cpuset_migrate_job *job);
+void cm_job_queue_mate(struct cpuset_migrate_job *job,
+		       struct work_struct *work);
 bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec);
+
+void cm_job_set_workers(unsigned int nr);
 
 extern unsigned int cm_max_stall_usec;
 
@@ -270,6 +285,7 @@ void cm_limit_set(struct cpuset *cs, u64 max);
  * struct cm_slot - a folio on its way
  * @src: isolated
  * @dst: allocated for it, or NULL
+ * @addr: where it is mapped, or 0
  * @nid: where it goes; NUMA_NO_NODE to the best of the batch's nodes
  * @src_nid: where it was
  * @nr: pages of @src when it was isolated
@@ -283,6 +299,7 @@ void cm_limit_set(struct cpuset *cs, u64 max);
 struct cm_slot {
 	struct folio	*src;
 	struct folio	*dst;
+	unsigned long	addr;
 	s16		nid;
 	s16		src_nid;
 	unsigned int	nr;
@@ -328,11 +345,25 @@ enum cm_walk_result {
 	CM_WALK_MORE,		/* cursor moved on, there is more */
 	CM_WALK_END,		/* end of the address space */
 	CM_WALK_OFF_LRU,	/* the page at the cursor is off the LRU */
+	CM_WALK_EXITED,		/* nobody uses the address space any more */
 };
+
+enum cm_walk_result cm_job_step(struct cpuset_migrate_job *job,
+				struct cm_batch *batch);
 
 enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 				  struct cm_batch *batch);
 bool cm_walk_left(struct cpuset_migrate_job *job);
+
+/* team.c */
+
+struct cm_team;
+
+extern unsigned int cm_workers;
+
+bool cm_team_round(struct cpuset_migrate_job *job, struct cm_batch *batch,
+		   struct cm_team **team);
+void cm_team_free(struct cm_team *team);
 
 /* cache.c */
 
@@ -393,7 +424,8 @@ void cm_batch_free(struct cm_batch *batch);
 bool cm_folio_is_pinned(struct folio *folio, int extra);
 bool cm_batch_is_full(const struct cm_batch *batch, struct folio *folio);
 bool cm_batch_isolate(struct cm_batch *batch, struct folio *folio);
-void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid);
+void cm_batch_add(struct cm_batch *batch, struct folio *folio,
+		  unsigned long addr, int nid);
 void cm_move_batch(struct cm_batch *batch);
 
 unsigned int cm_alloc_pages(struct cm_batch *batch, int nid, unsigned int nr,
@@ -419,6 +451,9 @@ bool cm_stat_is_failure(enum cpuset_migrate_stat outcome);
 unsigned long cm_tally_failures(const struct cm_tally *tally);
 void cm_count(struct cpuset_migrate_job *job, int nid,
 	      enum cpuset_migrate_stat outcome, unsigned long nr);
+void cm_count_left(struct cpuset_migrate_job *job, struct folio *folio,
+		   unsigned long addr, int nid,
+		   enum cpuset_migrate_stat outcome, unsigned long nr);
 void cm_stat_flush(struct cpuset_migrate_job *job);
 void cm_stat_total(struct cpuset *cs);
 void cm_stat_read(struct cpuset *cs, u64 stat[CM_NR_STATS], u64 *chunk_max);

@@ -33,25 +33,19 @@
 
 /* Passes over an address space, and what is enough if they do not help. */
 #define CM_MAX_PASSES		16
-#define CM_MIN_PASSES		3
+#define CM_MIN_PASSES		4
 
 /* Passes over the page frames of a node, which may be many. */
 #define CM_CACHE_PASSES		3
 
-/*
- * How long to sleep in a pass for pages that are busy, in microseconds.  Long
- * where a map is chained: no later pass can tell who has to move, and other jobs
- * of the change have pages isolated that this one comes across.
- */
+/* How long to sleep in a pass for pages that are busy, in microseconds. */
 #define CM_NAP_USEC		300000
-#define CM_NAP_CHAINED_USEC	10000000
 
 /* Drains of other CPUs' LRU batches per job, for pages that are busy. */
 #define CM_DRAINS		16
 
 /* Attempts at a page that is off the LRU. */
 #define CM_TRIES		5
-#define CM_TRIES_CHAINED	14
 
 /* Time on a worker before others have a turn. */
 #define CM_SLICE_NSEC		(100 * NSEC_PER_MSEC)
@@ -91,6 +85,9 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	job->mm = mm;
 	job->slot = mm ? &mm->cpuset_job : &part->cs->migrate.cache_job;
 	job->nid = NUMA_NO_NODE;
+	job->limit = ULONG_MAX;
+	xa_init(&job->busy);
+	job->retry = &job->busy;
 	job->part = part;
 	css_get(&part->origin->css);
 	job->origin = part->origin;
@@ -118,6 +115,7 @@ static void job_put(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
+	xa_destroy(&job->busy);
 	css_put(&job->origin->css);
 	if (job->mm)
 		mmdrop(job->mm);
@@ -150,6 +148,29 @@ void cm_job_queue(struct cpuset_migrate_job *job)
 	job->state = CM_JOB_QUEUED;
 	refcount_inc(&job->ref);
 	queue_work_node(first_node(job->range[0].map->to), cm_wq, &job->work);
+}
+
+/**
+ * cm_job_queue_mate - let somebody help a job's worker
+ * @job: the job
+ * @work: what is to be done
+ */
+void cm_job_queue_mate(struct cpuset_migrate_job *job,
+		       struct work_struct *work)
+{
+	queue_work_node(first_node(job->range[0].map->to), cm_wq, work);
+}
+
+/**
+ * cm_job_set_workers - set how many kernel threads move one address space
+ * @nr: 1 to CM_WORKERS_MAX
+ *
+ * So many at least move pages at the same time, whatever they belong to.
+ */
+void cm_job_set_workers(unsigned int nr)
+{
+	WRITE_ONCE(cm_workers, nr);
+	workqueue_set_max_active(cm_wq, max(nr, CM_WORKERS));
 }
 
 /*
@@ -408,17 +429,6 @@ static void job_finish(struct cpuset_migrate_job *job)
 	spin_unlock(&cm_lock);
 }
 
-/* Can a page of this job that has arrived be taken for one that has to move? */
-static bool job_is_chained(const struct cpuset_migrate_job *job)
-{
-	unsigned int i;
-
-	for (i = 0; i < job->nr_ranges; i++)
-		if (job->range[i].map->chained)
-			return true;
-	return false;
-}
-
 /**
  * cm_job_nap - sleep until a page may not be busy any more
  * @job: the job, by its worker
@@ -444,14 +454,12 @@ bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec)
  */
 static void job_wait_for_lru(struct cpuset_migrate_job *job)
 {
-	unsigned int tries = job_is_chained(job) ? CM_TRIES_CHAINED : CM_TRIES;
-
 	if (!job->tries++) {
 		lru_add_drain();
 	} else if (!job->drained) {
 		job->drained = true;
 		cm_drain_lru();
-	} else if (job->tries > tries ||
+	} else if (job->tries > CM_TRIES ||
 		   !cm_job_nap(job, min(250U << job->tries, 20000U))) {
 		job->tries = UINT_MAX;
 	}
@@ -519,8 +527,17 @@ static void job_put_users(struct cpuset_migrate_job *job)
 		mmput(job->mm);
 }
 
-/* One chunk; false if it was the last. */
-static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
+/**
+ * cm_job_step - do one chunk
+ * @job: the job, by its worker; or what a mate has of one
+ * @batch: the batch, empty
+ *
+ * May sleep; call without locks.
+ *
+ * Return: whether there is more, and if not why.
+ */
+enum cm_walk_result cm_job_step(struct cpuset_migrate_job *job,
+				struct cm_batch *batch)
 {
 	u64 start = task_sched_runtime(current);
 	u64 begin, walked, moved = 0, napped = job->napped;
@@ -529,7 +546,7 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 	enum cm_walk_result result;
 
 	if (!job_get_users(job))
-		return false;
+		return CM_WALK_EXITED;
 
 	job->batch_pages = job->stall_pages;
 	if (job->granted)
@@ -558,8 +575,24 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch)
 
 	job->tally.n[CM_USEC] += task_sched_runtime(current) - start;
 	cm_stat_flush(job);
+	return result;
+}
 
-	return result != CM_WALK_END || job_next_pass(job);
+/* One chunk, or several at once; false if it was the last. */
+static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch,
+		      struct cm_team **team)
+{
+	if (cm_team_round(job, batch, team))
+		return true;
+
+	switch (cm_job_step(job, batch)) {
+	case CM_WALK_EXITED:
+		return false;
+	case CM_WALK_END:
+		return job_next_pass(job);
+	default:
+		return true;
+	}
 }
 
 static void job_bind(struct cpuset_migrate_job *job)
@@ -573,7 +606,7 @@ static void job_bind(struct cpuset_migrate_job *job)
 		mmput(job->mm);
 	}
 	job->bound = true;
-	job->nap_left = job_is_chained(job) ? CM_NAP_CHAINED_USEC : CM_NAP_USEC;
+	job->nap_left = CM_NAP_USEC;
 }
 
 /* One chunk of what is left, counted only; false if it was the last. */
@@ -608,6 +641,7 @@ static void job_work(struct work_struct *work)
 	struct cpuset_migrate_job *job =
 		container_of(work, struct cpuset_migrate_job, work);
 	struct cm_batch *batch = NULL;
+	struct cm_team *team = NULL;
 	u64 start = local_clock();
 	enum job_verdict verdict;
 	bool more;
@@ -622,7 +656,7 @@ static void job_work(struct work_struct *work)
 			more = job_count_left(job);
 		} else if (job->part->move) {
 			batch = batch ?: cm_batch_alloc(job);
-			more = job_chunk(job, batch);
+			more = job_chunk(job, batch, &team);
 		} else {
 			more = false;
 		}
@@ -635,6 +669,7 @@ static void job_work(struct work_struct *work)
 		cond_resched();
 	}
 	atomic_dec(&cm_running);
+	cm_team_free(team);
 	cm_batch_free(batch);
 	job_put(job);
 }

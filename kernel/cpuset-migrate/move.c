@@ -21,12 +21,8 @@
 #include "internal.h"
 #include "trace.h"
 
-/*
- * Attempts at folios that somebody else has locked or refers to.  More where a
- * map is chained, since no later pass can tell who has to move.
- */
+/* Attempts at folios that somebody else has locked or refers to. */
 #define CM_ATTEMPTS		4
-#define CM_ATTEMPTS_CHAINED	12
 
 #define CM_GFP ((GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOMEMALLOC | \
 		 __GFP_NOWARN) & ~__GFP_RECLAIM)
@@ -122,14 +118,17 @@ bool cm_batch_isolate(struct cm_batch *batch, struct folio *folio)
  * cm_batch_add - add an isolated folio
  * @batch: the batch, not full
  * @folio: the folio, already last in @batch->folios
+ * @addr: where it is mapped; 0 if it is not, or that is not known
  * @nid: where it goes, or NUMA_NO_NODE for the best node allowed
  */
-void cm_batch_add(struct cm_batch *batch, struct folio *folio, int nid)
+void cm_batch_add(struct cm_batch *batch, struct folio *folio,
+		  unsigned long addr, int nid)
 {
 	struct cm_slot *slot = &batch->slot[batch->nr++];
 
 	memset(slot, 0, sizeof(*slot));
 	slot->src = folio;
+	slot->addr = addr;
 	slot->nid = nid;
 	slot->src_nid = folio_nid(folio);
 	slot->nr = folio_nr_pages(folio);
@@ -446,12 +445,6 @@ static void slot_free_dst(struct cm_batch *batch, struct cm_slot *slot)
 	slot->dst = NULL;
 }
 
-/* Attempts at folios that somebody else has locked or refers to. */
-static unsigned int batch_attempts(const struct cm_batch *batch)
-{
-	return batch->chained ? CM_ATTEMPTS_CHAINED : CM_ATTEMPTS;
-}
-
 /* Sleep before another attempt; false if it is not worth it. */
 static bool batch_nap(struct cm_batch *batch, unsigned int attempt)
 {
@@ -467,7 +460,7 @@ static enum cpuset_migrate_stat slot_ask(struct cm_batch *batch,
 
 	for (attempt = 1; ; attempt++) {
 		why = cm_share_check(batch->job, slot->src, nid);
-		if (why != CM_FAIL_BUSY || attempt == batch_attempts(batch) ||
+		if (why != CM_FAIL_BUSY || attempt == CM_ATTEMPTS ||
 		    !batch_nap(batch, attempt))
 			return why;
 	}
@@ -639,20 +632,14 @@ static void batch_drop_pieces(struct cm_batch *batch, struct list_head *back)
  */
 static void batch_migrate(struct cm_batch *batch, struct list_head *back)
 {
-	struct cpuset_migrate_job *job = batch->job;
 	unsigned int attempt;
 
 	for (attempt = 0; !list_empty(&batch->folios); attempt++) {
-		if (attempt == batch_attempts(batch))
+		if (attempt == CM_ATTEMPTS)
 			break;
 		if (attempt && (!worth_another_try(&batch->folios) ||
 				!batch_nap(batch, attempt)))
 			break;
-		/* An LRU batch of another CPU may be who refers to it. */
-		if (attempt == CM_ATTEMPTS && job->drains) {
-			job->drains--;
-			cm_drain_lru();
-		}
 		migrate_pages(&batch->folios, batch_get_dst, batch_put_dst,
 			      (unsigned long)batch, MIGRATE_ASYNC, MR_CPUSET,
 			      NULL);
@@ -693,7 +680,8 @@ static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
 		slot_free_dst(batch, slot);
 	}
 	if (slot->left)
-		cm_count(job, slot->src_nid, slot->reason, slot->left);
+		cm_count_left(job, slot->src, slot->addr, slot->src_nid,
+			      slot->reason, slot->left);
 	/* Split folios are accounted as pieces. */
 	if (!slot->split && slot->nr > slot->moved + slot->left)
 		cm_count(job, slot->src_nid, CM_GONE,
@@ -726,7 +714,7 @@ static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
 	list_for_each_entry_safe(piece, next, &folios, lru) {
 		pieces->chained = batch->chained;
 		list_move_tail(&piece->lru, &pieces->folios);
-		cm_batch_add(pieces, piece, slot->nid);
+		cm_batch_add(pieces, piece, 0, slot->nid);
 		if (pieces->nr == CM_BATCH_PAGES)
 			cm_move_batch(pieces);
 	}

@@ -89,6 +89,32 @@ void cm_count(struct cpuset_migrate_job *job, int nid,
 }
 
 /**
+ * cm_count_left - count a folio that stays, with the reason
+ * @job: the job
+ * @folio: the folio; looked at as a number only
+ * @addr: where it is mapped, or 0
+ * @nid: its node
+ * @outcome: the reason
+ * @nr: pages of it
+ *
+ * What was busy on one of the new nodes is remembered, since under a chained
+ * map nothing else tells that it has yet to move.
+ */
+void cm_count_left(struct cpuset_migrate_job *job, struct folio *folio,
+		   unsigned long addr, int nid,
+		   enum cpuset_migrate_stat outcome, unsigned long nr)
+{
+	if (outcome == CM_FAIL_BUSY && addr &&
+	    node_isset(nid, job->part->mems) &&
+	    !xa_err(xa_store(job->retry, addr >> PAGE_SHIFT,
+			     xa_mk_value(folio_pfn(folio)),
+			     GFP_NOWAIT | __GFP_NOWARN)))
+		job->outside.n[outcome] += nr;
+	else
+		cm_count(job, nid, outcome, nr);
+}
+
+/**
  * cm_stat_flush - add a job's counts to its cpuset and those above
  * @job: the job; its counts are zero afterwards
  */

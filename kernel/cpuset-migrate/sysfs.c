@@ -35,6 +35,25 @@ static ssize_t max_stall_usec_store(struct kobject *kobj,
 
 static struct kobj_attribute max_stall_usec_attr = __ATTR_RW(max_stall_usec);
 
+static ssize_t workers_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(cm_workers));
+}
+
+static ssize_t workers_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	unsigned int nr;
+
+	if (kstrtouint(buf, 0, &nr) || !nr || nr > CM_WORKERS_MAX)
+		return -EINVAL;
+	cm_job_set_workers(nr);
+	return count;
+}
+
+static struct kobj_attribute workers_attr = __ATTR_RW(workers);
+
 static ssize_t exempt_show(struct kobject *kobj, struct kobj_attribute *attr,
 			   char *buf)
 {
@@ -78,6 +97,7 @@ static struct kobj_attribute pagecache_attr = __ATTR_RW(pagecache);
 
 static struct attribute *cm_attrs[] = {
 	&max_stall_usec_attr.attr,
+	&workers_attr.attr,
 	&exempt_attr.attr,
 #ifdef CONFIG_MEMCG
 	&pagecache_attr.attr,

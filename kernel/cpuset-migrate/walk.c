@@ -148,10 +148,29 @@ static enum cpuset_migrate_stat walk_why_not(struct cm_walk *w,
 }
 
 static void walk_leave(struct cm_walk *w, struct folio *folio,
-		       enum cpuset_migrate_stat outcome)
+		       unsigned long addr, enum cpuset_migrate_stat outcome)
 {
 	trace_cpuset_migrate_leave(w->job, folio, outcome);
-	cm_count(w->job, folio_nid(folio), outcome, folio_nr_pages(folio));
+	cm_count_left(w->job, folio, addr, folio_nid(folio), outcome,
+		      folio_nr_pages(folio));
+}
+
+/* Was it dealt with in an earlier pass?  If not, this pass does. */
+static bool walk_is_done(struct cm_walk *w, struct folio *folio, int nid,
+			 unsigned long addr)
+{
+	struct cpuset_migrate_job *job = w->job;
+	unsigned long index = addr >> PAGE_SHIFT;
+	void *busy;
+
+	if (!job->pass || !node_isset(nid, job->part->mems))
+		return false;
+	busy = xa_load(job->retry, index);
+	if (!busy)
+		return true;
+	xa_erase(job->retry, index);
+	/* Something else is there now. */
+	return xa_to_value(busy) != folio_pfn(folio);
 }
 
 /*
@@ -172,7 +191,7 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 		w->count += nr;
 		return true;
 	}
-	if (job->pass && node_isset(nid, job->part->mems))
+	if (walk_is_done(w, folio, nid, addr))
 		return true;
 	if (folio == w->large)
 		return true;
@@ -196,7 +215,7 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 	if (cm_batch_is_full(batch, folio))
 		return false;
 	if (cm_batch_isolate(batch, folio)) {
-		cm_batch_add(batch, folio, dst);
+		cm_batch_add(batch, folio, addr, dst);
 		goto dealt_with;
 	}
 	why = walk_why_not(w, folio, addr);
@@ -205,7 +224,7 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 		return false;
 	}
 leave:
-	walk_leave(w, folio, why);
+	walk_leave(w, folio, addr, why);
 dealt_with:
 	if (folio_test_large(folio))
 		w->large = folio;
@@ -338,8 +357,9 @@ static unsigned int walk_fast(struct cm_walk *w, unsigned long addr,
 		return 0;
 	page = pte_page(pte);
 	nid = page_to_nid(page);
+	/* Most are done; what is to be tried again is for migrate_pages(). */
 	if (w->job->pass && node_isset(nid, w->job->part->mems))
-		return 1;
+		return !xa_load(w->job->retry, addr >> PAGE_SHIFT);
 	folio = page_folio(page);
 	if (!cm_fast_looks_simple(folio))
 		return 0;
@@ -559,7 +579,7 @@ static const struct mm_walk_ops walk_ops = {
 static bool walk_run(struct cm_walk *w)
 {
 	struct mm_struct *mm = w->job->mm;
-	unsigned long end = mm->task_size;
+	unsigned long end = min(mm->task_size, w->job->limit);
 	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
 	bool contended;
 	u64 begin;

@@ -26,6 +26,11 @@ def pytest_addoption(parser):
         action="store_true",
         help="the kernel is stock: run the defect tests, each has to show its defect",
     )
+    parser.addoption(
+        "--workers",
+        type=int,
+        help="let the engine move an address space with so many threads",
+    )
 
 
 def pytest_configure(config):
@@ -98,6 +103,8 @@ def pytest_sessionstart(session):
             "on a stock kernel give --expect-defects",
             returncode=4,
         )
+    if session.config.option.workers:
+        machine.write(f"{machine.KNOBS}/workers", session.config.option.workers)
     machine.protect_from_oom()
 
 

@@ -13,7 +13,7 @@ from ktest.machine import mib
 
 PAGES = mib(4)
 HALF = PAGES // 2
-KNOB = "/sys/kernel/mm/numa/migrate/exempt"
+KNOB = f"{machine.KNOBS}/exempt"
 
 
 @pytest.fixture

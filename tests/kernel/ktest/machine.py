@@ -9,6 +9,8 @@ import re
 
 NODE = "/sys/devices/system/node"
 TRACING = "/sys/kernel/tracing"
+# What the administrator may set of the engine.
+KNOBS = "/sys/kernel/mm/numa/migrate"
 # Small beside what the tests leave free on a node.
 CPU_LIST_LIMIT = 1024
 CPU_LIST = re.compile(r"(?m)^ +count: +(\d+)")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Several threads of the kernel that move one address space."""
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import Since, accounted, moved_by, wait_until
+from ktest.machine import mib
+
+KNOB = f"{machine.KNOBS}/workers"
+# Some rounds of four.
+PAGES = mib(96)
+
+
+@pytest.fixture(autouse=True)
+def four():
+    before = machine.read(KNOB)
+    machine.write(KNOB, "4")
+    yield
+    machine.write(KNOB, before)
+
+
+@pytest.mark.parametrize("value", ["0", "65", "-1", "x", "2.5", "18446744073709551617"])
+def test_bad_input_changes_nothing(value):
+    with pytest.raises(OSError):
+        machine.write(KNOB, value)
+    assert machine.read(KNOB).strip() == "4"
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+def test_every_page_moves_once(top, spawn, kind):
+    """While it is written, read, forked and unmapped, and everything is counted."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, kind=kind, nodes=(0, 1), stripe=mib(2))
+    load("work", writers=1, verifiers=1, rest=500)
+
+    for mems in ("2-3", "1-2", "0-1"):
+        change = moved_by(cpuset, mems)
+        first, second = machine.parse_list(mems)
+        assert load.where("memory") == {first: PAGES // 2, second: PAGES // 2}
+        assert PAGES <= change["migrate_moved"] < PAGES + mib(24)
+        assert change["migrate_total"] == 1
+    load.rest()
+    load.verify()
+
+
+@pytest.mark.core
+def test_held_and_released(top, spawn):
+    """Where it was held it goes on, with nothing left out or moved twice."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=(0, 1))
+    since = Since(cpuset)
+    cpuset.set_mems("1-2", nonblock=True)
+    for _ in range(5):
+        cpuset.write("hold", "1")
+        wait_until(
+            lambda: cpuset.stat()["migrate_pending"] == cpuset.stat()["migrate_held"],
+            "the job to be held or to end",
+        )
+        moved = cpuset.stat()["migrate_moved"]
+        assert cpuset.stat()["migrate_moved"] == moved
+        cpuset.write("hold", "0")
+    cpuset.wait_idle()
+
+    change = since.gained()
+    assert load.where("memory") == {1: PAGES // 2, 2: PAGES // 2}
+    assert change["migrate_scanned"] == accounted(change)
+    load.verify()
+
+
+@pytest.mark.core
+def test_another_change_meanwhile(top, spawn):
+    """0 to 1 to 2 and 1 to 2 to 3, wherever the first change was by then."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=(0, 1))
+    load("work", writers=1, verifiers=1, rest=500)
+    for _ in range(3):
+        cpuset.set_mems("1-2", nonblock=True)
+        cpuset.set_mems("2-3")
+        assert load.where("memory") == {2: PAGES // 2, 3: PAGES // 2}
+        moved_by(cpuset, "0-1")
+        assert load.where("memory") == {0: PAGES // 2, 1: PAGES // 2}
+    load.rest()
+    load.verify()
+
+
+@pytest.mark.core
+def test_dies_while_it_moves(top, spawn):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=0)
+    cpuset.set_mems("1", nonblock=True)
+    cpuset.kill()
+    cpuset.wait_idle()
+    assert cpuset.events()["migrate_start"] >= 1

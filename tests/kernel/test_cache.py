@@ -8,13 +8,13 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, accounted, moved_by, reasons, wait_until
+from ktest.cpusets import Since, moved_by, reasons, wait_until
 from ktest.machine import mib
 
 pytestmark = pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
 
 PAGES = mib(16)
-KNOB = "/sys/kernel/mm/numa/migrate/pagecache"
+KNOB = f"{machine.KNOBS}/pagecache"
 
 
 @pytest.fixture
@@ -75,19 +75,6 @@ def cached_on(cpuset, node):
     raise AssertionError("memory.numa_stat has no line for files")
 
 
-def moved_with_cache(cpuset, mems=None):
-    """As moved_by(), waiting for what a writer does not wait for."""
-    since = Since(cpuset)
-    if mems is None:
-        cpuset.write("settle", "1")
-    else:
-        cpuset.set_mems(mems)
-    cpuset.wait_idle()
-    change = since.gained()
-    assert change["migrate_scanned"] == accounted(change), change
-    return change
-
-
 @pytest.mark.core
 @pytest.mark.defect("E")
 def test_moves(charged, spawn, path, defects):
@@ -100,7 +87,7 @@ def test_moves(charged, spawn, path, defects):
         assert look(load) == {0: PAGES}
         return
     before = cached_on(cpuset, 0)
-    change = moved_with_cache(cpuset, "1")
+    change = moved_by(cpuset, "1", cache=True)
 
     assert before >= PAGES
     assert cached_on(cpuset, 1) - cached_on(cpuset, 0) >= PAGES - mib(1)
@@ -120,7 +107,7 @@ def test_of_nobody(charged, spawn, path):
     fill(load, path)
     load.close()
 
-    change = moved_with_cache(cpuset, "1")
+    change = moved_by(cpuset, "1", cache=True)
 
     assert PAGES <= change["migrate_moved"] < PAGES + mib(1)
     assert change["migrate_total"] == 0
@@ -137,7 +124,7 @@ def test_relative_place(charged, spawn, shm, old, new):
     fill(load, shm, nodes=(first, second))
     assert look(load) == {first: PAGES // 2, second: PAGES // 2}
 
-    moved_with_cache(cpuset, new)
+    moved_by(cpuset, new, cache=True)
 
     where = look(load)
     if new == "0-3":
@@ -172,7 +159,7 @@ def test_settle_brings_it_in(charged, spawn, shm):
     finally:
         machine.write(KNOB, "1")
 
-    change = moved_with_cache(cpuset)
+    change = moved_by(cpuset, cache=True)
 
     assert change["migrate_moved"] >= PAGES
     assert look(load) == {1: PAGES}
@@ -185,7 +172,7 @@ def test_of_others_stays(charged, spawn, shm):
     load = spawn(beside)
     fill(load, shm)
 
-    change = moved_with_cache(cpuset, "1")
+    change = moved_by(cpuset, "1", cache=True)
 
     assert change["migrate_scanned"] < PAGES
     assert look(load) == {0: PAGES}
@@ -199,7 +186,7 @@ def test_of_children(charged, spawn, shm):
     load = spawn(child)
     fill(load, shm, nodes=(0, 1))
 
-    moved_with_cache(cpuset, "2-3")
+    moved_by(cpuset, "2-3", cache=True)
 
     assert look(load) == {2: PAGES // 2, 3: PAGES // 2}
 
@@ -211,12 +198,13 @@ def test_of_a_child_with_other_nodes(charged, spawn, shm):
     load = spawn(child)
     fill(load, shm, nodes=2)
 
-    change = moved_with_cache(cpuset, "1-2")
+    change = moved_by(cpuset, "1-2", cache=True)
     assert look(load) == {2: PAGES}
     assert change["migrate_moved"] < PAGES
 
     # Without a node of its own left, it has those of its parent.
-    moved_with_cache(cpuset, "0-1")
+    cpuset.set_mems("0-1")
+    cpuset.wait_idle()
     assert 2 not in look(load)
 
 
@@ -230,7 +218,7 @@ def test_of_a_child_that_was_removed(charged, spawn, shm):
     cpuset.attach(load)
     child.rmdir()
 
-    moved_with_cache(cpuset, "1")
+    moved_by(cpuset, "1", cache=True)
 
     assert look(load) == {1: PAGES}
 
@@ -294,7 +282,7 @@ def test_stopped(charged, spawn, shm):
     assert abs(change["migrate_left"] - PAGES) < mib(1)
     assert cached_on(cpuset, 0) >= PAGES
     cpuset.write("hold", "0")
-    change = moved_with_cache(cpuset)
+    change = moved_by(cpuset, cache=True)
     assert change["migrate_moved"] >= PAGES
     assert cached_on(cpuset, 0) < mib(1)
 
@@ -373,13 +361,13 @@ def test_read_and_written_meanwhile(charged, spawn, path):
     files = Files(path, half // 4)
     try:
         for mems in ("2-3", "1-2", "0", "1-3", "0-1"):
-            moved_with_cache(cpuset, mems)
+            moved_by(cpuset, mems, cache=True)
             os.truncate(path, (PAGES - mib(1)) * machine.PAGE)
     finally:
         files.stop()
     assert files.rounds
     assert not files.wrong
-    moved_with_cache(cpuset)
+    moved_by(cpuset, cache=True)
     assert cached_on(cpuset, 2) + cached_on(cpuset, 3) < mib(1)
 
 

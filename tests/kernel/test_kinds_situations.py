@@ -55,7 +55,7 @@ def test_at_the_limit(limited, spawn, limit):
     before = memory_events(limited)
 
     for mems in ROUND:
-        change = moved_by(limited, mems)
+        change = moved_by(limited, mems, cache=True)
         assert change["migrate_done"] == 1, change
 
     load.rest()

@@ -224,13 +224,18 @@ class Since:
         return not any(self.gained().values())
 
 
-def moved_by(cpuset, mems=None):
-    """What one write of mems, or of settle, adds to the account and to the events."""
+def moved_by(cpuset, mems=None, cache=False):
+    """What one write of mems, or of settle, adds to the account and to the events.
+
+    The writer does not wait for cache that nobody maps; with `cache` we do.
+    """
     since = Since(cpuset)
     if mems is None:
         cpuset.write("settle", "1")
     else:
         cpuset.set_mems(mems)
+    if cache:
+        cpuset.wait_idle()
     change = since.gained()
     assert cpuset.stat()["migrate_pending"] == 0
     assert change["migrate_start"] == 1

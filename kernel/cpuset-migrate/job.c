@@ -278,6 +278,8 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	cm_stat_pending(job->part->cs, 1);
 	job_busy(job, 1);
 	job->state = CM_JOB_QUEUED;
+	/* Somebody may have written to the stop file while others started. */
+	job->stop = job->part->stopped;
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 

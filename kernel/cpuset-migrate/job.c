@@ -229,6 +229,7 @@ static void job_take_over(struct cpuset_migrate_job *job,
 		css_put(&job->origin->css);
 		css_get(&old->origin->css);
 		job->origin = old->origin;
+		job->stop = job->stop && old->stop;
 	}
 
 	/* The old job binds policies only, or is done but for strays. */

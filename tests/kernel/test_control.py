@@ -126,6 +126,34 @@ def test_hold_does_not_bind_what_comes_from_above(top, spawn, name, value):
 
 
 @pytest.mark.core
+@pytest.mark.v2only("a v1 child does not follow its parent's mems")
+def test_stop_does_not_bind_what_comes_from_above(top, spawn):
+    """Not even if a write below took the job over: whoever is met under way."""
+    parent = top.mkdir("p", mems="0")
+    child = parent.mkdir("c")
+    load = spawn(child)
+    load.alloc("memory", mib(32), nodes=0)
+    mems = os.open(child.file("mems"), os.O_WRONLY | os.O_NONBLOCK)
+    stop = os.open(child.file("stop"), os.O_WRONLY)
+
+    for _ in range(10):
+        parent.set_mems("1-2", nonblock=True)
+        os.write(mems, b"1")
+        os.write(stop, b"1")
+        child.wait_idle()
+        where = load.where("memory")
+        assert 0 not in where, where
+
+        os.write(mems, b"\n")
+        parent.set_mems("0")
+        assert load.where("memory") == {0: mib(32)}
+
+    os.close(mems)
+    os.close(stop)
+    load.verify()
+
+
+@pytest.mark.core
 def test_stop_before_it_starts(job):
     cpuset, load = job
     since = Since(cpuset)

@@ -404,6 +404,9 @@ static bool part_add_cache(struct cm_part *part, const nodemask_t *nodes)
 /* Add what there is to do yet; false if that is nothing. */
 static bool part_add_more(struct cm_part *part, const nodemask_t *nodes)
 {
+	/* The tasks would be those of the cpuset that its cgroup has now. */
+	if (!is_cpuset_online(part->cs))
+		return false;
 	/* Whoever changed the nodes again since looks after it. */
 	if (READ_ONCE(part->cs->migrate.placement) != part->placement)
 		return false;

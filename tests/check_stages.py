@@ -178,6 +178,8 @@ def stages(everything):
     found.append(unit_stage())
     found.append(host_stage("cli", ["tests/cli"], 60, ("programs",)))
     found.append(host_stage("parts", PARTS, 5, ()))
+    model = [] if everything else ["-m", "not long"]
+    found.append(host_stage("model", ["tests/model", *model], 60, ()))
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
     stock = ["--expect-defects", *subset]

@@ -21,15 +21,15 @@ def installed(tmp_path_factory):
         words = ["make", "-s", "-C", os.path.join(SOURCE, part), "install"]
         words += [f"O={os.path.abspath(BUILD)}", "PREFIX=/usr", f"DESTDIR={root}"]
         words += ["LIBDIR=/usr/lib/triplet"]
-        subprocess.run(words, check=True)
+        subprocess.run(words, check=True, umask=0o077)
     return root
 
 
 def flags(root, what):
-    """What pkg-config tells a program that is built on that system."""
+    """What pkg-config tells a program that is built where there is nothing else."""
     env = {
         **os.environ,
-        "PKG_CONFIG_PATH": f"{root}/usr/lib/triplet/pkgconfig",
+        "PKG_CONFIG_LIBDIR": f"{root}/usr/lib/triplet/pkgconfig",
         "PKG_CONFIG_SYSROOT_DIR": str(root),
     }
     words = ["pkg-config", what, "libcgmigrate"]
@@ -51,6 +51,13 @@ def test_the_files(installed):
         "lib/systemd/system/cgred.service.d/cgmigrate.conf",
     ):
         assert (installed / "usr" / file).exists(), file
+
+
+def test_everybody_may_read_them(installed):
+    """Whatever the umask of who installs."""
+    for folder, _, names in os.walk(installed / "usr"):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            assert os.stat(path).st_mode & 0o444 == 0o444, path
 
 
 def test_the_drop_in_names_the_plugin(installed):

@@ -46,7 +46,7 @@ check: ## build everything and test it; results in build/check
 	@tests/check
 
 check-all: ## the same with what takes too long for every change
-	@scripts/deps build guest check lint
+	@scripts/deps build guest check lint deb
 	@tests/check --all
 
 check-lint: ## run the linters only
@@ -66,6 +66,10 @@ doc: ## make the pages of the library in build/doc
 	@mkdir -p $(build)/doc
 	cd libcgroup-plugin && O=$(build) doxygen Doxyfile
 
+deb: ## build Debian packages of all but the kernel in build/deb
+	@scripts/deps build deb
+	@scripts/deb
+
 series: ## apply mm-patches one by one, building what each of them touches
 	@scripts/deps build
 	@scripts/series
@@ -78,4 +82,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches series install clean
+.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches deb series install clean

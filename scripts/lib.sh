@@ -49,3 +49,13 @@ need_space() {
 		die "$1: $free MiB free, $3 needs $2 MiB; free some, or name a folder" \
 			"elsewhere with CPUSET_MIGRATE_CACHE=DIR"
 }
+
+# commit_stamp - for a version: when the last commit was made, its name, and "mod" if there is
+# more than that. Short, as it is part of the names of files.
+commit_stamp() {
+	local changed=
+
+	[ -z "$(git -C "$root" status --porcelain)" ] || changed=.mod
+	LC_ALL=C TZ=UTC git -C "$root" log -1 --date=format-local:%Y%m%d%H%M --abbrev=7 \
+		--format="git%cd.%h$changed"
+}

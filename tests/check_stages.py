@@ -209,4 +209,6 @@ def stages(everything):
             return results.from_status("series", status)
 
         found.append(Stage("series", series, count, 300, alone=True))
+        packaging = ["tests/packaging"]
+        found.append(host_stage("packages", packaging, 420, ("programs",)))
     return found

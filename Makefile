@@ -70,6 +70,10 @@ deb: ## build Debian packages of all but the kernel in build/deb
 	@scripts/deps build deb
 	@scripts/deb
 
+deb-kernel: ## build Debian packages of a kernel for real machines; takes hours
+	@scripts/deps build deb-kernel
+	@scripts/deb-kernel
+
 series: ## apply mm-patches one by one, building what each of them touches
 	@scripts/deps build
 	@scripts/series
@@ -82,4 +86,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches deb series install clean
+.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean

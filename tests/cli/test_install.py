@@ -42,6 +42,7 @@ def test_the_files(installed):
     for file in (
         "bin/cgmigrate",
         "include/libcgmigrate.h",
+        "include/libcgmigrate-cpus.h",
         "lib/triplet/libcgmigrate.so",
         "lib/triplet/libcgmigrate.so.0",
         "lib/triplet/cgmigrate/libcgroup-cgmigrate.so",

@@ -514,6 +514,42 @@ int cgm_layout_exact(const struct cgm_layout *layout);
 
 /** @} */
 /* ------------------------------------------------------------------ */
+/** @defgroup map Which node's memory goes where
+ *  @{ */
+
+/** Where memory goes of which nothing else is said. (0.3) */
+enum cgm_map_rule {
+	CGM_MAP_RELATIVE,	/**< the n-th old node to the n-th new one: cgm_nodemap() */
+	CGM_MAP_DISTANCE,	/**< every old node to the new one that is nearest to it;
+				 *   among equals to the one that fewer old nodes go to,
+				 *   then to the first */
+};
+
+/** A rule's name: "relative", "distance". @since 0.3 */
+const char *cgm_map_rule_name(enum cgm_map_rule rule);
+
+/** What is on one node goes to another, or stays where both are the same. (0.3) */
+struct cgm_node_pair {
+	int from;		/**< the node it is on */
+	int to;			/**< and the one it is to be on */
+};
+
+/**
+ * Read "relative", "distance", or pairs such as "0:2,1:3"; nodes that pairs leave
+ * out go by CGM_MAP_RELATIVE.
+ *
+ * @param rule  result
+ * @param pairs result, to be given to free(3); NULL: none
+ * @param count how many
+ * @return 0; -EINVAL: none of these; -ERANGE: a node too large; -EEXIST: a node
+ *	   is named twice as the one to leave; -ENOMEM
+ * @since 0.3
+ */
+int cgm_map_parse(const char *text, enum cgm_map_rule *rule, struct cgm_node_pair **pairs,
+		  size_t *count);
+
+/** @} */
+/* ------------------------------------------------------------------ */
 /** @defgroup plan Plans
  *  @{ */
 
@@ -537,6 +573,11 @@ struct cgm_move {
 				 *   of its parent */
 	const pid_t *pids;	/**< ATTACH, PAGES: which processes */
 	size_t pid_count;	/**< how many */
+	enum cgm_map_rule rule;	/**< MEMS, PAGES: what goes where (0.3) */
+	const struct cgm_node_pair *pairs; /**< nodes for which that is said one by one */
+	size_t pair_count;	/**< how many */
+	cgm_nodeset only;	/**< only what is on these nodes leaves them, and what is
+				 *   elsewhere stays; empty: all (0.3) */
 };
 
 /** Make an empty plan. */
@@ -577,6 +618,29 @@ struct cgm_plan_item {
 /** Look at the index-th move. -ENOENT past the end. */
 int cgm_plan_item(const struct cgm_plan *plan, size_t index,
 		  struct cgm_plan_item *item);
+
+/** How it was said where the memory of one move goes. */
+struct cgm_plan_map {
+	size_t size;		/**< sizeof(struct cgm_plan_map) */
+	enum cgm_map_rule rule;	/**< for nodes that are not named */
+	cgm_nodeset named;	/**< nodes for which it was said one by one */
+	cgm_nodeset only;	/**< only what is on these leaves them; empty: all */
+};
+
+/**
+ * How it was said where the memory of the index-th move goes.
+ * @return 0; -ENOENT: past the end; -EOPNOTSUPP: neither MEMS nor PAGES
+ * @since 0.3
+ */
+int cgm_plan_map(const struct cgm_plan *plan, size_t index, struct cgm_plan_map *map);
+
+/**
+ * Where the index-th move takes what is on a node, also when nothing is there now;
+ * the node itself when it stays. -1: no such move or node, or neither MEMS nor PAGES.
+ * Processes of PAGES that have other nodes than the first are not told of.
+ * @since 0.3
+ */
+int cgm_plan_destination(const struct cgm_plan *plan, size_t index, int node);
 
 /** Bytes the index-th move takes from one node to another. */
 uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, int from, int to);

@@ -61,13 +61,18 @@ enum cgm_reason engine_counter_reason(enum engine_counter counter)
 	return counters[counter].reason;
 }
 
+bool group_has_engine(struct cgm_group *group)
+{
+	return fs_exists_at(group->dirfd, engine_files(group->ctx)->stat);
+}
+
 /* What a change of this cgroup would use. */
 enum cgm_backend group_backend(struct cgm_group *group)
 {
 	struct cgm_context *ctx = group->ctx;
 	bool v2 = ctx->cpuset.version == 2;
 
-	if (fs_exists_at(group->dirfd, engine_files(ctx)->stat))
+	if (group_has_engine(group))
 		return v2 ? CGM_BACKEND_ENGINE_V2 : CGM_BACKEND_ENGINE_V1;
 	if (!(ctx->features.flags & CGM_FEATURE_MOVE_PAGES))
 		return CGM_BACKEND_NONE;
@@ -108,7 +113,7 @@ CGM_PUBLIC int cgm_group_pending(struct cgm_group *group, uint64_t *pending)
 	int err;
 
 	*pending = 0;
-	if (!fs_exists_at(group->dirfd, engine_files(group->ctx)->stat))
+	if (!group_has_engine(group))
 		return 0;
 	err = engine_read_stat(group, &stat);
 	if (!err)

@@ -15,6 +15,7 @@ struct engine_files {
 };
 
 const struct engine_files *engine_files(const struct cgm_context *ctx);
+bool group_has_engine(struct cgm_group *group);
 enum cgm_backend group_backend(struct cgm_group *group);
 
 /* The counters of the stat file, in the order of its names (engine.c). */

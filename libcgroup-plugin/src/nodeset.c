@@ -77,7 +77,7 @@ CGM_PUBLIC void cgm_nodeset_or(cgm_nodeset *out, const cgm_nodeset *a,
 }
 
 /* Read one node number; leaves *p behind it. */
-static int parse_node(const char **p, int *node)
+int node_parse(const char **p, int *node)
 {
 	long value = 0;
 
@@ -103,13 +103,13 @@ CGM_PUBLIC int cgm_nodeset_parse(const char *text, cgm_nodeset *set)
 	while (*p && !isspace((unsigned char)*p)) {
 		int first, last;
 
-		err = parse_node(&p, &first);
+		err = node_parse(&p, &first);
 		if (err)
 			return err;
 		last = first;
 		if (*p == '-') {
 			p++;
-			err = parse_node(&p, &last);
+			err = node_parse(&p, &last);
 			if (err)
 				return err;
 			if (last < first)

@@ -126,6 +126,10 @@ static int check_child(struct cgm_group *child, void *data)
 				  item->group->path, child->path, buf, to);
 		return 0;
 	}
+	if (!nodemap_plain(&item->map))
+		notes_add(&check->plan->notes, CGM_WARNING,
+			  "%s: has nodes of its own (%s), and the kernel moves what leaves them by relative place",
+			  child->path, buf);
 	cgm_nodeset_and(&both, &mems, &item->to);
 	if (!cgm_nodeset_weight(&both))
 		notes_add(&check->plan->notes, CGM_WARNING,
@@ -174,6 +178,119 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 	if (!item->enable)
 		plan_check_access(plan, item, "cpuset.mems");
 	return 0;
+}
+
+/* ---- what goes where ---- */
+
+/* Can memory be on this node? It is one of the present ones, or some is there. */
+static bool may_leave(const struct plan_item *item, int node)
+{
+	return cgm_nodeset_has(&item->from, node) ||
+	       cgm_placement_bytes(item->before, CGM_KIND_MOVABLE, node);
+}
+
+static const char *item_name(const struct plan_item *item, char *buf, size_t size)
+{
+	if (item->group)
+		return item->group->path;
+	snprintf(buf, size, "%d", item->pids[0]);
+	return buf;
+}
+
+static void check_pairs(struct cgm_plan *plan, const struct plan_item *item)
+{
+	char name[32], list[256];
+
+	for (size_t i = 0; i < item->map.count; i++) {
+		const struct cgm_node_pair *pair = &item->map.pairs[i];
+
+		if (!may_leave(item, pair->from))
+			notes_add(&plan->notes, CGM_REFUSAL,
+				  "%s: map %d:%d: node %d is not one of its nodes (%s) and has none of its memory",
+				  item_name(item, name, sizeof(name)), pair->from,
+				  pair->to, pair->from,
+				  nodes_name(&item->from, list, sizeof(list)));
+		else if (!cgm_nodeset_has(&item->to, pair->to))
+			notes_add(&plan->notes, CGM_REFUSAL,
+				  "%s: map %d:%d: node %d is not one of the nodes it is to have (%s)",
+				  item_name(item, name, sizeof(name)), pair->from,
+				  pair->to, pair->to,
+				  nodes_name(&item->to, list, sizeof(list)));
+	}
+}
+
+/* What is not to leave its node has to be allowed there. */
+static void check_only(struct cgm_plan *plan, const struct plan_item *item)
+{
+	const cgm_nodeset *only = &item->map.only;
+	char name[32], list[256], to[256];
+	cgm_nodeset out;
+
+	if (!cgm_nodeset_weight(only))
+		return;
+	for (int n = cgm_nodeset_next(only, -1); n >= 0; n = cgm_nodeset_next(only, n))
+		if (!may_leave(item, n))
+			notes_add(&plan->notes, CGM_REFUSAL,
+				  "%s: from %d: node %d is not one of its nodes (%s) and has none of its memory",
+				  item_name(item, name, sizeof(name)), n, n,
+				  nodes_name(&item->from, list, sizeof(list)));
+	minus(&out, &item->from, only);
+	minus(&out, &out, &item->to);
+	if (cgm_nodeset_weight(&out))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: node %s is not among those to leave, nor among those it is to have (%s)",
+			  item_name(item, name, sizeof(name)),
+			  nodes_name(&out, list, sizeof(list)),
+			  nodes_name(&item->to, to, sizeof(to)));
+}
+
+/*
+ * The kernel's engine brings in what is outside whenever the nodes change, so a
+ * node outside that is to be left for one that was named has to be allowed first.
+ */
+static int check_engine_strays(struct cgm_plan *plan, struct plan_item *item)
+{
+	cgm_nodeset allowed, bad;
+	char list[256], have[256];
+	int err;
+
+	if (item->backend != CGM_BACKEND_ENGINE_V2 && item->backend != CGM_BACKEND_ENGINE_V1)
+		return 0;
+	cgm_nodeset_or(&item->wide, &item->wide, &item->map.named);
+	err = parent_nodes(item->group, &allowed);
+	if (err)
+		return err;
+	minus(&bad, &item->wide, &allowed);
+	if (cgm_nodeset_weight(&bad))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: memory on node %s cannot be placed: its parent has %s, and the kernel brings in what is elsewhere",
+			  item->group->path, nodes_name(&bad, list, sizeof(list)),
+			  nodes_name(&allowed, have, sizeof(have)));
+	return 0;
+}
+
+/*
+ * Where a move says what goes where, and that is not what the kernel does: is it
+ * possible? Then it is us who move, whatever the kernel.
+ */
+int plan_check_map(struct cgm_plan *plan, struct plan_item *item)
+{
+	int err = 0;
+
+	cgm_nodeset_or(&item->wide, &item->from, &item->to);
+	check_pairs(plan, item);
+	check_only(plan, item);
+	if (!item->placed || !item->group)
+		return 0;
+	if (strcmp(item->group->path, "/"))
+		err = check_engine_strays(plan, item);
+	item->backend = item->group->ctx->cpuset.version == 1 ? CGM_BACKEND_STOCK_V1 :
+								CGM_BACKEND_STOCK_V2;
+	if (!(plan->ctx->features.flags & CGM_FEATURE_MOVE_PAGES))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: this kernel has no move_pages(2), so its memory goes where the kernel puts it",
+			  item->group->path);
+	return err;
 }
 
 /* Processes into a cgroup: those that are there already are dropped. */
@@ -323,6 +440,22 @@ static void judge_set(struct cgm_plan *plan, const cgm_nodeset *set)
 		  nodes, a, b, size_name(reclaimable, c, sizeof(c)));
 }
 
+/* What was named has no other node to go to. */
+static void judge_named(struct cgm_plan *plan, const struct plan_item *item)
+{
+	cgm_nodeset seen = { 0 };
+
+	for (size_t i = 0; i < item->map.count; i++) {
+		cgm_nodeset one = { 0 };
+
+		cgm_nodeset_add(&one, item->map.pairs[i].to);
+		if (cgm_nodeset_subset(&one, &seen) || cgm_nodeset_equal(&one, &item->to))
+			continue;
+		cgm_nodeset_or(&seen, &seen, &one);
+		judge_set(plan, &one);
+	}
+}
+
 /*
  * Pages that find no room on their own node may go to another of the new set,
  * so only the sum over a set decides. Clean page cache makes room, at a price.
@@ -346,8 +479,10 @@ static void judge_room(struct cgm_plan *plan)
 				  size_name(r->incoming, b, sizeof(b)));
 	}
 	plan->room_notes = plan->notes.count;
-	for (size_t i = 0; i < plan->count; i++)
+	for (size_t i = 0; i < plan->count; i++) {
 		judge_set(plan, &plan->items[i]->to);
+		judge_named(plan, plan->items[i]);
+	}
 }
 
 CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)

@@ -34,7 +34,9 @@ static void item_free(struct plan_item *item)
 		return;
 	cgm_group_unref(item->group);
 	cgm_placement_free(item->before);
+	nodemap_exit(&item->map);
 	free(item->pids);
+	free(item->dest);
 	free(item->flows);
 	free(item);
 }
@@ -54,23 +56,32 @@ CGM_PUBLIC void cgm_plan_free(struct cgm_plan *plan)
 /* Add to an item what a placement would do when its nodes change. */
 static void add_flows(struct cgm_plan *plan, struct plan_item *item,
 		      const struct cgm_placement *placement, const cgm_nodeset *from,
-		      const cgm_nodeset *to)
+		      const int *dest)
 {
 	for (int n = 0; n < plan->nodes; n++) {
 		uint64_t bytes = cgm_placement_bytes(placement, CGM_KIND_MOVABLE, n);
-		int dest = cgm_nodemap(from, to, n);
 
-		if (!bytes || dest == n || dest == -1)
+		if (!bytes || dest[n] == n || dest[n] < 0)
 			continue;
-		if (dest == CGM_NODE_NEAREST) {
-			dest = numa_nearest(plan->ctx, to, n);
+		if (!cgm_nodeset_has(from, n) && !cgm_nodeset_has(&item->to, n))
 			item->stray += bytes;
-		}
-		if (dest < 0 || dest >= plan->nodes)
+		if (dest[n] >= plan->nodes)
 			continue;
-		item->flows[n * plan->nodes + dest] += bytes;
+		item->flows[n * plan->nodes + dest[n]] += bytes;
 		item->bytes += bytes;
 	}
+}
+
+/* Where its memory goes, and whether the kernel would take it there by itself. */
+static void place(struct cgm_plan *plan, struct plan_item *item)
+{
+	static const struct nodemap plain;
+	int own[CGM_NODES_MAX];
+
+	nodemap_make(plan->ctx, &item->map, &item->from, &item->to, item->dest, plan->nodes);
+	nodemap_make(plan->ctx, &plain, &item->from, &item->to, own, plan->nodes);
+	item->placed = !nodemap_plain(&item->map) &&
+		       memcmp(own, item->dest, plan->nodes * sizeof(*own));
 }
 
 static void clear_flows(const struct cgm_plan *plan, struct plan_item *item)
@@ -121,9 +132,15 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 	if (err)
 		return err;
 	note_unreadable(plan, item->before);
-	add_flows(plan, item, item->before, &item->from, &item->to);
+	place(plan, item);
+	add_flows(plan, item, item->before, &item->from, item->dest);
+	err = plan_check_map(plan, item);
+	if (err)
+		return err;
 	if (item->action == CGM_ACTION_SETTLE)
 		item->change = item->bytes > 0;
+	else if (item->placed)	/* there is more to do than to write a mask */
+		item->change |= item->bytes > 0;
 	else if (!item->change)	/* a mask already in force moves nothing */
 		clear_flows(plan, item);
 	if (item->action == CGM_ACTION_SETTLE && item->change &&
@@ -149,6 +166,7 @@ static int nodes_of_pid(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
 static int add_pid(struct cgm_plan *plan, struct plan_item *item, pid_t pid)
 {
 	struct cgm_placement *one;
+	int dest[CGM_NODES_MAX];
 	cgm_nodeset from;
 	int err;
 
@@ -168,7 +186,8 @@ static int add_pid(struct cgm_plan *plan, struct plan_item *item, pid_t pid)
 	}
 	if (!err) {
 		note_unreadable(plan, one);
-		add_flows(plan, item, one, &from, &item->to);
+		nodemap_make(plan->ctx, &item->map, &from, &item->to, dest, plan->nodes);
+		add_flows(plan, item, one, &from, dest);
 		cgm_nodeset_or(&item->from, &item->from, &from);
 		err = placement_merge(item->before, one);
 	}
@@ -204,6 +223,10 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		err = add_pid(plan, item, item->pids[i]);
 	item->before->source = CGM_SOURCE_MAPPED;
 	item->before->allowed = item->from;
+	if (!err && item->action == CGM_ACTION_PAGES) {
+		place(plan, item);
+		err = plan_check_map(plan, item);
+	}
 	return err;
 }
 
@@ -213,7 +236,7 @@ CGM_PUBLIC int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move)
 	struct plan_item *item, **more;
 	int err;
 
-	if (move->size < sizeof(*move) || plan->checked)
+	if (!HAS_MEMBER(move, pid_count) || plan->checked)
 		return cgm_fail(ctx, EINVAL, "a plan that was checked takes no more moves");
 	if (!move->group != (move->action == CGM_ACTION_PAGES))
 		return cgm_fail(ctx, EINVAL, "this action needs %s cgroup",
@@ -222,10 +245,13 @@ CGM_PUBLIC int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move)
 	more = realloc(plan->items, (plan->count + 1) * sizeof(*more));
 	if (more)
 		plan->items = more;
-	if (item)
+	if (item) {
 		item->flows = calloc((size_t)plan->nodes * plan->nodes,
 				     sizeof(*item->flows));
-	if (!item || !more || !item->flows) {
+		item->dest = calloc(plan->nodes, sizeof(*item->dest));
+	}
+	if (!item || !more || !item->flows || !item->dest ||
+	    nodemap_init(&item->map, move)) {
 		item_free(item);
 		return cgm_fail(ctx, ENOMEM, "out of memory");
 	}
@@ -275,6 +301,38 @@ CGM_PUBLIC int cgm_plan_item(const struct cgm_plan *plan, size_t index,
 	out->change = item->change;
 	out->before = item->before;
 	return 0;
+}
+
+/* The index-th move, if it is one that says what goes where. NULL: it is not. */
+static const struct plan_item *mapped_item(const struct cgm_plan *plan, size_t index)
+{
+	const struct plan_item *item = index < plan->count ? plan->items[index] : NULL;
+
+	if (!item || (item->action != CGM_ACTION_MEMS && item->action != CGM_ACTION_PAGES))
+		return NULL;
+	return item;
+}
+
+CGM_PUBLIC int cgm_plan_map(const struct cgm_plan *plan, size_t index,
+			    struct cgm_plan_map *out)
+{
+	const struct plan_item *item = mapped_item(plan, index);
+
+	if (out->size < sizeof(*out))
+		return -EINVAL;
+	if (!item)
+		return index < plan->count ? -EOPNOTSUPP : -ENOENT;
+	out->rule = item->map.rule;
+	out->named = item->map.named;
+	out->only = item->map.only;
+	return 0;
+}
+
+CGM_PUBLIC int cgm_plan_destination(const struct cgm_plan *plan, size_t index, int node)
+{
+	const struct plan_item *item = mapped_item(plan, index);
+
+	return item && node >= 0 && node < plan->nodes ? item->dest[node] : -1;
 }
 
 CGM_PUBLIC uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, int from,

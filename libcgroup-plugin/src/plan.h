@@ -3,6 +3,7 @@
 #ifndef CGM_PLAN_H
 #define CGM_PLAN_H
 
+#include "nodemap.h"
 #include "placement.h"
 #include "private.h"
 
@@ -16,12 +17,16 @@ struct plan_item {
 	cgm_nodeset written;	/* MEMS: and as it is to be; empty: inherits */
 	cgm_nodeset from;
 	cgm_nodeset to;
+	cgm_nodeset wide;	/* in force while we move, and not the kernel */
+	struct nodemap map;
+	int *dest;		/* by node: where its memory goes; -1: nowhere */
 	size_t processes;
 	uint64_t bytes;
 	uint64_t stray;
 	uint64_t *flows;	/* [from][to] */
 	struct cgm_placement *before;
 	bool change;
+	bool placed;		/* by us: not as the kernel would */
 	bool enable;		/* systemd has to give it a cpuset first */
 };
 
@@ -39,6 +44,7 @@ struct cgm_plan {
 /* plan-check.c */
 int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
+int plan_check_map(struct cgm_plan *plan, struct plan_item *item);
 bool plan_node_used(const struct cgm_plan_node *node);
 void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file);
 

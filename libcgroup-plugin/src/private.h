@@ -49,6 +49,9 @@ int cgm_fail(struct cgm_context *ctx, int err, const char *fmt, ...)
 bool ctx_is_tmpfs(const struct cgm_context *ctx, unsigned int major,
 		  unsigned int minor);
 
+/* nodeset.c */
+int node_parse(const char **p, int *node);
+
 /* names.c */
 const char *nodes_name(const cgm_nodeset *set, char *buf, size_t size);
 const char *size_name(uint64_t bytes, char *buf, size_t size);

@@ -15,6 +15,7 @@
 /* Free memory is read again after so many bytes or so much time. */
 #define BUDGET_BYTES (16ULL << 20)
 #define BUDGET_USEC 100000
+#define FRESH_USEC 1000
 
 int pass_start(struct job_run *run, enum pass pass)
 {
@@ -63,32 +64,60 @@ static void read_budget(struct job_run *run)
 	sr->budget_time = now_usec();
 }
 
-/*
- * A node of the new set with room for a page: the one it belongs to, else the
- * nearest that has room. -1: none has. Huge pages come from pools.
- */
-static int find_room(struct job_run *run, const struct scope *s, int dest,
-		     const struct walk_page *page)
+/* Read it again when it is old, or much of it was used. */
+static void refresh_budget(struct job_run *run, uint64_t usec)
 {
 	struct stock_run *sr = run->private;
+
+	if (sr->budget_used > BUDGET_BYTES || !sr->budget_time ||
+	    now_usec() - sr->budget_time > usec)
+		read_budget(run);
+}
+
+static void use_budget(struct stock_run *sr, int node, uint64_t bytes)
+{
+	sr->budget[node] -= bytes;
+	sr->budget_used += bytes;
+}
+
+/* Take room for so much on a node, if it has that now. */
+bool pass_take_room(struct job_run *run, int node, uint64_t bytes)
+{
+	struct stock_run *sr = run->private;
+
+	refresh_budget(run, FRESH_USEC);
+	if (sr->budget[node] < bytes)
+		return false;
+	use_budget(sr, node, bytes);
+	return true;
+}
+
+/*
+ * A node of the new set with room for a page: the one it belongs to, else the
+ * nearest that has room, unless it was named. -1: none has. Huge pages come from
+ * pools.
+ */
+static int find_room(struct job_run *run, const struct scope *s, int dest,
+		     const struct move_page *p)
+{
+	struct stock_run *sr = run->private;
+	const struct walk_page *page = &p->page;
 	cgm_nodeset roomy = { 0 };
 
 	if (page->kind == CGM_KIND_HUGETLB)
 		return dest;
-	if (sr->budget_used > BUDGET_BYTES || !sr->budget_time ||
-	    now_usec() - sr->budget_time > BUDGET_USEC)
-		read_budget(run);
+	refresh_budget(run, BUDGET_USEC);
 	if (sr->budget[dest] < page->size) {
+		if (sr->pass <= PASS_FIRST && cgm_nodeset_has(&run->item->map.named, p->from))
+			return -1;
 		for (int n = cgm_nodeset_next(&s->to, -1); n >= 0;
 		     n = cgm_nodeset_next(&s->to, n))
 			if (n < run->job->plan->nodes && sr->budget[n] >= page->size)
 				cgm_nodeset_add(&roomy, n);
 		dest = numa_nearest(run->job->ctx, &roomy, dest);
 	}
-	if (dest >= 0) {
-		sr->budget[dest] -= page->size;
-		sr->budget_used += page->size;
-	}
+	if (dest >= 0)
+		use_budget(sr, dest, page->size);
 	return dest;
 }
 
@@ -165,7 +194,9 @@ static int destination(struct stock_run *sr, const struct scope *s,
 {
 	int dest = s->dest[p->from];
 
-	if (sr->pass != PASS_FIRST && cgm_nodeset_has(&s->to, p->from))
+	if (sr->pass == PASS_NODE && p->from != sr->pairs.order[sr->pairs.at])
+		return -1;
+	if (sr->pass > PASS_FIRST && cgm_nodeset_has(&s->to, p->from))
 		return -1;
 	if (dest < 0 || !s->overlap || !p->page.shared || !cgm_nodeset_has(&s->to, p->from))
 		return dest;
@@ -181,7 +212,7 @@ static int sort_chunk(struct job_run *run, size_t count)
 	struct stock_run *sr = run->private;
 	const struct scope *s = &sr->scopes[sr->pids[sr->pid].scope];
 	size_t kept = 0;
-	int err = 0;
+	int err = 0, room;
 
 	for (size_t i = 0; i < count && !err; i++) {
 		struct move_page *p = &sr->chunk[i];
@@ -195,22 +226,17 @@ static int sort_chunk(struct job_run *run, size_t count)
 				account(run, p, CGM_INPLACE);
 			continue;
 		}
-		p->to = find_room(run, s, p->to, &p->page);
-		if (p->to < 0) {
+		room = find_room(run, s, p->to, p);
+		if (room < 0) {
 			p->reason = CGM_FAIL_NOMEM;
 			err = not_moved(run, p, s);
 			continue;
 		}
+		p->to = room;
 		sr->chunk[kept++] = *p;
 	}
 	sr->chunk_count = kept;
 	return err;
-}
-
-/* Cannot this process be dealt with now, so that narrowing has to do it? */
-static bool scope_blocked(const struct stock_run *sr, const struct scope *s)
-{
-	return sr->widened && !cgm_nodeset_subset(&s->to, &s->wide);
 }
 
 /* Go to the next process that can be looked at. False: the pass is over. */
@@ -378,10 +404,12 @@ static int retry_one(struct job_run *run, const struct late_page *late)
 	}, *batch = &p;
 	int err = mover_query(late->pid, &p, 1);
 
-	if (!err && p.from == late->from && late->to >= 0)
-		err = mover_move(&sr->mover, late->pid, &batch, 1, late->to);
+	if (err || p.from != late->from)
+		p.reason = CGM_GONE;
+	else if (late->reason == CGM_FAIL_NOMEM && !pass_take_room(run, late->to, late->size))
+		p.reason = late->reason;
 	else
-		p.reason = late->to < 0 ? late->reason : CGM_GONE;
+		err = mover_move(&sr->mover, late->pid, &batch, 1, late->to);
 	if (err == -ESRCH || err == -EINVAL)
 		p.reason = CGM_GONE;
 	else if (err)

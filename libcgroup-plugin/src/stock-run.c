@@ -11,12 +11,18 @@
  * more than the new ones. Changed in one write, a kernel without the engine
  * would move pages of threads twice where the sets overlap.
  *
+ * A kernel with the engine is told so, too, where pages are to go elsewhere than it
+ * would take them. It looks for pages outside whenever a mask was written; that is
+ * waited for, so that it has nothing to do while we move.
+ *
  * Killed at any point, the cpuset is left as it was, wide, or narrow.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
 #include "stock.h"
 #include "unit.h"
 
@@ -26,11 +32,17 @@
 #define ROOM_USEC 20000
 #define ROOM_LOOKS 500
 
+/* Between looks at whether the engine is done. */
+#define KERNEL_USEC 10000
+
 enum stage {
+	STAGE_WIDE,	/* the mask was written */
+	STAGE_PAIRS,	/* whole processes, where that will do */
 	STAGE_FIRST,	/* every page, the mask is wide */
 	STAGE_RETRY,	/* what had to change places inside the new set and failed */
 	STAGE_OUTSIDE,	/* what failed, and what was touched meanwhile */
 	STAGE_NARROW,
+	STAGE_NARROWED,	/* the mask was written again */
 	STAGE_LAST,	/* what the kernel left, one more try, with reasons */
 	STAGE_ACCOUNT,
 };
@@ -43,6 +55,7 @@ static void stock_free(struct job_run *run)
 	mover_exit(&sr->mover);
 	scopes_free(sr);
 	pfnset_free(&sr->done);
+	free(sr->pairs.order);
 	free(sr->chunk);
 	free(sr->late);
 	free(sr->budget);
@@ -81,6 +94,27 @@ static bool writing_moves(struct cgm_group *group)
 	return moves;
 }
 
+/* Write the nodes. The engine is not waited for here. */
+static int write_mems(struct job_run *run, const char *list)
+{
+	const struct stock_run *sr = run->private;
+
+	return group_write(run->item->group, "cpuset.mems", sr->engine ? O_NONBLOCK : 0,
+			   list);
+}
+
+/* Through systemd where it has a hand in it, and never so that it has to wait. */
+static int write_wide(struct job_run *run)
+{
+	const struct stock_run *sr = run->private;
+	int err;
+
+	if (run->item->action != CGM_ACTION_MEMS)
+		return write_mems(run, sr->wide);
+	err = sr->engine ? write_mems(run, sr->wide) : 0;
+	return err ? err : unit_widen(run, sr->wide);
+}
+
 /*
  * Write the wide mask where it differs from what is there. An error leaves
  * everything as it was.
@@ -98,9 +132,7 @@ static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset
 		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
 	sr->kernel_moves = writing_moves(group);
 	if (!cgm_nodeset_equal(wide, current)) {
-		err = run->item->action == CGM_ACTION_MEMS ?
-		      unit_widen(run, sr->wide) :
-		      group_write(group, "cpuset.mems", 0, sr->wide);
+		err = write_wide(run);
 		if (err)
 			return err;
 	}
@@ -111,14 +143,12 @@ static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset
 static int start_mems(struct job_run *run)
 {
 	struct plan_item *item = run->item;
-	cgm_nodeset wide;
 	int err = scopes_of_group(run);
 
 	if (err)
 		return cgm_fail(run->job->ctx, err, "%s: cannot look below it: %s",
 				item->group->path, strerror(-err));
-	cgm_nodeset_or(&wide, &item->from, &item->to);
-	err = widen(run, &wide, &item->written, &item->configured);
+	err = widen(run, &item->wide, &item->written, &item->configured);
 	if (!err && !((struct stock_run *)run->private)->widened)
 		unit_tell(run, UNIT_WRITTEN);
 	return err;
@@ -194,6 +224,7 @@ static int stock_start(struct job_run *run)
 	run->private = sr;
 	if (!sr)
 		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
+	sr->engine = run->item->group && group_has_engine(run->item->group);
 	mover_init(&sr->mover, run->job->ctx, bound ? bound : DEFAULT_STALL_USEC);
 	sr->begun = now_usec();
 	switch (run->item->action) {
@@ -210,13 +241,8 @@ static int stock_start(struct job_run *run)
 		err = scopes_of_pids(run);
 		break;
 	}
-	if (err)
-		return err;
-	sr->stage = STAGE_FIRST;
-	err = pass_start(run, PASS_FIRST);
-	if (err)
-		run_note(run, "cannot list processes: %s", strerror(-err));
-	return 0;
+	sr->stage = STAGE_WIDE;
+	return err;
 }
 
 /* ---- ending ---- */
@@ -395,14 +421,14 @@ static void narrow(struct job_run *run)
 		return;
 	}
 	sr->waits = false;
-	if (sr->kernel_moves && pass_late_nomem(sr)) {
+	if (sr->kernel_moves && !sr->engine && pass_late_nomem(sr)) {
 		narrow_quietly(run);
 		if (sr->widened) {
 			end_wide(run);
 			return;
 		}
 	}
-	err = sr->widened ? group_write(run->item->group, "cpuset.mems", 0, sr->narrow) : 0;
+	err = sr->widened ? write_mems(run, sr->narrow) : 0;
 	if (err) {
 		run_note(run, "%s", run->job->ctx->error);
 		end_failed(run, err);
@@ -410,21 +436,51 @@ static void narrow(struct job_run *run)
 	}
 	sr->widened = false;
 	unit_tell(run, UNIT_WRITTEN);
-	err = pass_review_late(run);
-	if (!err)
-		err = pass_start(run, PASS_LAST);
-	if (err)
-		end_failed(run, err);
-	sr->stage = STAGE_LAST;
+	sr->stage = STAGE_NARROWED;
 }
 
 /* ---- stages ---- */
+
+/* Does the engine still look for pages outside? */
+static bool kernel_moves(struct job_run *run)
+{
+	const struct stock_run *sr = run->private;
+	struct engine_stat stat;
+
+	run->held = false;
+	if (!sr->engine || engine_read_stat(run->item->group, &stat) ||
+	    !stat.value[EC_PENDING])
+		return false;
+	run->held = stat.value[EC_HELD] > 0;
+	return true;
+}
+
+/* The mask is wide. */
+static int start_moving(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err = pairs_start(run);
+
+	sr->stage = err == 1 ? STAGE_PAIRS : STAGE_FIRST;
+	return err ? err : pass_start(run, PASS_FIRST);
+}
+
+/* The mask is narrow. */
+static int start_last(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int err = pass_review_late(run);
+
+	sr->stage = STAGE_LAST;
+	return err ? err : pass_start(run, PASS_LAST);
+}
 
 static int next_stage(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
 
 	switch (sr->stage) {
+	case STAGE_PAIRS:
 	case STAGE_FIRST:
 		sr->stage = STAGE_RETRY;
 		return 0;
@@ -455,11 +511,44 @@ static uint64_t not_before(const struct job_run *run)
 	return due > now ? due - now : 0;
 }
 
+static void end_done(struct job_run *run)
+{
+	unit_tell(run, UNIT_ENDED);
+	run_read_after(run);
+	run_account_unmapped(run);
+	run->state = result_partial(&run->job->result, run->index) ? CGM_STATE_PARTIAL :
+								     CGM_STATE_DONE;
+}
+
+/* A piece of the stage we are in. 0 or -errno. */
+static int do_stage(struct job_run *run)
+{
+	struct stock_run *sr = run->private;
+	int more;
+
+	switch (sr->stage) {
+	case STAGE_WIDE:
+		return start_moving(run);
+	case STAGE_NARROWED:
+		return start_last(run);
+	case STAGE_PAIRS:
+		more = pairs_step(run);
+		break;
+	case STAGE_RETRY:
+		more = pass_retry_inside(run);
+		break;
+	default:
+		more = pass_step(run);
+		break;
+	}
+	return more ? more : next_stage(run);
+}
+
 static void stock_step(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
 	uint64_t wait;
-	int more;
+	int err = 0;
 
 	if (run->cancelled) {
 		end_cancelled(run);
@@ -470,21 +559,18 @@ static void stock_step(struct job_run *run)
 		job_look_after(run->job, wait);
 		return;
 	}
-	if (sr->stage == STAGE_NARROW) {
-		narrow(run);
-	} else if (sr->stage == STAGE_ACCOUNT) {
-		unit_tell(run, UNIT_ENDED);
-		run_read_after(run);
-		run_account_unmapped(run);
-		run->state = result_partial(&run->job->result, run->index) ?
-			     CGM_STATE_PARTIAL : CGM_STATE_DONE;
-	} else {
-		more = sr->stage == STAGE_RETRY ? pass_retry_inside(run) : pass_step(run);
-		if (!more)
-			more = next_stage(run);
-		if (more < 0)
-			end_failed(run, more);
+	if ((sr->stage == STAGE_WIDE || sr->stage == STAGE_NARROWED) && kernel_moves(run)) {
+		job_look_after(run->job, KERNEL_USEC);
+		return;
 	}
+	if (sr->stage == STAGE_NARROW)
+		narrow(run);
+	else if (sr->stage == STAGE_ACCOUNT)
+		end_done(run);
+	else
+		err = do_stage(run);
+	if (err < 0)
+		end_failed(run, err);
 	job_look_after(run->job, 0);
 }
 

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "numa.h"
 #include "procs.h"
 #include "stock.h"
 
@@ -32,22 +31,23 @@ void scopes_free(struct stock_run *sr)
 static int scope_map(struct job_run *run, struct scope *s)
 {
 	int nodes = run->job->plan->nodes;
-	cgm_nodeset both;
 
 	s->dest = malloc(nodes * sizeof(*s->dest));
 	if (!s->dest)
 		return -ENOMEM;
+	nodemap_make(run->job->ctx, &run->item->map, &s->from, &s->to, s->dest, nodes);
 	for (int n = 0; n < nodes; n++) {
-		s->dest[n] = cgm_nodemap(&s->from, &s->to, n);
-		if (s->dest[n] == CGM_NODE_NEAREST)
-			s->dest[n] = numa_nearest(run->job->ctx, &s->to, n);
 		if (s->dest[n] == n)
 			s->dest[n] = -1;
+		s->overlap |= s->dest[n] >= 0 && cgm_nodeset_has(&s->to, n);
 	}
-	cgm_nodeset_and(&both, &s->from, &s->to);
-	s->overlap = cgm_nodeset_weight(&both) > 0 &&
-		     !cgm_nodeset_equal(&s->from, &s->to);
 	return 0;
+}
+
+/* Cannot this cpuset be dealt with now, so that narrowing has to do it? */
+bool scope_blocked(const struct stock_run *sr, const struct scope *s)
+{
+	return sr->widened && !cgm_nodeset_subset(&s->to, &s->wide);
 }
 
 static int scope_add(struct job_run *run, const struct scope *template)
@@ -137,10 +137,10 @@ int scopes_of_group(struct job_run *run)
 		.path = item->group->path,
 		.from = item->from,
 		.to = item->to,
+		.wide = item->wide,
 	};
 	int err;
 
-	cgm_nodeset_or(&top.wide, &item->from, &item->to);
 	err = scope_add(run, &top);
 	if (!err)
 		err = cgm_group_walk(item->group, add_descendant, run);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Backend for kernels without the engine.
+ * Backend for kernels without the engine, and for moves that go elsewhere than
+ * the kernel would take them.
  *
  * stock-run.c   the stages: widen, passes, narrow, account
  * stock-scope.c which cpusets change how, and which processes are in them
  * stock-pass.c  one pass over the pages of all processes
+ * stock-pairs.c whole processes at once, from one node to one other
  */
 #ifndef CGM_STOCK_H
 #define CGM_STOCK_H
@@ -21,7 +23,7 @@ struct scope {
 	cgm_nodeset from;
 	cgm_nodeset to;
 	cgm_nodeset wide;	/* in force while we move */
-	bool overlap;		/* a node is in both sets */
+	bool overlap;		/* what was moved to a node could be moved on */
 	int *dest;		/* by node; -1: does not move */
 };
 
@@ -43,6 +45,7 @@ struct late_page {
 };
 
 enum pass {
+	PASS_NODE,	/* pages on one node, before others come there */
 	PASS_FIRST,	/* every page */
 	PASS_OUTSIDE,	/* pages outside the new set, the mask still wide */
 	PASS_LAST,	/* the same, and what stays now stays */
@@ -68,6 +71,14 @@ struct stock_run {
 	uint64_t *low;		/* by node: the low watermark */
 	uint64_t budget_used;	/* since it was last read */
 	uint64_t budget_time;
+	struct pairs {
+		int *order;	/* nodes, each left before it is entered */
+		int count;
+		int at;
+		bool rest;	/* something is left on this one */
+		bool passing;	/* over that rest */
+	} pairs;
+	bool engine;		/* the kernel has one: it moves when masks change */
 	bool widened;		/* the mask is wide and has to be narrowed */
 	bool kernel_moves;	/* narrowing makes the kernel move what is left */
 	char *narrow;		/* what to write then */
@@ -85,16 +96,22 @@ struct stock_run {
 int scopes_of_group(struct job_run *run);
 int scopes_of_pids(struct job_run *run);
 int scopes_list_pids(struct job_run *run);
+bool scope_blocked(const struct stock_run *sr, const struct scope *s);
 void scopes_free(struct stock_run *sr);
 
 /* stock-pass.c */
 int pass_start(struct job_run *run, enum pass pass);
 int pass_step(struct job_run *run);
 void pass_end(struct stock_run *sr);
+bool pass_take_room(struct job_run *run, int node, uint64_t bytes);
 int pass_retry_inside(struct job_run *run);
 bool pass_late_nomem(const struct stock_run *sr);
 void pass_forget_late(struct stock_run *sr);
 int pass_review_late(struct job_run *run);
 int pass_account_late(struct job_run *run);
+
+/* stock-pairs.c */
+int pairs_start(struct job_run *run);
+int pairs_step(struct job_run *run);
 
 #endif /* CGM_STOCK_H */

@@ -255,6 +255,23 @@ bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *p
 	      json_t *notes);
 void cpus_put_back(struct app *app);
 
+/* placing.c: which node's memory goes where */
+struct placing {
+	enum cgm_map_rule rule;
+	struct cgm_node_pair *pairs;
+	size_t count;
+	cgm_nodeset only;	/* empty: all nodes are left */
+};
+
+int parse_map(struct app *app, const char *option, const char *text, struct placing *out);
+void placing_free(struct placing *placing);
+int placing_check(struct app *app, const struct placing *placing, const cgm_nodeset *to);
+json_t *json_nodemap(const struct app *app, const struct cgm_plan *plan, size_t index,
+		     const struct cgm_plan_item *item);
+bool map_is_plain(const json_t *target);
+void print_map_rule(const json_t *target);
+const char *map_option(const json_t *target, bool back, char *buf, size_t size);
+
 /* freeze.c: cgroups that stand still while they move */
 int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out);
 void freeze_report(json_t *frozen, json_t *object);

@@ -27,7 +27,8 @@ static const struct option cancel_options[] = {
 	"\n" \
 	"A job is named as \"cgmigrate report\" does (j17). With the migration engine in\n" \
 	"the kernel a cgroup is told, and all moves in it and below it obey; on stock\n" \
-	"kernels the processes that run the jobs are.\n" \
+	"kernels, and where --map says what goes where, the processes that run the jobs\n" \
+	"are.\n" \
 	"\n"
 
 static const char pause_help[] =
@@ -137,8 +138,21 @@ static int tell_engine(struct app *app, struct control *control, struct cgm_grou
 	return code;
 }
 
-/* Does a job that runs concern this cgroup or one below it? */
-static bool concerns(const json_t *record, const char *path)
+static bool has_engine(const struct app *app)
+{
+	return app->features.flags & CGM_FEATURE_ENGINE;
+}
+
+/* Does the process of a job move the memory of a target, and not the engine? */
+static bool is_ours(const struct app *app, const json_t *target)
+{
+	const char *backend = json_string_value(json_object_get(target, "backend"));
+
+	return backend ? strncmp(backend, "engine", 6) != 0 : !has_engine(app);
+}
+
+/* Does a job that runs, and its process moves, concern this cgroup or one below it? */
+static bool concerns(const struct app *app, const json_t *record, const char *path)
 {
 	size_t len = strlen(path), i;
 	json_t *target;
@@ -148,8 +162,9 @@ static bool concerns(const json_t *record, const char *path)
 	json_array_foreach(json_object_get(record, "targets"), i, target) {
 		const char *p = json_string_value(json_object_get(target, "cgroup"));
 
-		if (p && (!strcmp(path, "/") ||
-			  (!strncmp(p, path, len) && (!p[len] || p[len] == '/'))))
+		if (is_ours(app, target) &&
+		    (!strcmp(path, "/") ||
+		     (p && !strncmp(p, path, len) && (!p[len] || p[len] == '/'))))
 			return true;
 	}
 	return false;
@@ -169,21 +184,22 @@ static int signal_job(struct app *app, struct control *control, const json_t *re
 	return 0;
 }
 
-/* Jobs of a cgroup that processes of ours run. */
-static int tell_processes(struct app *app, struct control *control, const char *path)
+/* Jobs of a cgroup that processes of ours run; *found: how many. */
+static int tell_processes(struct app *app, struct control *control, const char *path,
+			  size_t *found)
 {
 	json_t *records = records_read(app), *record;
-	size_t i, found = 0;
 	int code = 0;
+	size_t i;
+
+	*found = 0;
 
 	json_array_foreach(records, i, record) {
-		if (code || !concerns(record, path))
+		if (code || !concerns(app, record, path))
 			continue;
-		found++;
+		(*found)++;
 		code = signal_job(app, control, record);
 	}
-	if (!found)
-		tell(app, control, "cgroup", path, false);
 	json_decref(records);
 	return code;
 }
@@ -191,17 +207,23 @@ static int tell_processes(struct app *app, struct control *control, const char *
 static int tell_group(struct app *app, struct control *control, struct cgm_group *group)
 {
 	struct cgm_activity now = { .size = sizeof(now) };
-	int err = cgm_group_activity(group, &now);
+	int err = cgm_group_activity(group, &now), code;
+	size_t found;
 
 	if (err)
 		return fail_errno(app, err);
+	code = tell_processes(app, control, cgm_group_path(group), &found);
+	if (code || (found && control->what == CANCEL && !now.pending))
+		return code;
 	if (now.engine)
 		return tell_engine(app, control, group, &now);
-	if (app->features.flags & CGM_FEATURE_ENGINE) {
+	if (!found && has_engine(app)) {
 		err = cgm_group_hold(group, 0);	/* says why not */
 		return fail_errno(app, err);
 	}
-	return tell_processes(app, control, cgm_group_path(group));
+	if (!found)
+		tell(app, control, "cgroup", cgm_group_path(group), false);
+	return 0;
 }
 
 static int tell_cgroup(struct app *app, struct control *control, const char *name)
@@ -216,26 +238,23 @@ static int tell_cgroup(struct app *app, struct control *control, const char *nam
 	return code;
 }
 
-/* A job: the cgroups it names, where the engine moves them, else its process. */
+/* A job: its process where that moves, and cgroups where the engine does. */
 static int tell_job(struct app *app, struct control *control, const char *id)
 {
-	bool engine = app->features.flags & CGM_FEATURE_ENGINE;
 	json_t *record = record_read(app, id), *target;
-	size_t i;
 	int code = 0;
+	size_t i;
 
-	if (!record_runs(record) && !engine)
+	if (!record_runs(record) && !has_engine(app))
 		tell(app, control, "job", id, false);
-	else if (!engine)
+	else if (concerns(app, record, "/") || !has_engine(app))
 		code = signal_job(app, control, record);
-	else
-		json_array_foreach(json_object_get(record, "targets"), i, target) {
-			const char *path =
-				json_string_value(json_object_get(target, "cgroup"));
+	json_array_foreach(json_object_get(record, "targets"), i, target) {
+		const char *path = json_string_value(json_object_get(target, "cgroup"));
 
-			if (path && !code)
-				code = tell_cgroup(app, control, path);
-		}
+		if (path && !code && !is_ours(app, target))
+			code = tell_cgroup(app, control, path);
+	}
 	json_decref(record);
 	return code;
 }
@@ -277,18 +296,12 @@ static int tell_all(struct app *app, struct control *control)
 {
 	struct all_walk walk = { .app = app, .control = control };
 	struct cgm_group *root;
+	size_t found;
 	int err;
 
-	if (!(app->features.flags & CGM_FEATURE_ENGINE)) {
-		json_t *records = records_read(app), *record;
-		size_t i;
-
-		json_array_foreach(records, i, record)
-			if (!walk.code && record_runs(record))
-				walk.code = signal_job(app, control, record);
-		json_decref(records);
+	walk.code = tell_processes(app, control, "/", &found);
+	if (walk.code || !has_engine(app))
 		return walk.code;
-	}
 	err = cgm_group_open(app->ctx, "/", &root);
 	if (err)
 		return fail_errno(app, err);

@@ -52,14 +52,21 @@ static json_t *way_by_settle(const char *path)
 	return json_sprintf("cgmigrate settle %s", path);
 }
 
+/* NULL where nothing is to be moved. */
 static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t *target,
-			   const char *when)
+			   bool back)
 {
-	char list[2048], cpus[2048];
+	char list[2048], cpus[2048], map[2048];
+	const char *option = map_option(target, back, map, sizeof(map));
+	cgm_nodeset from;
 
-	return json_sprintf("cgmigrate move %s --to %s%s", path,
-			    nodes_text(to, list, sizeof(list)),
-			    cpus_option(target, when, cpus, sizeof(cpus)));
+	if (!option && nodes_of(target, "from", &from) && cgm_nodeset_equal(&from, to) &&
+	    nodes_of(target, "to", &from) && cgm_nodeset_equal(&from, to))
+		return NULL;
+	return json_sprintf("cgmigrate move %s --to %s%s%s", path,
+			    nodes_text(to, list, sizeof(list)), option ? option : "",
+			    cpus_option(target, back ? "before" : "after", cpus,
+					sizeof(cpus)));
 }
 
 /* One target of a move of memory: NULL for others, and where it is gone. */
@@ -83,14 +90,12 @@ static json_t *look_at(struct app *app, const json_t *target)
 	stage = stage_of(&now, &from, &to);
 	found = json_pack("{s:s, s:s, s:o}", "cgroup", path, "stage", stage_names[stage],
 			  "mems", json_nodes(&now));
-	if (stage == STAGE_NEW)
+	if (stage == STAGE_NEW && map_is_plain(target))
 		json_object_set_new(found, "finish", way_by_settle(path));
 	else if (stage != STAGE_FOREIGN)
-		json_object_set_new(found, "finish",
-				    way_by_move(path, &to, target, "after"));
+		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
 	if (stage == STAGE_NEW || stage == STAGE_BOTH)
-		json_object_set_new(found, "undo",
-				    way_by_move(path, &from, target, "before"));
+		json_object_set_new(found, "undo", way_by_move(path, &from, target, true));
 	return found;
 }
 

@@ -9,7 +9,7 @@
 enum {
 	OPT_TO = 1, OPT_INTO, OPT_NO_WAIT, OPT_DRY_RUN, OPT_TIMEOUT, OPT_RATE,
 	OPT_MAX_STALL, OPT_FORCE, OPT_PERSIST, OPT_CPUS,
-	OPT_CANCEL_ON_TIMEOUT, OPT_FREEZE,
+	OPT_CANCEL_ON_TIMEOUT, OPT_FREEZE, OPT_MAP, OPT_FROM,
 };
 
 static const struct option long_options[] = {
@@ -26,6 +26,8 @@ static const struct option long_options[] = {
 	{ "persist", no_argument, NULL, OPT_PERSIST },
 	{ "freeze", no_argument, NULL, OPT_FREEZE },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "map", required_argument, NULL, OPT_MAP },
+	{ "from", required_argument, NULL, OPT_FROM },
 	{ "bytes", no_argument, NULL, 'b' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -39,6 +41,9 @@ static const char help[] =
 	"\n"
 	"      --to NODES         the nodes to move to, such as 2-3\n"
 	"      --into CGROUP      the cgroup to move processes into\n"
+	"      --map WHICH        what goes where: relative (if not given), distance, or\n"
+	"                         pairs such as 0:3,1:2\n"
+	"      --from NODES       only what is on these nodes leaves them\n"
 	"      --cpus WHICH       follow: those of the new nodes, and pinned threads go\n"
 	"                         with them; keep (if not given); or a list of CPUs\n"
 	"      --freeze           the processes stand still while they move\n"
@@ -56,7 +61,9 @@ static const char help[] =
 struct move_arguments {
 	struct run_options run;
 	cgm_nodeset to;
+	struct placing placing;
 	bool has_to;
+	bool has_map;
 	const char *into;
 };
 
@@ -89,6 +96,11 @@ static int take_option(struct app *app, int c, void *data)
 	case OPT_CANCEL_ON_TIMEOUT:
 		args->run.cancel_on_timeout = true;
 		return 0;
+	case OPT_MAP:
+		args->has_map = true;
+		return parse_map(app, "--map", optarg, &args->placing);
+	case OPT_FROM:
+		return parse_nodes(app, "--from", optarg, &args->placing.only);
 	case OPT_CPUS:
 		return parse_cpus(app, "--cpus", optarg, &args->run.cpus);
 	case OPT_TIMEOUT:
@@ -112,13 +124,17 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 		return usage_error(app, "--cpus: goes with --to");
 	if (args->run.freeze && args->into)
 		return usage_error(app, "--freeze: goes with --to");
+	if (args->has_map && args->into)
+		return usage_error(app, "--map: goes with --to");
+	if (cgm_nodeset_weight(&args->placing.only) && args->into)
+		return usage_error(app, "--from: goes with --to");
 	if (args->run.no_wait && args->run.timeout_usec)
 		return usage_error(app, "--timeout: means nothing with --no-wait");
 	if (args->run.cancel_on_timeout && !args->run.timeout_usec)
 		return usage_error(app, "--cancel-on-timeout: goes with --timeout");
 	if (args->run.max_stall_usec > 10000000)
 		return usage_error(app, "--max-stall: at most 10s");
-	return 0;
+	return args->has_to ? placing_check(app, &args->placing, &args->to) : 0;
 }
 
 /* A process alone in a cgroup stands for it; in company the user has to choose. */
@@ -142,7 +158,14 @@ static int pid_stands_for_group(struct app *app, const struct target *target)
 static int add_to(struct app *app, struct cgm_plan *plan, const struct target *target,
 		  const struct move_arguments *args)
 {
-	struct cgm_move move = { .size = sizeof(move), .to = args->to };
+	struct cgm_move move = {
+		.size = sizeof(move),
+		.to = args->to,
+		.rule = args->placing.rule,
+		.pairs = args->placing.pairs,
+		.pair_count = args->placing.count,
+		.only = args->placing.only,
+	};
 	char unit[256];
 	int err;
 
@@ -294,8 +317,9 @@ int cmd_move(struct app *app, int argc, char **argv)
 	struct move_arguments args = { 0 };
 	int code = read_options(app, argc, argv, &options, &args);
 
-	if (code != GO_ON)
-		return code;
-	code = check_arguments(app, argc - optind, &args);
-	return code ? code : run_targets(app, argv + optind, add_target, &args, &args.run);
+	if (code == GO_ON)
+		code = check_arguments(app, argc - optind, &args) ?:
+		       run_targets(app, argv + optind, add_target, &args, &args.run);
+	placing_free(&args.placing);
+	return code;
 }

@@ -57,7 +57,7 @@ static json_t *json_flows(const struct app *app, const struct cgm_plan *plan, si
 static json_t *json_item(const struct app *app, const struct cgm_plan *plan, size_t index,
 			 const struct cgm_plan_item *item)
 {
-	json_t *object, *pids = json_array();
+	json_t *object, *pids = json_array(), *map = json_nodemap(app, plan, index, item);
 
 	for (size_t i = 0; i < item->pid_count; i++)
 		json_array_append_new(pids, json_integer(item->pids[i]));
@@ -73,6 +73,8 @@ static json_t *json_item(const struct app *app, const struct cgm_plan *plan, siz
 	if (item->group)
 		json_object_set_new(object, "cgroup",
 				    json_string(cgm_group_path(item->group)));
+	if (map)
+		json_object_set_new(object, "map", map);
 	if (item->pid_count)
 		json_object_set_new(object, "pids", pids);
 	else
@@ -203,13 +205,47 @@ static const char *word(const json_t *object, const char *key)
 	return text ? text : "-";
 }
 
+/* Is nothing on this node that would go there? */
+static bool is_idle(const json_t *item, const json_t *way)
+{
+	json_t *flow;
+	size_t i;
+
+	json_array_foreach(json_object_get(item, "flows"), i, flow)
+		if (number(flow, "from") == number(way, "from"))
+			return false;
+	return number(way, "from") != number(way, "to");
+}
+
+static void print_flow(const struct app *app, const json_t *flow)
+{
+	char size[32];
+
+	printf("  node %llu -> %llu  %10s\n", (unsigned long long)number(flow, "from"),
+	       (unsigned long long)number(flow, "to"),
+	       size_text(app, number(flow, "bytes"), size, sizeof(size)));
+}
+
+/* From where to where, and where that was asked for, also what is empty now. */
+static void print_flows(const struct app *app, const json_t *item)
+{
+	json_t *flow;
+	size_t i;
+
+	json_array_foreach(json_object_get(item, "flows"), i, flow)
+		print_flow(app, flow);
+	if (map_is_plain(item))
+		return;
+	json_array_foreach(json_object_get(json_object_get(item, "map"), "nodes"), i, flow)
+		if (is_idle(item, flow))
+			print_flow(app, flow);
+}
+
 static void print_item(struct app *app, const json_t *item)
 {
 	const char *action = word(item, "action");
 	uint64_t processes = number(item, "processes");
 	char size[32];
-	json_t *flow;
-	size_t i;
 
 	if (!strcmp(action, "pages"))
 		printf("process %lld",
@@ -224,12 +260,9 @@ static void print_item(struct app *app, const json_t *item)
 	if (number(item, "stray"))
 		printf(", %s outside",
 		       size_text(app, number(item, "stray"), size, sizeof(size)));
+	print_map_rule(item);
 	printf(" (%s)\n", word(item, "backend"));
-	json_array_foreach(json_object_get(item, "flows"), i, flow)
-		printf("  node %llu -> %llu  %10s\n",
-		       (unsigned long long)number(flow, "from"),
-		       (unsigned long long)number(flow, "to"),
-		       size_text(app, number(flow, "bytes"), size, sizeof(size)));
+	print_flows(app, item);
 	print_cpus(json_object_get(item, "cpus"));
 }
 
@@ -326,8 +359,9 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 {
 	json_t *targets = json_object_get(object, "targets");
 	struct cgm_plan_item item = { .size = sizeof(item) };
+	char from[256], to[256], cpus[256], map[1024];
+	const char *option;
 	cgm_nodeset now;
-	char from[256], to[256], cpus[256];
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
 		const json_t *target = json_array_get(targets, i);
@@ -337,13 +371,19 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 			continue;
 		nodes_text(&item.from, from, sizeof(from));
 		nodes_text(&item.to, to, sizeof(to));
-		if (!cgm_group_mems(item.group, &now) && cgm_nodeset_equal(&now, &item.to))
+		option = map_option(target, false, map, sizeof(map));
+		if (map_is_plain(target) && !cgm_group_mems(item.group, &now) &&
+		    cgm_nodeset_equal(&now, &item.to))
 			printf("to finish:  cgmigrate settle %s\n", path);
-		else
-			printf("to finish:  cgmigrate move %s --to %s%s\n", path, to,
+		else if (option || !cgm_nodeset_equal(&item.from, &item.to))
+			printf("to finish:  cgmigrate move %s --to %s%s%s\n", path, to,
+			       option ? option : "",
 			       cpus_option(target, "after", cpus, sizeof(cpus)));
-		printf("to go back: cgmigrate move %s --to %s%s\n", path, from,
-		       cpus_option(target, "before", cpus, sizeof(cpus)));
+		option = map_option(target, true, map, sizeof(map));
+		if (option || !cgm_nodeset_equal(&item.from, &item.to))
+			printf("to go back: cgmigrate move %s --to %s%s%s\n", path, from,
+			       option ? option : "",
+			       cpus_option(target, "before", cpus, sizeof(cpus)));
 	}
 }
 

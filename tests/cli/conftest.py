@@ -9,6 +9,7 @@ import subprocess
 import jsonschema
 import pytest
 
+from moving import start
 from tree import MIB, Tree
 
 BUILD = os.environ.get("CPUSET_MIGRATE_BUILD") or os.path.join(
@@ -110,6 +111,22 @@ def kernel(machine):
 def live(kernel):
     """Runs the command on a tree that it may write to."""
     return Command(kernel, write=True)
+
+
+@pytest.fixture
+def begin(kernel):
+    """Start moves of /web that end with the test: begin("--to", "2-3")."""
+    processes = []
+
+    def one(*args):
+        processes.append(start(COMMAND, kernel, *args))
+        return processes[-1]
+
+    yield one
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -81,6 +81,8 @@ def test_values(complete):
     assert complete("plan", "--swap", "/d") == ["/db"]
     assert complete("limit", "/web", "--rate", "m") == ["max"]
     assert complete("move", "/web", "--cpus", "") == ["follow", "keep"]
+    assert complete("move", "/web", "--map", "") == ["relative", "distance"]
+    assert complete("move", "/web", "--map", "d") == ["distance"]
 
 
 def test_files(complete, tmp_path, monkeypatch):

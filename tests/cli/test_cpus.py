@@ -3,15 +3,13 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 
-from conftest import COMMAND, Command
-from test_rate import PATIENCE, killed, moves_end, wait_until
+from conftest import Command
+from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 
 CPUS = "sys/fs/cgroup/web/cpuset.cpus"
-MEMS = "sys/fs/cgroup/web/cpuset.mems"
 
 
 def cpuset(machine, path, cpus):
@@ -182,21 +180,11 @@ def test_cpus_alone(kernel, live):
 
 
 @pytest.fixture
-def moving(kernel):
+def moving(kernel, begin):
     """A move of /web with its CPUs that the kernel has not ended."""
-    kernel.engine("/web", pending=1)
-    process = subprocess.Popen(
-        [COMMAND, "move", "--sysroot", kernel.path, "--write-sysroot", "/web"]
-        + ["--to", "2-3", "--cpus", "follow"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: kernel.read(MEMS) == "2-3")
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    process = begin("--to", "2-3", "--cpus", "follow")
+    written(kernel, "2-3")
+    return process
 
 
 def test_wide_while_memory_moves(kernel, moving):
@@ -210,8 +198,7 @@ def test_wide_while_memory_moves(kernel, moving):
 def test_interrupted(kernel, moving):
     """With the engine the new nodes are in force: CPUs too, and the way back."""
     moving.send_signal(2)
-    stop = "sys/fs/cgroup/web/cpuset.mems.migrate.stop"
-    wait_until(lambda: kernel.read(stop) == "1")
+    wait_until(lambda: kernel.read(STOP) == "1")
     moves_end(kernel, "migrate_left 100\n")
     out, _ = moving.communicate(timeout=PATIENCE)
     assert moving.returncode == 5

@@ -8,11 +8,10 @@ import subprocess
 import pytest
 
 from conftest import COMMAND, Command
-from test_rate import PATIENCE, killed, moves_end, wait_until
+from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 from tree import Tree
 
 FREEZE = "sys/fs/cgroup/web/cgroup.freeze"
-MEMS = "sys/fs/cgroup/web/cpuset.mems"
 HOW = {"cgroup": "/web", "thaw": "echo 0 >/sys/fs/cgroup/web/cgroup.freeze"}
 
 
@@ -23,21 +22,11 @@ def freezer(machine):
 
 
 @pytest.fixture
-def moving(kernel):
+def moving(kernel, begin):
     """A move of /web that stands still for it, and that the kernel has not ended."""
-    kernel.engine("/web", pending=1)
-    process = subprocess.Popen(
-        [COMMAND, "move", "--sysroot", kernel.path, "--write-sysroot", "/web"]
-        + ["--to", "2-3", "--freeze"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: kernel.read(MEMS) == "2-3")
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    process = begin("--to", "2-3", "--freeze")
+    written(kernel, "2-3")
+    return process
 
 
 def test_dry_run_says_who(run, machine):
@@ -58,7 +47,7 @@ def test_until_the_end(kernel, moving):
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_until_interrupted(kernel, moving, sig):
     moving.send_signal(sig)
-    wait_until(lambda: kernel.read("sys/fs/cgroup/web/cpuset.mems.migrate.stop") == "1")
+    wait_until(lambda: kernel.read(STOP) == "1")
     assert kernel.read(FREEZE) == "1"
     moves_end(kernel, "migrate_left 100\n")
     moving.communicate(timeout=PATIENCE)

@@ -1,27 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate move --timeout on the engine: left alone, or cancelled."""
 
-import subprocess
+from moving import PATIENCE, STOP, moves_end, wait_until
 
-from conftest import COMMAND
-from test_rate import PATIENCE, moves_end, wait_until
-
-STOP = "sys/fs/cgroup/web/cpuset.mems.migrate.stop"
+SOON = ["--to", "2-3", "--timeout", "100ms"]
 
 
-def moving(kernel, *args):
-    kernel.engine("/web", pending=1)
-    return subprocess.Popen(
-        [COMMAND, "move", "--sysroot", kernel.path, "--write-sysroot", "/web"]
-        + ["--to", "2-3", "--timeout", "100ms", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_it_is_left(kernel, live):
-    process = moving(kernel)
+def test_it_is_left(kernel, live, begin):
+    process = begin(*SOON)
     out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6 and "still running: job j1\n" in out
     assert kernel.read(STOP) == ""
@@ -29,8 +15,8 @@ def test_it_is_left(kernel, live):
     wait_until(lambda: live.json("report")["jobs"][0]["state"] == "done")
 
 
-def test_it_is_cancelled(kernel, live):
-    process = moving(kernel, "--cancel-on-timeout")
+def test_it_is_cancelled(kernel, live, begin):
+    process = begin(*SOON, "--cancel-on-timeout")
     wait_until(lambda: kernel.read(STOP) == "1")
     moves_end(kernel, "migrate_left 100\n")
     out, _ = process.communicate(timeout=PATIENCE)

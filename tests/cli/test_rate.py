@@ -5,56 +5,25 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
-from conftest import COMMAND, Command
+from conftest import Command
+from moving import PATIENCE, killed, moves_end, wait_until, written
 from tree import MIB
 
 WEB = "sys/fs/cgroup/web/cpuset.mems.migrate.max"
 DB = "sys/fs/cgroup/db/cpuset.mems.migrate.max"
-PATIENCE = 30
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
-def moving(kernel):
+def moving(kernel, begin):
     """A move of /web at 1 MiB/s that the kernel has not ended."""
-    kernel.engine("/web", pending=1)
-    process = subprocess.Popen(
-        [COMMAND, "move", "--sysroot", kernel.path, "--write-sysroot", "/web"]
-        + ["--to", "2-3", "--rate", "1M"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = begin("--to", "2-3", "--rate", "1M")
     wait_until(lambda: kernel.read(WEB) == str(MIB))
-    wait_until(lambda: kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3")
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
-
-
-def moves_end(kernel, more=""):
-    """The kernel has ended its moves of /web; seen as a whole or not at all."""
-    stat = os.path.join(kernel.path, "sys/fs/cgroup/web/cpuset.mems.stat")
-    with open(f"{stat}.new", "w", encoding="ascii") as file:
-        file.write(f"migrate_pending 0\nmigrate_held 0\n{more}")
-    os.rename(f"{stat}.new", stat)
-
-
-def killed(process):
-    process.kill()
-    process.communicate()
+    written(kernel, "2-3")
+    return process
 
 
 def test_is_the_limit_while_it_moves(kernel, live, moving):

@@ -57,14 +57,13 @@ static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t
 			   bool back)
 {
 	char list[2048], cpus[2048], map[2048];
-	const char *option = map_option(target, back, map, sizeof(map));
-	cgm_nodeset from;
+	cgm_nodeset other;
 
-	if (!option && nodes_of(target, "from", &from) && cgm_nodeset_equal(&from, to) &&
-	    nodes_of(target, "to", &from) && cgm_nodeset_equal(&from, to))
+	if (!map_option(target, back, map, sizeof(map)) &&
+	    nodes_of(target, back ? "to" : "from", &other) && cgm_nodeset_equal(&other, to))
 		return NULL;
 	return json_sprintf("cgmigrate move %s --to %s%s%s", path,
-			    nodes_text(to, list, sizeof(list)), option ? option : "",
+			    nodes_text(to, list, sizeof(list)), map,
 			    cpus_option(target, back ? "before" : "after", cpus,
 					sizeof(cpus)));
 }

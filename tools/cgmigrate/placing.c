@@ -193,10 +193,10 @@ static bool add_way_back(const json_t *target, const json_t *entry, struct pair_
 }
 
 /*
- * The option that ends a move which was stopped half-way, or takes it back. Empty
- * when none is needed; NULL when nothing would move.
+ * The option that ends a move which was stopped half-way, or takes it back; empty
+ * when none is needed. False when nothing would move unless a mask is changed.
  */
-const char *map_option(const json_t *target, bool back, char *buf, size_t size)
+bool map_option(const json_t *target, bool back, char *buf, size_t size)
 {
 	const json_t *nodes = json_object_get(json_object_get(target, "map"), "nodes");
 	struct pair_list list = { .text = buf, .size = size };
@@ -209,5 +209,5 @@ const char *map_option(const json_t *target, bool back, char *buf, size_t size)
 		if (!map_is_plain(target))
 			moves |= back ? add_way_back(target, entry, &list) :
 					add_way_on(target, entry, &list);
-	return moves ? buf : NULL;
+	return moves;
 }

@@ -360,29 +360,25 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 	json_t *targets = json_object_get(object, "targets");
 	struct cgm_plan_item item = { .size = sizeof(item) };
 	char from[256], to[256], cpus[256], map[1024];
-	const char *option;
 	cgm_nodeset now;
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
 		const json_t *target = json_array_get(targets, i);
 		const char *path = item.group ? cgm_group_path(item.group) : NULL;
+		bool remask = !cgm_nodeset_equal(&item.from, &item.to);
 
 		if (!path || item.action != CGM_ACTION_MEMS)
 			continue;
 		nodes_text(&item.from, from, sizeof(from));
 		nodes_text(&item.to, to, sizeof(to));
-		option = map_option(target, false, map, sizeof(map));
 		if (map_is_plain(target) && !cgm_group_mems(item.group, &now) &&
 		    cgm_nodeset_equal(&now, &item.to))
 			printf("to finish:  cgmigrate settle %s\n", path);
-		else if (option || !cgm_nodeset_equal(&item.from, &item.to))
-			printf("to finish:  cgmigrate move %s --to %s%s%s\n", path, to,
-			       option ? option : "",
+		else if (map_option(target, false, map, sizeof(map)) || remask)
+			printf("to finish:  cgmigrate move %s --to %s%s%s\n", path, to, map,
 			       cpus_option(target, "after", cpus, sizeof(cpus)));
-		option = map_option(target, true, map, sizeof(map));
-		if (option || !cgm_nodeset_equal(&item.from, &item.to))
-			printf("to go back: cgmigrate move %s --to %s%s%s\n", path, from,
-			       option ? option : "",
+		if (map_option(target, true, map, sizeof(map)) || remask)
+			printf("to go back: cgmigrate move %s --to %s%s%s\n", path, from, map,
 			       cpus_option(target, "before", cpus, sizeof(cpus)));
 	}
 }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Moves of /web that go on until the test, which plays the kernel, ends them."""
+
+import os
+import subprocess
+import time
+
+MEMS = "sys/fs/cgroup/web/cpuset.mems"
+STOP = f"{MEMS}.migrate.stop"
+PATIENCE = 30
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def start(command, kernel, *args):
+    """A move of /web that the kernel does not end."""
+    kernel.engine("/web", pending=1)
+    return subprocess.Popen(
+        [command, "move", "--sysroot", kernel.path, "--write-sysroot", "/web", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def written(kernel, mems):
+    """Until the move has written these nodes."""
+    wait_until(lambda: kernel.read(MEMS) == mems)
+
+
+def moves_end(kernel, more=""):
+    """The kernel has ended its moves of /web; seen as a whole or not at all."""
+    stat = os.path.join(kernel.path, f"{MEMS}.stat")
+    with open(f"{stat}.new", "w", encoding="ascii") as file:
+        file.write(f"migrate_pending 0\nmigrate_held 0\n{more}")
+    os.rename(f"{stat}.new", stat)
+
+
+def killed(process):
+    process.kill()
+    process.communicate()

@@ -136,15 +136,15 @@ def test_stop_does_not_bind_what_comes_from_above(top, spawn):
     mems = os.open(child.file("mems"), os.O_WRONLY | os.O_NONBLOCK)
     stop = os.open(child.file("stop"), os.O_WRONLY)
 
-    for _ in range(10):
+    for other in (b"1", b"2") * 5:
         parent.set_mems("1-2", nonblock=True)
-        os.write(mems, b"1")
+        os.write(mems, other)
         os.write(stop, b"1")
         child.wait_idle()
         where = load.where("memory")
         assert 0 not in where, where
 
-        os.write(mems, b"\n")
+        # Then the child has none of its own nodes left.
         parent.set_mems("0")
         assert load.where("memory") == {0: mib(32)}
 

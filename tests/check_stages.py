@@ -198,6 +198,8 @@ def stages(everything):
         found.insert(1, Stage("libcgroup", build, libcgroup, 90, alone=True))
         stock = ["--expect-defects"]
         found.append(guest_stage("stock-v1", "stock", stock, 180, ["--cgroup", "v1"]))
+        several = ["--workers", "4", "-m", "not timing and not long"]
+        found.append(guest_stage("engine-workers", "engine", several, 300, disk))
         hybrid = ["--cgroup", "hybrid"]
         found.append(guest_stage("engine-hybrid", "engine", [], 240, hybrid))
         nodes = ["--nodes", "8", "--mem-per-node", "384M"]

@@ -205,6 +205,9 @@ def stages(everything):
         nodes = ["--nodes", "8", "--mem-per-node", "384M"]
         samples = ["--expect-defects", "-k", "cgconfig"]
         found.append(guest_stage("samples", "stock", samples, 60, nodes))
+        table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
+        near = ["-k", "distance"]
+        found.append(guest_stage("distances", "engine", near, 30, table))
         series = ["scripts/series"]
 
         def count(status):

@@ -269,6 +269,19 @@ static int check_engine_strays(struct cgm_plan *plan, struct plan_item *item)
 	return 0;
 }
 
+/* Who moves pages allocates the new ones, and can do that on its own nodes only. */
+static void check_caller(struct cgm_plan *plan, const struct plan_item *item)
+{
+	const cgm_nodeset *own = &plan->ctx->features.own;
+	char to[256], may[256];
+
+	if (!cgm_nodeset_subset(&item->to, own))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: with a map it is the caller who moves its memory to nodes %s, and the caller may use nodes %s only: call from a cpuset that has them all",
+			  item->group->path, nodes_name(&item->to, to, sizeof(to)),
+			  nodes_name(own, may, sizeof(may)));
+}
+
 /*
  * Where a move says what goes where, and that is not what the kernel does: is it
  * possible? Then it is us who move, whatever the kernel.
@@ -290,6 +303,7 @@ int plan_check_map(struct cgm_plan *plan, struct plan_item *item)
 		notes_add(&plan->notes, CGM_REFUSAL,
 			  "%s: this kernel has no move_pages(2), so its memory goes where the kernel puts it",
 			  item->group->path);
+	check_caller(plan, item);
 	return err;
 }
 

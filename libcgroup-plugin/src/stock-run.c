@@ -442,7 +442,7 @@ static void narrow(struct job_run *run)
 /* ---- stages ---- */
 
 /* Does the engine still look for pages outside? */
-static bool kernel_moves(struct job_run *run)
+static bool engine_busy(struct job_run *run)
 {
 	const struct stock_run *sr = run->private;
 	struct engine_stat stat;
@@ -559,7 +559,7 @@ static void stock_step(struct job_run *run)
 		job_look_after(run->job, wait);
 		return;
 	}
-	if ((sr->stage == STAGE_WIDE || sr->stage == STAGE_NARROWED) && kernel_moves(run)) {
+	if ((sr->stage == STAGE_WIDE || sr->stage == STAGE_NARROWED) && engine_busy(run)) {
 		job_look_after(run->job, KERNEL_USEC);
 		return;
 	}

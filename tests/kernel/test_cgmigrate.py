@@ -16,32 +16,21 @@ import subprocess
 import pytest
 
 from ktest import machine
-from ktest.command import COMMAND, cgmigrate, end, start, told, wait_for_start
+from ktest.command import (
+    COMMAND,
+    assert_adds_up,
+    busy,
+    cgmigrate,
+    end,
+    start_slowly,
+    told,
+    wait_for_start,
+)
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
-
-
-def busy(load, nodes, pages=mib(8)):
-    """Memory of many kinds that two threads write and one verifies."""
-    kinds = {
-        "anon": dict(kind="anon", stripe=16),
-        "locked": dict(kind="anon", lock=1),
-        "shared": dict(kind="shared", stripe=64),
-        "sysv": dict(kind="sysv"),
-        "cow": dict(kind="cow", stripe=32),
-    }
-    for region, keys in kinds.items():
-        load.alloc(region, pages, nodes=nodes, **keys)
-    load.alloc("thp", mib(4), kind="thp", nodes=nodes, stripe=mib(2))
-    # A write to a page of "cow" makes a new one, wherever the writer runs.
-    placed = [*(set(kinds) - {"cow"}), "thp"]
-    before = {region: load.pages(region) for region in placed}
-    load.threads(4)
-    load("work", writers=2, verifiers=1, rest=500)
-    return before
 
 
 def assert_placed(load, before, masks):
@@ -50,16 +39,6 @@ def assert_placed(load, before, masks):
         wrong = misplaced(was, load.pages(region), masks)
         assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
     load.verify()
-
-
-def assert_adds_up(out):
-    """Rows add up to the totals, and all but what was not looked at is scanned."""
-    result = out["result"]
-    rows = [row for target in out["targets"] for row in target["rows"]]
-    for reason, total in result["totals"].items():
-        assert sum(r["bytes"] for r in rows if r["reason"] == reason) == total, reason
-    looked_at = sum(v for k, v in result["totals"].items() if k != "left")
-    assert result["scanned"] == looked_at
 
 
 CHANGES = [
@@ -247,10 +226,7 @@ def test_settle_brings_strays_in(top, spawn, name):
 def slow_move(cpuset, engine, name, load, *more):
     """A move that takes long enough to be interrupted, and how to let it go on."""
     load.alloc("anon", mib(64), nodes=(0, 1))
-    if engine:
-        cpuset.write("hold", "1")
-        return start("move", name(cpuset), "--to", "2-3", "-J", *more)
-    return start("move", name(cpuset), "--to", "2-3", "-J", "--rate", "20M", *more)
+    return start_slowly(cpuset, name(cpuset), engine, "-J", *more)
 
 
 def test_interrupt_stops_and_reports(top, spawn, name, engine):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from ktest import machine
-from ktest.command import cgmigrate, end, start, told, wait_for_start
+from ktest.command import cgmigrate, end, start_slowly, told, wait_for_start
 from ktest.machine import mib
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
@@ -100,10 +100,7 @@ def test_keep_leaves_them_and_says_so(job, name):
 def test_killed_is_ended_by_the_next(job, name, engine):
     cpuset, load, tids, old = job
     load.alloc("more", mib(64), nodes=(0, 1))
-    if engine:
-        cpuset.write("hold", "1")
-    args = [] if engine else ["--rate", "20M"]
-    process = start("move", name(cpuset), "--to", "2-3", "--cpus", "follow", *args)
+    process = start_slowly(cpuset, name(cpuset), engine, "--cpus", "follow")
     wait_for_start(cpuset, engine)
     process.kill()
     end(process)
@@ -136,11 +133,8 @@ def test_freeze(job, name, engine, how):
     load.alloc("more", mib(32), nodes=(0, 1))
     if how == "frozen before":
         cpuset.write("cgroup.freeze", "1")
-    if engine:
-        cpuset.write("hold", "1")
-    args = [] if engine else ["--rate", "20M"]
-    args += ["--cpus", "follow", "--freeze", "-J"]
-    process = start("move", name(cpuset), "--to", "2-3", *args)
+    args = ["--cpus", "follow", "--freeze", "-J"]
+    process = start_slowly(cpuset, name(cpuset), engine, *args)
     wait_for_start(cpuset, engine)
     assert stands_still(cpuset)
     if how == "interrupt":
@@ -162,10 +156,7 @@ def test_freeze(job, name, engine, how):
 def test_killed_while_frozen(job, name, engine):
     cpuset, load, _, _ = job
     load.alloc("more", mib(32), nodes=(0, 1))
-    if engine:
-        cpuset.write("hold", "1")
-    args = [] if engine else ["--rate", "20M"]
-    process = start("move", name(cpuset), "--to", "2-3", "--freeze", *args)
+    process = start_slowly(cpuset, name(cpuset), engine, "--freeze")
     wait_for_start(cpuset, engine)
     process.kill()
     end(process)

@@ -40,3 +40,16 @@ def misplaced(before, after, masks):
             wrong.append((index, node, now, sorted(allowed)))
     assert len(before) == len(after)
     return wrong
+
+
+def by_distance(old, new):
+    """Every old node to the nearest new one; of equals to the one that has fewest."""
+    ways = {node: node for node in old if node in new}
+    for alone in (True, False):
+        for node in sorted(set(old) - set(ways)):
+            nearest = min(machine.distance(node, other) for other in new)
+            near = [n for n in sorted(new) if machine.distance(node, n) == nearest]
+            if alone and len(near) > 1:
+                continue
+            ways[node] = min(near, key=lambda n: list(ways.values()).count(n))
+    return ways

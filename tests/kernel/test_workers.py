@@ -8,8 +8,8 @@ from ktest.cpusets import Since, accounted, moved_by, wait_until
 from ktest.machine import mib
 
 KNOB = f"{machine.KNOBS}/workers"
-# Some rounds of four.
-PAGES = mib(96)
+# Two rounds of four.
+PAGES = mib(64)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@
  * @pte: what it says
  *
  * Return: true if @addr maps its first page and the entries that follow the
- * rest, with the same rights, and none of it is poisoned or to be split.
+ * rest, and none of it is poisoned or to be split.  Rights may differ: each
+ * entry keeps its own.
  */
 bool cm_anon_large_is_simple(struct cm_fast *fast, unsigned long addr,
 			     struct folio *folio, pte_t *ptep, pte_t pte)

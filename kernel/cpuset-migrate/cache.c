@@ -22,7 +22,6 @@
 #include <linux/memcontrol.h>
 #include <linux/memory_hotplug.h>
 #include <linux/pagemap.h>
-#include <linux/sched/clock.h>
 #include <linux/secretmem.h>
 
 #include "../../mm/internal.h"
@@ -106,9 +105,8 @@ static void cache_wake(struct cpuset *cs)
 
 	spin_lock(&cm_lock);
 	job = cs->migrate.cache_job;
-	if (job && (job->state == CM_JOB_HELD ||
-		    job->state == CM_JOB_THROTTLED))
-		cm_job_queue(job);
+	if (job)
+		cm_job_wake(job);
 	spin_unlock(&cm_lock);
 }
 
@@ -242,40 +240,44 @@ static bool cache_next_node(struct cpuset_migrate_job *job)
 }
 
 /*
- * Is a folio charged to a memory cgroup of the job's cpuset?  A cpuset that is
- * being removed has nothing any more.
+ * Is a folio charged to a memory cgroup of the job's cpuset?  Also asked without
+ * a reference, of what may have become something else.
  */
 static bool cache_is_ours(struct cpuset_migrate_job *job, struct folio *folio)
 {
-	struct cgroup_subsys_state *css;
+	struct cgroup_subsys_state *css = NULL;
 	struct mem_cgroup *memcg;
-	bool ours = false;
 
 	rcu_read_lock();
 	memcg = folio_memcg_check(folio);
-	if (memcg) {
-		css = cgroup_get_e_css(memcg->css.cgroup, &cpuset_cgrp_subsys);
-		ours = css == &job->part->cs->css;
-		css_put(css);
-	}
+	if (memcg)
+		css = cgroup_e_css(memcg->css.cgroup, &cpuset_cgrp_subsys);
+	/* What is being removed has nothing any more. */
+	while (css && css_is_dying(css))
+		css = css->parent;
 	rcu_read_unlock();
-	return ours;
+	return css == &job->part->cs->css;
 }
 
-/* Can a folio be what we look for?  Asked without a reference. */
-static bool cache_looks_like(struct folio *folio)
+/* Is a folio, of which we have a reference, cache? */
+static bool cache_is_cache(struct folio *folio)
 {
-	return folio_test_lru(folio) &&
-	       (!folio_test_anon(folio) || folio_test_swapcache(folio));
+	if (page_has_type(&folio->page))
+		return false;
+	return cm_folio_file(folio) || folio_test_swapcache(folio);
 }
 
-static struct folio *cache_get_folio(struct page *page)
+/* The folio of a frame with a reference, if it is cache of ours; else NULL. */
+static struct folio *cache_get_folio(struct cpuset_migrate_job *job,
+				     struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	if (!cache_looks_like(folio) || !folio_try_get(folio))
+	/* Nobody else's is touched: a reference keeps it from being moved. */
+	if (!cache_is_ours(job, folio) || !folio_try_get(folio))
 		return NULL;
-	if (page_folio(page) == folio && cache_looks_like(folio))
+	if (page_folio(page) == folio && cache_is_ours(job, folio) &&
+	    cache_is_cache(folio))
 		return folio;
 	folio_put(folio);
 	return NULL;
@@ -287,9 +289,8 @@ static bool cache_is_immovable(struct folio *folio)
 	struct address_space *mapping;
 	bool immovable;
 
-	/* Inodes are freed by RCU, and nothing else keeps this one. */
 	rcu_read_lock();
-	mapping = folio_mapping(folio);
+	mapping = cm_folio_file(folio);
 	immovable = mapping && (secretmem_mapping(mapping) ||
 				mapping_inaccessible(mapping));
 	rcu_read_unlock();
@@ -352,16 +353,15 @@ static unsigned long cache_frame(struct cpuset_migrate_job *job,
 	}
 	if (PageTail(page))
 		return 1;
-	folio = cache_get_folio(page);
+	folio = cache_get_folio(job, page);
 	if (!folio)
 		return 1;
-	nr = folio_nr_pages(folio);
-	if (cache_is_ours(job, folio)) {
-		if (folio_mapped(folio))
-			job->nr_seen += nr;
-		else
-			go_on = cache_folio(job, batch, folio);
-	}
+	if (folio_mapped(folio))
+		job->nr_seen += folio_nr_pages(folio);
+	else
+		go_on = cache_folio(job, batch, folio);
+	/* It may have become larger since we looked at the frame. */
+	nr = folio_pfn(folio) + folio_nr_pages(folio) - pfn;
 	folio_put(folio);
 	return go_on ? nr : 0;
 }

@@ -198,6 +198,7 @@ static void part_free(struct cm_part *part)
 {
 	cm_map_put(part->map);
 	cm_map_put(part->sweep);
+	css_put(&part->origin->css);
 	css_put(&part->cs->css);
 	change_put(part->change);
 	kfree(part);
@@ -396,7 +397,8 @@ static bool part_add_cache(struct cm_part *part, const nodemask_t *nodes)
 	part->cached = true;
 	if (job)
 		list_add_tail(&job->node, &part->jobs);
-	else
+	/* That of another part is not done, which will find out. */
+	else if (!READ_ONCE(part->cs->migrate.cache_job))
 		cm_cache_placed(part->cs);
 	return job;
 }
@@ -450,6 +452,32 @@ static void part_close_work(struct work_struct *work)
 	change_put(change);
 }
 
+/*
+ * Whose hold, max and stop files a part obeys; a reference.  An earlier change
+ * of the cpuset that came from further up may have tasks to find yet, and the
+ * new one finds them in its place: who was given a subtree must not be able to
+ * keep those from being moved.
+ */
+static struct cpuset *part_origin(struct cpuset_change *change,
+				  struct cpuset *cs)
+{
+	struct cpuset *origin = change->origin;
+	struct cm_part *part;
+
+	/* Tasks that enter several cpusets were sent there from above. */
+	if (change->kind == CPUSET_ATTACH)
+		origin = cs;
+
+	spin_lock(&cm_lock);
+	list_for_each_entry(part, &cm_parts, node)
+		if (part->cs == cs && part->move &&
+		    cm_is_below(origin, part->origin))
+			origin = part->origin;
+	css_get(&origin->css);
+	spin_unlock(&cm_lock);
+	return origin;
+}
+
 /**
  * cpuset_change_add_cpuset - name a cpuset whose tasks are to follow
  * @change: the change
@@ -482,8 +510,7 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	part->change = change;
 	css_get(&cs->css);
 	part->cs = cs;
-	/* Tasks that enter several cpusets were sent there from above. */
-	part->origin = change->kind == CPUSET_ATTACH ? cs : change->origin;
+	part->origin = part_origin(change, cs);
 	part->mems = *mems;
 	part->placement = cs->migrate.placement;
 	part->start = ktime_get_ns();
@@ -550,8 +577,12 @@ void cpuset_change_end(struct cpuset_change *change)
 	/* Each may be gone as soon as its jobs are started. */
 	list_for_each_entry_safe(part, next, &change->parts, node) {
 		part->cs->migrate.adding = NULL;
-		if (part->move && (change->kind != CPUSET_ATTACH ||
-				   !list_empty(&part->jobs))) {
+		/* What entered is where it should be. */
+		if (change->kind == CPUSET_ATTACH && list_empty(&part->jobs)) {
+			part_free(part);
+			continue;
+		}
+		if (part->move) {
 			part->announced = true;
 			cm_event(part->cs, CM_EVENT_START);
 		}

@@ -30,7 +30,6 @@
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rmap.h>
-#include <linux/sched/clock.h>
 #include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
 #include <trace/events/migrate.h>
@@ -642,6 +641,9 @@ static void fast_settle(struct cm_batch *batch)
 	struct folio_batch fbatch;
 	struct cm_fast_entry *e;
 
+	if (!fast->nr)
+		return;
+
 	folio_batch_init(&fbatch);
 	for_each_fast_entry(e, fast) {
 		if (e->state == CM_FAST_BACK || e->state == CM_FAST_FAILED) {
@@ -710,7 +712,7 @@ void cm_fast_finish(struct cm_batch *batch)
 			if (e->state == CM_FAST_TAKEN)
 				fast_copy(e);
 		fast_map(fast);
-		fast_steer(fast, local_clock() - fast->begin);
+		fast_steer(fast, cm_elapsed(fast->begin));
 	}
 	if (fast->notified) {
 		mmu_notifier_invalidate_range_end(&fast->range);

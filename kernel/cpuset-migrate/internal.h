@@ -10,6 +10,7 @@
 #include <linux/cpuset_migrate.h>
 #include <linux/nodemask.h>
 #include <linux/refcount.h>
+#include <linux/sched/clock.h>
 #include <linux/task_work.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -23,9 +24,19 @@
 #define CM_BATCH_PAGES		512
 #define CM_BATCH_PAGES_MIN	16
 
+/*
+ * Time since local_clock() said @since.  Two CPUs may differ, and a worker may
+ * have changed from one to the other.
+ */
+static inline u64 cm_elapsed(u64 since)
+{
+	return max_t(s64, local_clock() - since, 0);
+}
+
 /* Kernel threads that move pages at the same time. */
 #define CM_WORKERS		4U
 #define CM_WORKERS_MAX		64U
+#define CM_CACHE_WORKERS	1U
 
 /* Address ranges of one job that have different maps. */
 #define CM_MAX_RANGES		8
@@ -91,7 +102,8 @@ struct cpuset_change {
  * @node: in cpuset_change.parts, then in the list of all parts
  * @change: the change; a reference
  * @cs: the cpuset; a reference
- * @origin: the cpuset whose hold, max and stop files concern this part
+ * @origin: the cpuset whose hold, max and stop files concern this part; a
+ *	reference
  * @map: the map that the last task enrolled had
  * @old: the nodes that @map was made from
  * @sweep: the map for tasks forked since: the first that moved anything
@@ -262,6 +274,7 @@ void cm_job_start(struct cpuset_migrate_job *job);
 void cm_jobs_stop(struct cpuset *cs);
 void cm_jobs_recheck(void);
 void cm_job_queue(struct cpuset_migrate_job *job);
+void cm_job_wake(struct cpuset_migrate_job *job);
 void cm_job_queue_mate(struct cpuset_migrate_job *job,
 		       struct work_struct *work);
 bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec);
@@ -421,6 +434,7 @@ extern atomic_t cm_running;
 
 struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job);
 void cm_batch_free(struct cm_batch *batch);
+struct address_space *cm_folio_file(struct folio *folio);
 bool cm_folio_is_pinned(struct folio *folio, int extra);
 bool cm_batch_is_full(const struct cm_batch *batch, struct folio *folio);
 bool cm_batch_isolate(struct cm_batch *batch, struct folio *folio);

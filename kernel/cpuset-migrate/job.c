@@ -17,13 +17,15 @@
  * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() ends a
  * job that does not run.
  *
+ * tests/model/job.pml of the project is a model of this that is checked, but for
+ * cache, helpers (team.c) and changes that want pages to stay.
+ *
  * Jobs run on kernel threads, which may allocate on every node and have no CPU
  * limit that could stop them with a page locked.
  */
 
 #include <linux/delay.h>
 #include <linux/mempolicy.h>
-#include <linux/sched/clock.h>
 #include <linux/sched/cputime.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
@@ -57,6 +59,10 @@
 unsigned int cm_max_stall_usec = 2000;
 
 static struct workqueue_struct *cm_wq;
+
+/* Cache, which nobody waits for, does not keep others from a worker. */
+static struct workqueue_struct *cm_cache_wq;
+
 static LIST_HEAD(cm_jobs);		/* all that have started and not ended */
 
 /* Workers that are moving pages right now. */
@@ -147,7 +153,8 @@ void cm_job_queue(struct cpuset_migrate_job *job)
 	job->turn = false;
 	job->state = CM_JOB_QUEUED;
 	refcount_inc(&job->ref);
-	queue_work_node(first_node(job->range[0].map->to), cm_wq, &job->work);
+	queue_work_node(first_node(job->range[0].map->to),
+			job->mm ? cm_wq : cm_cache_wq, &job->work);
 }
 
 /**
@@ -257,6 +264,39 @@ static void job_take_over(struct cpuset_migrate_job *job,
 	job->nr_ranges = n;
 }
 
+/*
+ * On v1 somebody may change the nodes again and want the pages to stay.  Then
+ * there is no place any more to go on to: what was not visited is counted as
+ * left, and the job that binds the policies waits for that.
+ */
+static bool job_is_cut_off(const struct cpuset_migrate_job *job,
+			   const struct cpuset_migrate_job *next)
+{
+	return job->part->move && !next->part->move;
+}
+
+/* What a third change makes of the second, which has not begun. */
+static void job_replace_next(struct cpuset_migrate_job *cur,
+			     struct cpuset_migrate_job *job)
+{
+	if (job_is_cut_off(cur->next, job))
+		cur->next->part->stopped = true;
+	job_take_over(job, cur->next);
+	job_end(cur->next);
+}
+
+/**
+ * cm_job_wake - let a job that does not run notice what was asked of it
+ * @job: the job
+ *
+ * Call with cm_lock held.
+ */
+void cm_job_wake(struct cpuset_migrate_job *job)
+{
+	if (job->state == CM_JOB_HELD || job->state == CM_JOB_THROTTLED)
+		cm_job_queue(job);
+}
+
 /**
  * cm_job_start - a job's change has ended: let it run
  * @job: the job, in state NEW and on no list; gone if another of its change
@@ -284,12 +324,12 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 
-	if (cur && cur->state == CM_JOB_RUNNING) {
-		if (cur->next) {
-			job_take_over(job, cur->next);
-			job_end(cur->next);
-		}
+	if (cur && (cur->state == CM_JOB_RUNNING || cur->next ||
+		    job_is_cut_off(cur, job))) {
+		if (cur->next)
+			job_replace_next(cur, job);
 		cur->next = job;
+		cm_job_wake(cur);
 		goto out;
 	}
 
@@ -344,9 +384,7 @@ void cm_jobs_stop(struct cpuset *cs)
 			continue;
 		job->stop = true;
 		job->part->stopped = true;
-		if (job->state == CM_JOB_HELD ||
-		    job->state == CM_JOB_THROTTLED)
-			cm_job_queue(job);
+		cm_job_wake(job);
 	}
 	spin_unlock(&cm_lock);
 }
@@ -384,7 +422,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 		goto out;
 	} else if (job->exited || (!job->mm && cm_cache_is_stale(job))) {
 		job_end(job);
-	} else if (job->next) {
+	} else if (job->next && !job_is_cut_off(job, job->next)) {
 		job_take_over(job->next, job);
 		job_end(job);
 	} else if (!job->bound) {
@@ -393,7 +431,9 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	} else if (!job->part->move) {
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_RUN;
-	} else if (job->stop) {
+	} else if (job->stop || job->next) {
+		if (job->next)
+			job->part->stopped = true;
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_STOP;
 	} else if (cm_is_held(job->origin)) {
@@ -447,7 +487,7 @@ bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec)
 		return false;
 	job->nap_left -= usec;
 	usleep_range(usec, 2 * usec);
-	job->napped += local_clock() - begin;
+	job->napped += cm_elapsed(begin);
 	return true;
 }
 
@@ -558,18 +598,19 @@ enum cm_walk_result cm_job_step(struct cpuset_migrate_job *job,
 	begin = local_clock();
 	result = job->mm ? cm_walk_chunk(job, batch) :
 			   cm_cache_chunk(job, batch);
-	walked = local_clock();
+	walked = cm_elapsed(begin);
 	isolated = batch->nr_pages;
 	if (isolated) {
+		begin = local_clock();
 		cm_move_batch(batch);
+		moved = cm_elapsed(begin);
 		/* Nobody is kept from a page while we sleep for it. */
-		moved = local_clock() - (job->napped - napped);
-		job_steer(job, div_u64(moved - walked, NSEC_PER_USEC));
+		moved -= min(moved, job->napped - napped);
+		job_steer(job, div_u64(moved, NSEC_PER_USEC));
 	}
 	trace_cpuset_migrate_chunk(job, cursor, isolated,
-				   div_u64(walked - begin, NSEC_PER_USEC),
-				   isolated ? div_u64(moved - walked,
-						      NSEC_PER_USEC) : 0);
+				   div_u64(walked, NSEC_PER_USEC),
+				   div_u64(moved, NSEC_PER_USEC));
 	job_put_users(job);
 	cm_limit_settle(job, (u64)job->tally.n[CM_MOVED] << PAGE_SHIFT);
 
@@ -667,7 +708,7 @@ static void job_work(struct work_struct *work)
 			job_finish(job);
 			break;
 		}
-		if (local_clock() - start > CM_SLICE_NSEC && job_yield(job))
+		if (cm_elapsed(start) > CM_SLICE_NSEC && job_yield(job))
 			break;
 		cond_resched();
 	}
@@ -680,6 +721,8 @@ static void job_work(struct work_struct *work)
 static int __init cm_job_init(void)
 {
 	cm_wq = alloc_workqueue("cpuset_migrate", WQ_UNBOUND, CM_WORKERS);
-	return cm_wq ? 0 : -ENOMEM;
+	cm_cache_wq = alloc_workqueue("cpuset_migrate_cache", WQ_UNBOUND,
+				      CM_CACHE_WORKERS);
+	return cm_wq && cm_cache_wq ? 0 : -ENOMEM;
 }
 core_initcall(cm_job_init);

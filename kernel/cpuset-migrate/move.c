@@ -70,6 +70,23 @@ void cm_batch_free(struct cm_batch *batch)
 }
 
 /**
+ * cm_folio_file - the file that a folio is cache of
+ * @folio: the folio
+ *
+ * Not folio_mapping(): what is being swapped out, or was read from swap ahead,
+ * is nobody's yet, and the mapping that has the swap cache has no inode.
+ *
+ * Return: the file's mapping, valid under RCU only, since nothing else keeps the
+ * inode; NULL if there is none.
+ */
+struct address_space *cm_folio_file(struct folio *folio)
+{
+	struct address_space *mapping = READ_ONCE(folio->mapping);
+
+	return (unsigned long)mapping & PAGE_MAPPING_FLAGS ? NULL : mapping;
+}
+
+/**
  * cm_folio_is_pinned - is a folio pinned for long?
  * @folio: the folio
  * @extra: references of the caller's
@@ -425,7 +442,8 @@ static bool slot_remember(struct cm_batch *batch, struct cm_slot *slot)
 
 	if (!batch->chained)
 		return true;
-	if (folio_test_anon(src) && !folio_test_large(src) &&
+	/* A walk comes to an address once; a scan meets what has arrived. */
+	if (batch->job->mm && folio_test_anon(src) && !folio_test_large(src) &&
 	    folio_mapcount(src) <= 1)
 		return true;
 	return !xa_err(xa_store(&batch->job->part->change->moved,
@@ -581,11 +599,10 @@ static enum cpuset_migrate_stat why_fs_keeps(struct folio *folio)
 	enum cpuset_migrate_stat why = CM_FAIL_BUSY;
 	struct address_space *mapping;
 
-	if (folio_test_anon(folio) || folio_test_hugetlb(folio))
+	if (folio_test_hugetlb(folio))
 		return why;
-	/* Inodes are freed by RCU, and nothing else keeps this one. */
 	rcu_read_lock();
-	mapping = folio_mapping(folio);
+	mapping = cm_folio_file(folio);
 	if (mapping && !mapping->a_ops->migrate_folio)
 		why = CM_FAIL_FS;
 	/* Its metadata are everybody's, and it holds on to their buffers. */

@@ -14,8 +14,8 @@
 
 #include <linux/align.h>
 #include <linux/cpumask.h>
+#include <linux/hugetlb.h>
 #include <linux/mmap_lock.h>
-#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -38,11 +38,13 @@ unsigned int cm_workers;
  * @work: on the queue, in a round
  * @job: what the walk and the batch see: the job with another cursor and limit,
  *	and counts of its own
+ * @nr_skip_vma: what the job had counted when it began
  * @batch: its batch
  */
 struct cm_mate {
 	struct work_struct	work;
 	struct cpuset_migrate_job job;
+	unsigned long		nr_skip_vma;
 	struct cm_batch		*batch;
 };
 
@@ -121,6 +123,9 @@ static void mate_start(struct cm_mate *mate, struct cpuset_migrate_job *job,
 	part->stall_pages = job->stall_pages;
 	part->nap_left = job->nap_left;
 	part->drained = job->drained;
+	part->reclaiming = job->reclaiming;
+	part->nr_skip_vma = job->nr_skip_vma;
+	mate->nr_skip_vma = job->nr_skip_vma;
 	part->retry = job->retry;
 	cm_limit_init(part);
 	mate->batch = mate->batch ?: cm_batch_alloc(part);
@@ -141,9 +146,18 @@ static void mate_finish(struct cm_mate *mate, struct cpuset_migrate_job *job)
 	for (i = 0; i < CM_NR_STATS; i++)
 		job->outside.n[i] += part->outside.n[i];
 	job->moved += part->moved;
-	job->nr_skip_vma += part->nr_skip_vma;
+	job->nr_skip_vma += part->nr_skip_vma - mate->nr_skip_vma;
+	job->drained |= part->drained;
+	job->reclaiming |= part->reclaiming;
 	job->chunk_max = max(job->chunk_max, part->chunk_max);
 	job->nap_left = min(job->nap_left, part->nap_left);
+}
+
+/* Of a huge page that is larger than a window, each would count all of it. */
+static bool vma_is_gigantic(struct vm_area_struct *vma)
+{
+	return is_vm_hugetlb_page(vma) &&
+	       huge_page_size(hstate_vma(vma)) > CM_WINDOW;
 }
 
 /*
@@ -161,7 +175,8 @@ static unsigned int team_windows(struct cpuset_migrate_job *job)
 	vma = find_vma(job->mm, job->cursor);
 	if (vma) {
 		job->cursor = max(job->cursor, vma->vm_start);
-		windows = (vma->vm_end - job->cursor) / CM_WINDOW;
+		if (!vma_is_gigantic(vma))
+			windows = (vma->vm_end - job->cursor) / CM_WINDOW;
 		/* No need to ask again before. */
 		if (windows < 2)
 			job->alone = vma->vm_end;
@@ -211,7 +226,7 @@ bool cm_team_round(struct cpuset_migrate_job *job, struct cm_batch *batch,
 	job->limit = ULONG_MAX;
 	job->cursor = begin + (nr + 1) * CM_WINDOW;
 	job->tries = 0;
-	if (local_clock() - start < CM_ROUND_NSEC_MIN)
+	if (cm_elapsed(start) < CM_ROUND_NSEC_MIN)
 		job->alone = job->cursor + CM_ALONE_WINDOWS * CM_WINDOW;
 	return true;
 }

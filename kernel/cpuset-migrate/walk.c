@@ -11,9 +11,9 @@
 
 #include <linux/delay.h>
 #include <linux/hugetlb.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mempolicy.h>
 #include <linux/pagewalk.h>
-#include <linux/sched/clock.h>
 #include <linux/secretmem.h>
 #include <linux/swapops.h>
 
@@ -257,11 +257,12 @@ static bool walk_skipped_pfn(struct cm_walk *w, unsigned long pfn,
 			     unsigned long nr)
 {
 	struct cpuset_migrate_job *job = w->job;
+	struct page *page = pfn_to_online_page(pfn);
 	int nid;
 
-	if (!pfn_valid(pfn) || PageReserved(pfn_to_page(pfn)))
+	if (!page || PageReserved(page))
 		return true;
-	nid = page_to_nid(pfn_to_page(pfn));
+	nid = page_to_nid(page);
 	if (!w->batch) {
 		w->count += nr;
 	} else if (!job->pass || !node_isset(nid, job->part->mems)) {
@@ -597,7 +598,7 @@ static bool walk_run(struct cm_walk *w)
 	mmap_read_unlock(mm);
 
 	w->job->chunk_max = max(w->job->chunk_max,
-				div_u64(local_clock() - begin, NSEC_PER_USEC));
+				div_u64(cm_elapsed(begin), NSEC_PER_USEC));
 	/* A reader may steal the lock from a writer that has yet to wake up. */
 	if (contended)
 		usleep_range(CM_WALK_PAUSE_USEC, 2 * CM_WALK_PAUSE_USEC);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Page cache and shared memory that nobody maps, charged to the cgroup (defect E)."""
 
+import contextlib
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import Since, moved_by, reasons, wait_until
+from ktest.disks import SlowDisk, loop_device, run
 from ktest.machine import mib
 
 pytestmark = pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
@@ -132,6 +134,62 @@ def test_relative_place(charged, spawn, shm, old, new):
     else:
         first, second = machine.parse_list(new)
         assert where == {first: PAGES // 2, second: PAGES // 2}
+
+
+@pytest.fixture
+def slow_swap(tmp_path):
+    """A swap device that takes its time to write a page."""
+    with loop_device(tmp_path / "image", 64 << 20) as below:
+        device = SlowDisk(below, 64 << 20)
+        try:
+            run("mkswap", device.path)
+            run("swapon", "--priority", 100, device.path)
+            device.delay_writes(100)
+            try:
+                yield
+            finally:
+                device.delay_writes(0)
+                run("swapoff", device.path)
+        finally:
+            device.remove()
+
+
+@pytest.mark.core
+def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
+    """What is being written to swap is no file's any more, nor anonymous."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    ended = threading.Event()
+
+    def reclaim():
+        while not ended.is_set():
+            # There may be nothing left, for the moment.
+            with contextlib.suppress(OSError):
+                cpuset.write("memory.reclaim", "1M")
+            time.sleep(0.01)
+
+    reclaimer = threading.Thread(target=reclaim)
+    reclaimer.start()
+    try:
+        wait_until(lambda: swap_cached(cpuset) > mib(1), "pages to be written")
+        for mems in ("1", "0", "2", "3", "1"):
+            moved_by(cpuset, mems, cache=True)
+    finally:
+        ended.set()
+        reclaimer.join()
+
+    moved_by(cpuset, cache=True)
+    assert look(load) == {1: PAGES}
+
+
+def swap_cached(cpuset):
+    """Pages that are in memory and in swap."""
+    for line in cpuset.read("memory.stat").splitlines():
+        key, value = line.split()
+        if key == "swapcached":
+            return int(value) // machine.PAGE
+    raise AssertionError("memory.stat has no line for the swap cache")
 
 
 def test_attach_takes_none_along(charged, spawn, shm):

@@ -154,6 +154,80 @@ def test_stop_does_not_bind_what_comes_from_above(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.v2only("a v1 child does not follow its parent's mems")
+def test_hold_does_not_bind_who_was_forked_meanwhile(top, spawn):
+    """Nor if they are found only after a write below, which looks for all others."""
+    parent = top.mkdir("p", mems="0-3")
+    child = parent.mkdir("c")
+    load = spawn(child)
+    load.alloc("memory", mib(8), nodes=0)
+    parent.write("max", 1 << 20)
+    parent.set_mems("2-3", nonblock=True)
+    forked = load.fork()
+    # What was shared is the child's alone now, where it was.
+    load("rewrite", "memory")
+    assert forked.where("memory")[0] > mib(4)
+
+    child.write("hold", "1")
+    child.set_mems("3", nonblock=True)
+    parent.write("max", "max")
+
+    wait_until(
+        lambda: child.stat()["migrate_pending"] == child.stat()["migrate_held"],
+        "everything to be done or held",
+    )
+    assert child.stat()["migrate_pending"] == 0
+    for each in (load, forked):
+        assert set(each.where("memory")) <= {2, 3}
+        each.verify()
+
+
+@pytest.mark.core
+def test_held_job_goes_where_its_owner_goes(top, spawn):
+    """Who enters a cpuset with the same nodes leaves the hold of the old one behind."""
+    first = top.mkdir("a", mems="0")
+    load = spawn(first)
+    load.alloc("memory", SMALL, nodes=0)
+    first.write("hold", "1")
+    first.set_mems("1")
+    wait_until(lambda: first.stat()["migrate_held"] == 1, "the job to be held")
+
+    top.mkdir("b", mems="1").attach(load)
+
+    assert first.stat()["migrate_held"] == 0
+    assert load.where("memory") == {1: SMALL}
+    load.verify()
+
+
+@pytest.mark.core
+@pytest.mark.v1only("cpuset.memory_migrate")
+def test_a_change_that_moves_nothing_ends_one_that_does(job):
+    """What it has not moved is counted as left, and stays."""
+    cpuset, load = job
+    since = Since(cpuset)
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1")
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the job to be held")
+
+    cpuset.write("cpuset.memory_migrate", "0")
+    cpuset.set_mems("2")
+
+    cpuset.wait_idle()
+    change = since.gained()
+    assert machine.mems_allowed(load.pid) == [2]
+    assert load.where("memory") == {0: SMALL}
+    assert change["migrate_left"] >= SMALL
+    assert change["migrate_moved"] == 0
+    assert (change["migrate_stopped"], change["migrate_done"]) == (1, 0)
+
+    cpuset.write("hold", "0")
+    cpuset.write("cpuset.memory_migrate", "1")
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {2: SMALL}
+    load.verify()
+
+
+@pytest.mark.core
 def test_stop_before_it_starts(job):
     cpuset, load = job
     since = Since(cpuset)

@@ -178,8 +178,11 @@ static inline void cpuset_change_add_task(struct cm_part *part,
 					  struct task_struct *task,
 					  const nodemask_t *old)
 {
-	struct mm_struct *mm = get_task_mm(task);
+	struct mm_struct *mm;
 
+	if (nodes_equal(*old, part->mems))
+		return;
+	mm = get_task_mm(task);
 	if (mm) {
 		mpol_rebind_mm(mm, &part->mems);
 		mmput(mm);

@@ -198,6 +198,7 @@ struct cm_tally {
  * @retry: by address, the page frames of what was busy and, under a chained map,
  *	cannot be told from what has arrived; a mate has the job's
  * @busy: what @retry points to
+ * @swapping: by page frame, folios that are on their way to swap; references
  * @throttled: in the line of those who wait for a limit; under cm_lock
  * @turn: has been served there, and may take what there is until its time on
  *	the worker is over; under cm_lock
@@ -248,6 +249,7 @@ struct cpuset_migrate_job {
 	unsigned int		pass;
 	struct xarray		*retry;
 	struct xarray		busy;
+	struct xarray		swapping;
 	struct list_head	throttled;
 	bool			turn;
 	u64			wanted;
@@ -307,6 +309,7 @@ void cm_limit_set(struct cpuset *cs, u64 max);
  * @reason: why they did
  * @used: @dst was handed to migrate_pages()
  * @split: no room for all of it in one piece
+ * @swap: no room for it at all; to be swapped out
  * @thp: it is PMD-sized, and not hugetlb
  */
 struct cm_slot {
@@ -321,6 +324,7 @@ struct cm_slot {
 	enum cpuset_migrate_stat reason;
 	bool		used;
 	bool		split;
+	bool		swap;
 	bool		thp;
 };
 
@@ -452,6 +456,29 @@ int cm_nearest_node(int from, const nodemask_t *mask);
 
 enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
 					struct folio *folio, int to);
+
+/* swap.c */
+
+#ifdef CONFIG_SWAP
+extern bool cm_swap_fallback;
+
+bool cm_swap_wants(struct cpuset_migrate_job *job, struct folio *folio);
+void cm_swap_out(struct cm_batch *batch, struct list_head *folios);
+void cm_swap_free(struct cpuset_migrate_job *job);
+void cm_swap_forget(struct cpuset_migrate_job *job);
+#else
+static inline bool cm_swap_wants(struct cpuset_migrate_job *job,
+				 struct folio *folio)
+{
+	return false;
+}
+
+static inline void cm_swap_out(struct cm_batch *batch,
+			       struct list_head *folios) {}
+
+static inline void cm_swap_free(struct cpuset_migrate_job *job) {}
+static inline void cm_swap_forget(struct cpuset_migrate_job *job) {}
+#endif
 
 /* drain.c */
 

@@ -93,6 +93,7 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	job->nid = NUMA_NO_NODE;
 	job->limit = ULONG_MAX;
 	xa_init(&job->busy);
+	xa_init(&job->swapping);
 	job->retry = &job->busy;
 	job->part = part;
 	css_get(&part->origin->css);
@@ -121,7 +122,9 @@ static void job_put(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
+	cm_swap_forget(job);
 	xa_destroy(&job->busy);
+	xa_destroy(&job->swapping);
 	css_put(&job->origin->css);
 	if (job->mm)
 		mmdrop(job->mm);
@@ -541,6 +544,7 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	job->nr_skip_vma = 0;
 	memset(&job->outside, 0, sizeof(job->outside));
 	cm_cache_rewind(job);
+	cm_swap_free(job);
 	return true;
 }
 
@@ -612,7 +616,8 @@ enum cm_walk_result cm_job_step(struct cpuset_migrate_job *job,
 				   div_u64(walked, NSEC_PER_USEC),
 				   div_u64(moved, NSEC_PER_USEC));
 	job_put_users(job);
-	cm_limit_settle(job, (u64)job->tally.n[CM_MOVED] << PAGE_SHIFT);
+	cm_limit_settle(job, (u64)(job->tally.n[CM_MOVED] +
+				   job->tally.n[CM_SWAPPED]) << PAGE_SHIFT);
 
 	if (result == CM_WALK_OFF_LRU)
 		job_wait_for_lru(job);
@@ -712,6 +717,9 @@ static void job_work(struct work_struct *work)
 			break;
 		cond_resched();
 	}
+	/* What is held for long does not keep memory from being taken away. */
+	if (READ_ONCE(job->state) == CM_JOB_HELD)
+		cm_swap_forget(job);
 	atomic_dec(&cm_running);
 	cm_team_free(team);
 	cm_batch_free(batch);

@@ -522,9 +522,9 @@ static enum cpuset_migrate_stat slot_place(struct cm_batch *batch,
 							  CM_MOVED;
 }
 
-/* Find a place for every folio; those without go to @back, or to @split. */
+/* Find a place for every folio; those without go to @back, @split or @swap. */
 static void batch_alloc(struct cm_batch *batch, struct list_head *back,
-			struct list_head *split)
+			struct list_head *split, struct list_head *swap)
 {
 	enum cpuset_migrate_stat why;
 	struct cm_slot *slot;
@@ -538,7 +538,10 @@ static void batch_alloc(struct cm_batch *batch, struct list_head *back,
 			slot->split = false;
 			if (slot->dst)
 				slot_free_dst(batch, slot);
-			list_move_tail(&slot->src->lru, back);
+			slot->swap = why == CM_FAIL_NOMEM &&
+				     cm_swap_wants(batch->job, slot->src);
+			list_move_tail(&slot->src->lru,
+				       slot->swap ? swap : back);
 		} else if (slot->split) {
 			list_move_tail(&slot->src->lru, split);
 		}
@@ -699,8 +702,9 @@ static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
 	if (slot->left)
 		cm_count_left(job, slot->src, slot->addr, slot->src_nid,
 			      slot->reason, slot->left);
-	/* Split folios are accounted as pieces. */
-	if (!slot->split && slot->nr > slot->moved + slot->left)
+	/* Split folios are accounted as pieces, others where they are swapped. */
+	if (!slot->split && !slot->swap &&
+	    slot->nr > slot->moved + slot->left)
 		cm_count(job, slot->src_nid, CM_GONE,
 			 slot->nr - slot->moved - slot->left);
 }
@@ -760,22 +764,24 @@ static void batch_split(struct cm_batch *batch, struct list_head *split)
  * cm_move_batch - move a batch of isolated folios
  * @batch: the batch; empty when this returns
  *
- * Every page of it is counted in the job: moved, gone, or left with a reason
- * and back on its LRU list.  May sleep; call without locks.
+ * Every page of it is counted in the job: moved, gone, swapped out, or left with
+ * a reason and back on its LRU list.  May sleep; call without locks.
  */
 void cm_move_batch(struct cm_batch *batch)
 {
 	LIST_HEAD(split);
 	LIST_HEAD(back);
+	LIST_HEAD(swap);
 	unsigned int i;
 
-	batch_alloc(batch, &back, &split);
+	batch_alloc(batch, &back, &split, &swap);
 	batch_migrate(batch, &back);
 	batch_putback(batch, &batch->folios, false);
 	batch_putback(batch, &back, true);
 	for (i = 0; i < batch->nr; i++)
 		slot_account(batch, &batch->slot[i]);
 	batch_split(batch, &split);
+	cm_swap_out(batch, &swap);
 	/* Whoever wants them next may run on another CPU, and has to find them. */
 	lru_add_drain();
 	batch_reset(batch);

@@ -95,12 +95,37 @@ static ssize_t pagecache_store(struct kobject *kobj,
 static struct kobj_attribute pagecache_attr = __ATTR_RW(pagecache);
 #endif
 
+#ifdef CONFIG_SWAP
+static ssize_t swap_fallback_show(struct kobject *kobj,
+				  struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(cm_swap_fallback));
+}
+
+static ssize_t swap_fallback_store(struct kobject *kobj,
+				   struct kobj_attribute *attr,
+				   const char *buf, size_t count)
+{
+	bool fallback;
+
+	if (kstrtobool(buf, &fallback))
+		return -EINVAL;
+	WRITE_ONCE(cm_swap_fallback, fallback);
+	return count;
+}
+
+static struct kobj_attribute swap_fallback_attr = __ATTR_RW(swap_fallback);
+#endif
+
 static struct attribute *cm_attrs[] = {
 	&max_stall_usec_attr.attr,
 	&workers_attr.attr,
 	&exempt_attr.attr,
 #ifdef CONFIG_MEMCG
 	&pagecache_attr.attr,
+#endif
+#ifdef CONFIG_SWAP
+	&swap_fallback_attr.attr,
 #endif
 	NULL,
 };

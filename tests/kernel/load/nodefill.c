@@ -69,7 +69,8 @@ static int take(size_t pages)
 		pages > STEP_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	for (i = 0; i < pages; i++)
 		addr[i * page_size] = 1;
-	return 0;
+	/* Nobody makes room by swapping it out. */
+	return mlock(addr, pages * page_size) ? -errno : 0;
 }
 
 static int do_nodefill(struct request *req)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What has no place on the new nodes is swapped out, if that is wanted."""
+
+import contextlib
+import errno
+import os
+
+import pytest
+
+from ktest import machine
+from ktest.cpusets import moved_by, reasons
+from ktest.disks import swap_on
+from ktest.machine import mib
+
+JOB = mib(24)
+ROOM = mib(2)
+FULL = 1
+SWAP_BYTES = 64 << 20
+KNOB = f"{machine.KNOBS}/swap_fallback"
+
+
+@contextlib.contextmanager
+def allowed():
+    """The administrator wants it."""
+    assert machine.read(KNOB) == "0\n"
+    machine.write(KNOB, "1")
+    try:
+        yield
+    finally:
+        machine.write(KNOB, "0")
+
+
+@pytest.fixture
+def swap(disk):
+    with swap_on(f"{disk}/cpuset-migrate-swap-{os.getpid()}", SWAP_BYTES):
+        yield
+
+
+@pytest.fixture
+def nearly_full(spawn):
+    """Node 1 with ROOM pages free above its low watermark, that nobody can reclaim."""
+    machine.drop_caches()
+    with machine.small_cpu_lists():
+        filler = spawn()
+        machine.offer_to_oom(filler.pid, 0)
+        filler("nodefill", node=FULL, leave=ROOM)
+        yield filler
+
+
+@pytest.fixture
+def load(top, spawn):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.cpuset = cpuset
+    return load
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+def test_goes_to_swap_and_comes_back(load, swap, nearly_full, kind):
+    load.alloc("memory", JOB, kind=kind, nodes=0)
+
+    with allowed():
+        change = moved_by(load.cpuset, str(FULL))
+
+    where = load.where("memory")
+    assert 0 not in where, where
+    # Reclaim makes some room on the new node: what has arrived there goes to swap.
+    assert where["absent"] > JOB // 2
+    assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
+    # What has a file to go back to is not swapped.
+    assert reasons(change).get("fail_nomem", 0) < mib(1)
+    room = machine.node_pages(FULL)
+    assert room["unused"] >= room["low"]
+
+    nearly_full.close()
+    load.verify()
+    assert load.where("memory") == {FULL: JOB}
+
+
+def test_only_what_has_no_place(load, swap, nearly_full):
+    """There is room on another node of the set."""
+    load.alloc("memory", JOB, nodes=0)
+
+    with allowed():
+        change = moved_by(load.cpuset, f"{FULL},2")
+
+    assert change["migrate_swapped"] == 0
+    assert set(load.where("memory")) <= {FULL, 2}
+    load.verify()
+
+
+def test_not_unless_it_is_wanted(load, swap, nearly_full):
+    load.alloc("memory", JOB, nodes=0)
+
+    load("lock", "memory")
+
+    change = moved_by(load.cpuset, str(FULL))
+
+    assert change["migrate_swapped"] == 0
+    assert load.where("memory")[0] <= change["migrate_fail_nomem"]
+    assert change["migrate_partial"] == 1
+    load.verify()
+
+
+@pytest.mark.core
+def test_locked_memory_stays(load, swap, nearly_full):
+    load.alloc("memory", JOB, nodes=0)
+    load("lock", "memory")
+
+    with allowed():
+        change = moved_by(load.cpuset, str(FULL))
+
+    where = load.where("memory")
+    assert "absent" not in where
+    assert where[0] <= change["migrate_fail_nomem"]
+    assert change["migrate_partial"] == 1
+    load.verify()
+
+
+def test_without_swap(load, nearly_full):
+    load.alloc("memory", JOB, nodes=0)
+
+    with allowed():
+        change = moved_by(load.cpuset, str(FULL))
+
+    assert change["migrate_swapped"] == 0
+    assert load.where("memory")[0] <= change["migrate_fail_nomem"]
+    assert change["migrate_partial"] == 1
+    load.verify()
+
+
+@pytest.mark.v2only("memory.swap.max")
+def test_the_limit_of_the_group_holds(root, top, spawn, swap, nearly_full):
+    for cgroup in (root, top):
+        if "memory" not in cgroup.read("cgroup.controllers").split():
+            pytest.skip("the memory controller is not in this hierarchy")
+        cgroup.write("cgroup.subtree_control", "+memory")
+    cpuset = top.mkdir("a", mems="0")
+    if not cpuset.has("memory.swap.max"):
+        pytest.skip("the kernel does not account for swap")
+    load = spawn(cpuset)
+    load.alloc("memory", JOB, nodes=0)
+    cpuset.write("memory.swap.max", 0)
+
+    with allowed():
+        change = moved_by(cpuset, str(FULL))
+
+    # What it had before it came here is charged elsewhere.
+    assert change["migrate_swapped"] < mib(1)
+    assert load.where("memory")[0] > mib(4)
+    assert "absent" not in load.where("memory")
+    assert int(cpuset.read("memory.swap.current")) == 0
+    load.verify()
+
+
+@pytest.mark.core
+def test_while_it_is_used(load, swap, nearly_full):
+    """Who writes and forks meanwhile loses nothing, and the account adds up."""
+    load.alloc("memory", JOB, nodes=0)
+    load.alloc("shared", mib(4), kind="shared", nodes=0)
+    load("work", writers=1, verifiers=1, rest=2000)
+    load("churn", threads=1, ops="pageout,fork", rest=500)
+
+    with allowed():
+        moved_by(load.cpuset, str(FULL))
+        nearly_full.close()
+        moved_by(load.cpuset, "2-3")
+
+    load.calm()
+    load.rest()
+    load.verify()
+    moved_by(load.cpuset)
+    assert set(load.where("memory")) <= {2, 3, "absent"}
+
+
+@pytest.mark.parametrize("text", ["2", "", "maybe", "-1"])
+def test_knob_refuses(text):
+    with pytest.raises(OSError) as refusal:
+        machine.write(KNOB, text + "\n")
+    assert refusal.value.errno == errno.EINVAL
+    assert machine.read(KNOB) == "0\n"

@@ -31,7 +31,7 @@ class Stage:
     """A part of the check: a command and how to count what it found.
 
     `seconds` is expected on two cores where no earlier run was recorded. Stages in a
-    `guest` run one at a time, and beside them others with what they leave of the CPUs:
+    `guest` run two at a time, and beside them others with what they leave of the CPUs:
     one that uses every core by itself (`alone`) or two; nothing beside a `quiet` one.
     What a `ready` one makes is there already. `count` takes the exit status.
     """
@@ -79,6 +79,13 @@ def build_stages(kernels):
         yield Stage(
             f"kernel-{kernel}", command, nothing, seconds, (), True, ready=ready
         )
+
+
+def module_stage(kernel):
+    """The driver that the tests load."""
+    command = ["scripts/kernel-module", kernel, "kernel/samples/numa-buffer"]
+    command.append(f"{ROOT}/build/modules/{kernel}")
+    return Stage(f"module-{kernel}", command, nothing, 20, (f"kernel-{kernel}",), True)
 
 
 def lint_stages():
@@ -132,12 +139,15 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
     options += ["--disk", "512M"]  # dirty file pages
     options += ["--timeout", str(max(600, 4 * seconds)), "--no-tty"]
     options += ["--console", path(name, "console"), *vm]
+    needs = [f"kernel-{kernel}"]
+    if kernel != "stock":
+        needs.append(f"module-{kernel}")
     return Stage(
         name,
         ["tests/vm/vm", *options, "--", *command],
         lambda status: results.from_pytest(xml, status),
         seconds,
-        ("programs", f"kernel-{kernel}"),
+        ("programs", *needs),
         guest=True,
         # That a stall grows with the size is seen in times.
         quiet=kernel == "stock",
@@ -174,7 +184,7 @@ def systemd_stage(kernel):
 def stages(everything):
     """The stages of `make check`, or of `make check-all`."""
     kernels = {"stock": 420, "engine": 420, "debug": 600}
-    found = [*build_stages(kernels)]
+    found = [*build_stages(kernels), module_stage("engine"), module_stage("debug")]
     found.append(unit_stage())
     found.append(host_stage("cli", ["tests/cli"], 60, ("programs",)))
     found.append(host_stage("parts", PARTS, 5, ()))
@@ -182,16 +192,16 @@ def stages(everything):
     found.append(host_stage("model", ["tests/model", *model], 60, ()))
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
+    core = [] if everything else ["-m", "core"]
+    # The longest first: others run beside it.
+    found.append(debug_stage("debug-v2", core, 600))
     stock = ["--expect-defects", *subset]
     found.append(guest_stage("stock-v2", "stock", stock, 180))
-    core = [] if everything else ["-m", "core"]
     found.append(host_stage("vm", ["tests/vm", *core], 180, ("kernel-stock",), True))
     disk = ["--disk", "256M"]
     found.append(guest_stage("engine-v2", "engine", subset, 300, disk))
     subset = [] if everything else ["-m", "(core or v1only) and not (timing or long)"]
     found.append(guest_stage("engine-v1", "engine", subset, 120, ["--cgroup", "v1"]))
-    subset = [] if everything else ["-m", "core"]
-    found.append(debug_stage("debug-v2", subset, 600))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]

@@ -457,6 +457,13 @@ int cm_nearest_node(int from, const nodemask_t *mask);
 enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
 					struct folio *folio, int to);
 
+/* driver.c */
+
+bool cm_driver_moves(struct vm_area_struct *vma);
+void cm_driver_migrate(struct cpuset_migrate_job *job,
+		       const struct cm_map *map, struct vm_area_struct *vma,
+		       unsigned long start, unsigned long end);
+
 /* swap.c */
 
 #ifdef CONFIG_SWAP

@@ -534,6 +534,24 @@ static void walk_allowed(struct vm_area_struct *vma, const nodemask_t *mems,
 	}
 }
 
+/* Let a driver do its part, and end the chunk: that may have taken time. */
+static int walk_driver(struct cm_walk *w, struct vm_area_struct *vma,
+		       unsigned long start, unsigned long end)
+{
+	unsigned long bytes = (unsigned long)w->job->batch_pages << PAGE_SHIFT;
+	const struct cm_map *map = walk_map(w, start);
+
+	w->next = start;
+	/* Whoever waits for what is isolated does not wait for a driver. */
+	if (w->batch->nr)
+		return -ECANCELED;
+
+	w->next = start + min(end - start, bytes);
+	w->next = min(w->next, w->job->range[w->range].end);
+	cm_driver_migrate(w->job, map, vma, start, w->next);
+	return -ECANCELED;
+}
+
 static int walk_test(unsigned long start, unsigned long end,
 		     struct mm_walk *walk)
 {
@@ -547,6 +565,9 @@ static int walk_test(unsigned long start, unsigned long end,
 		w->next = start;
 		return -ECANCELED;
 	}
+
+	if (batch && cm_driver_moves(vma))
+		return walk_driver(w, vma, start, end);
 
 	walk_skip(w, vma);
 	w->interleave = vma->vm_policy ? vma : NULL;

@@ -8,6 +8,7 @@ import os
 from ktest import machine
 
 MIGRATE_PAGES, MOVE_PAGES, PIDFD_OPEN, PROCESS_MADVISE = 256, 279, 434, 440
+PIDFD_GETFD = 438
 MOVE = 2  # MPOL_MF_MOVE
 NOMIGRATE, MIGRATE, SOFT_OFFLINE = 120, 121, 101
 
@@ -39,6 +40,15 @@ def move_pages(pid, address, count, node):
     count = ctypes.c_ulong(count)
     checked(libc.syscall(MOVE_PAGES, pid, count, pages, nodes, status, MOVE))
     return list(status)
+
+
+def take_fd(pid, number):
+    """A file that another process has open."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        return checked(libc.syscall(PIDFD_GETFD, pidfd, number, 0))
+    finally:
+        os.close(pidfd)
 
 
 class Mapping:

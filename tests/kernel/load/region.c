@@ -128,6 +128,15 @@ static int map_file(struct region *region, const char *path)
 	return open_file(region, path) ?: map_fd(region, MAP_SHARED);
 }
 
+/* Of a size of its own. */
+static int map_device(struct region *region, const char *path)
+{
+	return open_file(region, path) ?:
+	       set_addr(region, mmap(NULL, region_bytes(region),
+				     PROT_READ | PROT_WRITE, MAP_SHARED,
+				     region->fd, 0));
+}
+
 static int map_private(struct region *region, const char *path)
 {
 	return open_file(region, path) ?: map_fd(region, MAP_PRIVATE);
@@ -208,6 +217,7 @@ static const struct kind kinds[] = {
 	{ "file",	true,	0,		map_file,	unmap_pages },
 	{ "text",	true,	0,		map_text,	unmap_pages },
 	{ "secret",	true,	0,		map_secret,	unmap_pages },
+	{ "device",	true,	0,		map_device,	unmap_pages },
 	{ "sysv",	true,	0,		map_sysv,	unmap_sysv },
 };
 
@@ -270,7 +280,7 @@ struct region *region_find(const char *name)
  * @name: not in use yet
  * @kind: entry of the table above
  * @pages: base pages, a multiple of the kind's alignment
- * @path: the file of the kinds "file", "private" and "text"
+ * @path: the file of the kinds "file", "private", "text" and "device"
  * @lock: every page is mlocked when it is first touched
  * @why: takes the reason of a failure
  * @len: size of @why

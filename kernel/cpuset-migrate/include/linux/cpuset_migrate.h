@@ -33,6 +33,40 @@ enum cpuset_change_kind {
 
 #ifdef CONFIG_CPUSET_MIGRATE
 
+/**
+ * struct vma_migration - what a driver is asked by vm_operations_struct.migrate
+ * @change: names the change; what was moved for it is not moved again
+ * @nodes: where memory may be afterwards
+ * @dst: for vma_migration_node()
+ * @strays_only: likewise
+ * @moved: pages that the driver has moved
+ * @inplace: pages that were where they belong
+ * @busy: pages that it could not move now, but later perhaps
+ * @nomem: pages that it found no memory for
+ *
+ * The driver goes through the pages that it has for a range of addresses, asks
+ * vma_migration_node() where each belongs, moves it, and adds to the counts.
+ * To move one it keeps everybody from it, by unmap_mapping_range() and a lock
+ * that its ->fault() takes too, copies it, and lets ->fault() map the copy.
+ *
+ * Context: process context, of a kernel thread, with mmap_lock held for reading:
+ * it may sleep, but whoever wants to change the address space waits for it.  It
+ * must not take mmap_lock, nor call remap_pfn_range().  The range is small.  The
+ * same memory may be asked for through another mapping at the same time.
+ */
+struct vma_migration {
+	u64			change;
+	const nodemask_t	*nodes;
+	const s16		*dst;
+	bool			strays_only;
+	unsigned long		moved;
+	unsigned long		inplace;
+	unsigned long		busy;
+	unsigned long		nomem;
+};
+
+int vma_migration_node(const struct vma_migration *m, int nid);
+
 /*
  * What became of a page, and a few counts beside it.  One table, in stat.c,
  * has the names.  All in base pages unless it says otherwise.

@@ -157,7 +157,6 @@ const char *map_label(const json_t *map, size_t first, size_t end);
 
 /* picture.c */
 int picture_write(struct app *app, const char *file, json_t **maps, size_t count);
-bool picture_knows(const char *file);
 uint32_t node_colour(int node);
 
 /* table.c */

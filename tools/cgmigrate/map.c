@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cgmigrate.h"
+#include "canvas.h"
 
 enum { OPT_PID = 1, OPT_DIFF };
 
@@ -251,7 +251,7 @@ static int take_option(struct app *app, int c, void *data)
 		return 0;
 	case 'o':
 		map->file = optarg;
-		if (!picture_knows(optarg))
+		if (!canvas_knows(optarg))
 			return usage_error(app,
 					   "--output %s: not the name of a picture; it has to end in .svg or .png",
 					   optarg);

@@ -83,6 +83,26 @@ int numa_room(struct cgm_context *ctx, int node, struct node_room *room)
 	return numa_low(ctx, node, &room->low);
 }
 
+CGM_PUBLIC int cgm_node_read(struct cgm_context *ctx, int node, struct cgm_node *out)
+{
+	struct node_room room;
+	char *text;
+	int err;
+
+	if (!HAS_MEMBER(out, reclaimable))
+		return cgm_fail(ctx, EINVAL, "a size this library does not know");
+	err = numa_room(ctx, node, &room);
+	if (err)
+		return err;
+	text = node_meminfo(ctx, node);
+	out->total = text ? meminfo_bytes(text, " MemTotal:") : 0;
+	out->free = room.free;
+	out->low = room.low;
+	out->reclaimable = room.reclaimable;
+	free(text);
+	return 0;
+}
+
 /* Huge pages of a size that are free in a node's pool. */
 uint64_t numa_hugetlb_free(struct cgm_context *ctx, int node, uint64_t page_size)
 {
@@ -93,6 +113,12 @@ uint64_t numa_hugetlb_free(struct cgm_context *ctx, int node, uint64_t page_size
 
 	free(text);
 	return pages;
+}
+
+CGM_PUBLIC uint64_t cgm_node_huge_free(struct cgm_context *ctx, int node,
+				       uint64_t page_size)
+{
+	return numa_hugetlb_free(ctx, node, page_size);
 }
 
 /*
@@ -121,6 +147,13 @@ int numa_distance(struct cgm_context *ctx, int from, int to)
 	}
 	free(text);
 	return distance;
+}
+
+CGM_PUBLIC int cgm_node_distance(struct cgm_context *ctx, int from, int to)
+{
+	int distance = numa_distance(ctx, from, to);
+
+	return distance == INT32_MAX ? -ENOENT : distance;
 }
 
 /*

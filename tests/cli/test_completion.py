@@ -72,7 +72,7 @@ def test_targets(complete):
     assert complete("cancel", "j") == ["j1", "j12"]
     assert "/web" in complete("cancel", "") and "j1" in complete("cancel", "")
     assert "@root" in complete("show", "@ro")
-    assert complete("features", "") == []
+    assert complete("features", "") == [] and complete("bench", "") == []
 
 
 def test_values(complete):
@@ -83,6 +83,9 @@ def test_values(complete):
     assert complete("move", "/web", "--cpus", "") == ["follow", "keep"]
     assert complete("move", "/web", "--map", "") == ["relative", "distance"]
     assert complete("move", "/web", "--map", "d") == ["distance"]
+    assert complete("bench", "--kinds", "a") == ["anon"]
+    assert complete("bench", "--ways", "c") == ["cpuset"]
+    assert complete("bench", "--below", "/d") == ["/db"]
 
 
 def test_files(complete, tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ def test_the_schema_is_one():
         ["move", "/web", "--to", "2-3", "--dry-run"],
         ["settle", "/db", "--dry-run"],
         ["apply", "--evict", "0", "--dry-run"],
+        ["bench", "--dry-run"],
     ],
     ids=" ".join,
 )

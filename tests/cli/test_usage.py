@@ -10,7 +10,7 @@ import pytest
 from conftest import COMMAND, Command
 
 VERBS = ["show", "map", "move", "settle", "wait", "pause", "resume", "cancel", "limit"]
-VERBS += ["report", "features", "plan", "apply", "undo"]
+VERBS += ["report", "features", "plan", "apply", "undo", "bench"]
 
 
 def test_help_names_every_verb():
@@ -93,6 +93,22 @@ USAGE = [
     (["report", "--file", "x"], "--file: goes with --openmetrics"),
     (["report", "j1", "--openmetrics"], "--openmetrics: is about all jobs, not about"),
     (["features", "/web"], "/web: features takes no target"),
+    (["bench", "/web"], "/web: bench takes no target"),
+    (["bench", "--size", "big"], "--size big: not a size such as 500M or 2G"),
+    (["bench", "--size", "4K"], "--size: at least 1M"),
+    (["bench", "--kinds", "anon,x"], "--kinds x: none of anon, thp, shmem, file, hu"),
+    (["bench", "--kinds", ""], '--kinds "": none of anon, thp'),
+    (["bench", "--ways", "magic"], "--ways magic: none of cpuset, move_pages, migra"),
+    (["bench", "--rate", "fast"], "--rate fast: not a size"),
+    (["bench", "--repeat", "0"], "--repeat 0: not a number from 1 to 1000"),
+    (["bench", "--repeat", "2x"], "--repeat 2x: not a number from 1 to 1000"),
+    (["bench", "--below", "web"], '--below web: not a cgroup; one starts with "/"'),
+    (["bench", "--picture", "x.gif"], "--picture x.gif: not the name of a picture"),
+    (["bench", "--from", "x"], '--from "x": not a list of nodes'),
+    (["bench", "--from", "0-1", "--to", "1-2"], "--from and --to: have both node 1"),
+    (["bench", "--from", "0-1", "--to", "2"], "--from and --to: as many nodes are n"),
+    (["bench", "--from", "0-2"], "--from and --to: as many nodes are needed in both"),
+    (["bench", "--dry-run", "-o", "x"], "--dry-run: measures nothing to write to"),
 ]
 
 

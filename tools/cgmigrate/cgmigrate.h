@@ -64,6 +64,7 @@ int cmd_report(struct app *app, int argc, char **argv);
 int cmd_wait(struct app *app, int argc, char **argv);
 int cmd_run(struct app *app, int argc, char **argv);
 int cmd_features(struct app *app, int argc, char **argv);
+int cmd_bench(struct app *app, int argc, char **argv);
 
 /* options.c */
 #define GO_ON (-1)		/* no exit code */
@@ -147,6 +148,9 @@ void follow_prepare(sigset_t *waiting);
 bool follow_interrupted(const struct follow_options *options);
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);
+
+/* tool.c */
+char *find_tool(const char *name);
 
 /* watch.c */
 void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64_t usec);

@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
 	{ "report", cmd_report, "what jobs moved, and what stayed" },
 	{ "run", cmd_run, "one of libcgroup's tools, taking memory along" },
 	{ "features", cmd_features, "what this kernel and system can do" },
+	{ "bench", cmd_bench, "how fast memory moves here, and who is held up" },
 };
 
 static void print_usage(FILE *out)

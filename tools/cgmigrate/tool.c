@@ -84,7 +84,7 @@ static int take_option(struct app *app, int c, void *data)
 }
 
 /* Which file execvp() would take, or NULL. */
-static char *find_tool(const char *name)
+char *find_tool(const char *name)
 {
 	const char *path = getenv("PATH");
 	char *found;

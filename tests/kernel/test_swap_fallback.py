@@ -55,8 +55,9 @@ def load(top, spawn):
     return load
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("anon", marks=pytest.mark.core), "thp", "shared"]
+)
 def test_goes_to_swap_and_comes_back(load, swap, nearly_full, kind):
     load.alloc("memory", JOB, kind=kind, nodes=0)
 
@@ -103,7 +104,6 @@ def test_not_unless_it_is_wanted(load, swap, nearly_full):
     load.verify()
 
 
-@pytest.mark.core
 def test_locked_memory_stays(load, swap, nearly_full):
     load.alloc("memory", JOB, nodes=0)
     load("lock", "memory")

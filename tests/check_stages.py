@@ -31,7 +31,7 @@ class Stage:
     """A part of the check: a command and how to count what it found.
 
     `seconds` is expected on two cores where no earlier run was recorded. Stages in a
-    `guest` run two at a time, and beside them others with what they leave of the CPUs:
+    `guest` run one at a time, and beside them others with what they leave of the CPUs:
     one that uses every core by itself (`alone`) or two; nothing beside a `quiet` one.
     What a `ready` one makes is there already. `count` takes the exit status.
     """
@@ -192,16 +192,16 @@ def stages(everything):
     found.append(host_stage("model", ["tests/model", *model], 60, ()))
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
-    core = [] if everything else ["-m", "core"]
-    # The longest first: others run beside it.
-    found.append(debug_stage("debug-v2", core, 600))
     stock = ["--expect-defects", *subset]
     found.append(guest_stage("stock-v2", "stock", stock, 180))
+    core = [] if everything else ["-m", "core"]
     found.append(host_stage("vm", ["tests/vm", *core], 180, ("kernel-stock",), True))
     disk = ["--disk", "256M"]
     found.append(guest_stage("engine-v2", "engine", subset, 300, disk))
     subset = [] if everything else ["-m", "(core or v1only) and not (timing or long)"]
     found.append(guest_stage("engine-v1", "engine", subset, 120, ["--cgroup", "v1"]))
+    subset = [] if everything else ["-m", "core"]
+    found.append(debug_stage("debug-v2", subset, 600))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]

@@ -103,7 +103,8 @@ static void change_wait(struct callback_head *work)
 	struct cpuset_change *change =
 		container_of(work, struct cpuset_change, work);
 
-	wait_event_state(change->wait, !READ_ONCE(change->busy),
+	/* Who has waited finds in the files what there was to count. */
+	wait_event_state(change->wait, !smp_load_acquire(&change->busy),
 			 (TASK_KILLABLE | TASK_FREEZABLE));
 	change_put(change);
 }
@@ -113,13 +114,14 @@ static void change_wait(struct callback_head *work)
  * @change: the change
  * @n: 1 or -1
  *
- * Call with cm_lock held.
+ * Call with cm_lock held, and when everything is counted: the writer does not
+ * need the lock to see that nobody is left.
  */
 void cm_change_busy(struct cpuset_change *change, int n)
 {
 	lockdep_assert_held(&cm_lock);
 
-	WRITE_ONCE(change->busy, change->busy + n);
+	smp_store_release(&change->busy, change->busy + n);
 	if (!change->busy)
 		wake_up_all(&change->wait);
 }
@@ -190,8 +192,8 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 /* A part closes, or is done with that: until then it may have more jobs. */
 static void part_busy(struct cm_part *part, int n)
 {
-	cm_change_busy(part->change, n);
 	cm_stat_pending(part->cs, n);
+	cm_change_busy(part->change, n);
 }
 
 static void part_free(struct cm_part *part)
@@ -442,8 +444,8 @@ static void part_close_work(struct work_struct *work)
 	if (more) {
 		/* The part may be gone. */
 		spin_lock(&cm_lock);
-		cm_change_busy(change, -1);
 		cm_stat_pending(cs, -1);
+		cm_change_busy(change, -1);
 		spin_unlock(&cm_lock);
 	} else {
 		part_finish(part);

@@ -71,8 +71,9 @@ def test_goes_to_swap_and_comes_back(load, swap, nearly_full, kind):
     assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
     # What has a file to go back to is not swapped.
     assert reasons(change).get("fail_nomem", 0) < mib(1)
+    # Reclaim runs, and takes from the reserves what it needs itself.
     room = machine.node_pages(FULL)
-    assert room["unused"] >= room["low"]
+    assert room["unused"] >= room["low"] - mib(1)
 
     nearly_full.close()
     load.verify()
@@ -164,8 +165,10 @@ def test_while_it_is_used(load, swap, nearly_full):
 
     with allowed():
         moved_by(load.cpuset, str(FULL))
-        nearly_full.close()
+        # While its memory is being freed, who needs some on that node could be
+        # killed for want of it: the filler outlives that need.
         moved_by(load.cpuset, "2-3")
+        nearly_full.close()
 
     load.calm()
     load.rest()

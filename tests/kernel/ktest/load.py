@@ -54,12 +54,23 @@ class Load:
         load.pid = int(load("pid")["pid"])
         return load
 
+    def _how_it_ended(self):
+        """For a socket that nobody holds the other end of any more."""
+        if not self.process:
+            return "the workload's child is gone"
+        try:
+            status = self.process.wait(ENDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "the workload does not answer any more"
+        killed = f"signal {-status}" if status < 0 else f"exit status {status}"
+        return f"the workload is gone: {killed}"
+
     def _readline(self):
         parts = [self._buffer]
         while b"\n" not in parts[-1]:
             data = self.sock.recv(1 << 16)
             if not data:
-                raise LoadError("the workload is gone")
+                raise LoadError(self._how_it_ended())
             parts.append(data)
         text, self._buffer = b"".join(parts).split(b"\n", 1)
         return text.decode()
@@ -75,7 +86,10 @@ class Load:
         if fd is not None:
             rights = array.array("i", [fd])
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-        self.sock.sendmsg([line.encode() + b"\n"], ancillary)
+        try:
+            self.sock.sendmsg([line.encode() + b"\n"], ancillary)
+        except BrokenPipeError:
+            raise LoadError(self._how_it_ended()) from None
 
     def receive(self):
         """The reply to the oldest request that has none yet."""

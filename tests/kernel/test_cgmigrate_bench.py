@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
 
 MIB = 1 << 20
 SIZE = 8 * MIB
-SMALL = ["--size", "8M", "--repeat", "2"]
+SMALL = ["--size", "8M", "--repeat", "1"]
 HUGE = "/sys/kernel/mm/transparent_hugepage/enabled"
 WAYS = ["cpuset", "move_pages", "migrate_pages"]
 
@@ -96,6 +96,7 @@ def by_name(out):
     }
 
 
+@pytest.mark.long
 def test_all_kinds_and_ways(disk, tmp_path):
     """Anonymous memory, huge pages, shared memory and a file, by all that is there."""
     file, picture = tmp_path / "r.json", tmp_path / "r.png"
@@ -129,16 +130,17 @@ def test_the_machine():
 
 def test_many_nodes():
     """Each node to the one in its place."""
-    out = told("bench", *SMALL, "--kinds", "anon", "--from", "0-1", "--to", "3,2")
+    words = ["--size", "8M", "--repeat", "2", "--kinds", "anon"]
+    out = told("bench", *words, "--from", "0-1", "--to", "3,2")
     assert (out["from"], out["to"]) == ("0-1", "2-3")
     for result in out["results"]:
+        assert len(result["runs"]) == 2
         assert_result(result)
 
 
 def test_a_limit_is_kept(engine):
     """What can be limited is, to within what is let through at the start."""
-    rate = ["--rate", "8M", "--repeat", "1"]
-    out = told("bench", *SMALL, "--kinds", "anon", *rate)
+    out = told("bench", *SMALL, "--kinds", "anon", "--rate", "8M")
     results = by_name(out)
     limited = {way for _, way, limit in results if limit}
     assert limited == ({"cpuset", "move_pages"} if engine else {"move_pages"})
@@ -168,6 +170,7 @@ def test_no_room(spawn):
     assert machine.vmstat("oom_kill") == kills
 
 
+@pytest.mark.long
 def test_a_folder_in_memory(tmp_path):
     """That it is no disk shows when the file is there."""
     folder = ["--folder", "/dev/shm"]
@@ -242,7 +245,12 @@ def limit_of(cpuset):
         return None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+LATER = [
+    pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGHUP)
+]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *LATER])
 def test_told_to_stop(root, number):
     process = begin(root, "--ways", "cpuset")
     process.send_signal(number)

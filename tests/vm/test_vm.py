@@ -54,7 +54,6 @@ def test_streams_and_status():
     assert done.stdout == text
 
 
-@core
 def test_command_that_is_not_there():
     """As a shell has it: 127, and the name in the message."""
     done = guest("--", "no-such-command")
@@ -82,7 +81,6 @@ def test_machine_and_v2():
     ]
 
 
-@core
 def test_path_and_environment():
     """build/bin comes first, --env arrives, the caller's other variables do not."""
     environment = {**os.environ, "SECRET_OF_HOST": "x"}
@@ -113,7 +111,6 @@ def test_share(tmp_path):
     assert not os.path.exists(f"{CHECKOUT}/lost-by-the-guest")
 
 
-@core
 def test_background_process_does_not_hold_the_guest():
     """Processes the command leaves behind end with it."""
     start = time.monotonic()
@@ -131,7 +128,6 @@ def test_timeout():
     assert "sysrq: Show Blocked State" in done.stderr
 
 
-@core
 def test_never_up(tmp_path):
     """254 when the kernel does not get to the command, or there is none."""
     done = guest("--append", "rootfstype=ext4 panic=-1", script="true")

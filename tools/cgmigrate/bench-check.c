@@ -182,7 +182,7 @@ static void check_kinds(struct bench *bench)
 }
 
 /* Whole pages, as many on every node; of huge pages no more than there are. */
-uint64_t bench_size(const struct bench *bench, enum bench_kind kind)
+uint64_t bench_size(struct bench *bench, enum bench_kind kind)
 {
 	uint64_t page = kind == BENCH_HUGETLB ? bench->huge_size :
 			kind == BENCH_THP ? bench->thp_size :
@@ -194,7 +194,7 @@ uint64_t bench_size(const struct bench *bench, enum bench_kind kind)
 	if (!each)
 		each = 1;
 	if (kind == BENCH_HUGETLB) {
-		most = huge_pages((struct bench *)bench, &node);
+		most = huge_pages(bench, &node);
 		each = each < most ? each : most;
 	}
 	return each * nodes * page;

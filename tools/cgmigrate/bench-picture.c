@@ -13,7 +13,7 @@
 
 #define MARGIN 20
 #define LINE 18
-#define LABELS 230
+#define LABELS 260
 #define SPEEDS 260
 #define STALLS 300
 #define GAP 24

@@ -103,7 +103,7 @@ int bench_move(const struct bench_mover *mover, bool back, uint64_t *ns);
 
 /* bench-check.c: what can be measured here */
 const char *bench_kind_name(enum bench_kind kind);
-uint64_t bench_size(const struct bench *bench, enum bench_kind kind);
+uint64_t bench_size(struct bench *bench, enum bench_kind kind);
 int bench_check(struct bench *bench);
 void bench_miss(struct bench *bench, const char *what, const char *why);
 

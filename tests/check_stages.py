@@ -200,8 +200,8 @@ def stages(everything):
     found.append(guest_stage("engine-v2", "engine", subset, 300, disk))
     subset = [] if everything else ["-m", "(core or v1only) and not (timing or long)"]
     found.append(guest_stage("engine-v1", "engine", subset, 120, ["--cgroup", "v1"]))
-    subset = [] if everything else ["-m", "core"]
-    found.append(debug_stage("debug-v2", subset, 600))
+    subset = "core" if everything else "debug"
+    found.append(debug_stage("debug-v2", ["-m", subset], 400))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]

@@ -38,7 +38,8 @@ def pytest_configure(config):
     config.stash[REAL_STDERR] = os.fdopen(os.dup(2), "w")
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
-        "core: small enough for a debug kernel under emulation",
+        "core: what v1 has too, and a debug kernel under emulation can do",
+        "debug: of core, what a debug kernel is for, and make check has time for",
         "long: about a program, the same on every kernel, and takes minutes",
         "systemd: about units, with systemd as process 1",
         "timing: nothing but a ratio of times, which a busy host can spoil",

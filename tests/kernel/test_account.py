@@ -71,6 +71,7 @@ def test_shared_pages_are_counted_once(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_pinned(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -148,6 +149,7 @@ def test_memory_that_cannot_move_is_skipped(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_adds_up_under_load(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)

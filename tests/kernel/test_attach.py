@@ -61,6 +61,7 @@ def test_attach_to_a_held_cpuset(pair, spawn):
     assert set(load.where("memory")) == {2, 3}
 
 
+@pytest.mark.debug
 def test_attach_elsewhere_during_the_job(top, pair, spawn):
     """The job goes with the address space; both changes count for placement."""
     source, target = pair
@@ -79,6 +80,7 @@ def test_attach_elsewhere_during_the_job(top, pair, spawn):
     load.verify()
 
 
+@pytest.mark.debug
 def test_exit_of_a_held_job(pair, spawn):
     source, target = pair
     load = job(spawn, source)
@@ -179,6 +181,7 @@ def test_inherited_pages_are_strays_until_settled(top, spawn):
     child.verify()
 
 
+@pytest.mark.debug
 @pytest.mark.v2only("CLONE_INTO_CGROUP")
 def test_inherited_pages_come_with_the_next_change(top, spawn):
     cpuset = top.mkdir("a", mems="1")

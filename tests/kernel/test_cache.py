@@ -155,6 +155,7 @@ def slow_swap(tmp_path):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
     """What is being written to swap is no file's any more, nor anonymous."""
     cpuset = charged("a", mems="0")
@@ -353,6 +354,7 @@ def test_two_changes_in_a_row(charged, spawn, shm):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_removed_while_held(charged, spawn, shm):
     """The cgroup goes at once; whatever the job had goes with it."""
     cpuset = charged("a", mems="0")

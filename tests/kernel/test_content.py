@@ -6,7 +6,10 @@ import pytest
 from ktest.machine import mib
 
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
-OPS = ["mmap", "dontneed", "mprotect", "mremap", "fork", "free", "gup", "wp", "file"]
+OPS = ["mmap", "mprotect", "free", "gup", "wp", "file"]
+OPS += [
+    pytest.param(op, marks=pytest.mark.debug) for op in ("dontneed", "mremap", "fork")
+]
 
 
 def busy_process(spawn, cpuset, pages, writers, verifiers, rest):
@@ -49,6 +52,7 @@ def test_while_the_address_space_changes(top, spawn, op):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_while_files_on_a_disk_change(top, spawn, disk):
     """Written both ways, cut off, punched, synced, dropped, mapped and read anew."""
     cpuset = top.mkdir("a", mems="0-1")
@@ -72,6 +76,7 @@ def test_everything_at_once(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_children_with_shared_and_private_copies(top, spawn):
     """All processes write the shared region; each has its own copy of the rest."""
     cpuset = top.mkdir("a", mems="0-1")
@@ -88,6 +93,7 @@ def test_children_with_shared_and_private_copies(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_changes_faster_than_they_can_be_done(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     load = busy_process(spawn, cpuset, mib(4), 2, 1, 200)

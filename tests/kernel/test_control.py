@@ -74,6 +74,7 @@ def test_held(job, name, on, off, nonblock):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_hold_while_it_runs(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -154,6 +155,7 @@ def test_stop_does_not_bind_what_comes_from_above(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.v2only("a v1 child does not follow its parent's mems")
 def test_hold_does_not_bind_who_was_forked_meanwhile(top, spawn):
     """Nor if they are found only after a write below, which looks for all others."""
@@ -183,6 +185,7 @@ def test_hold_does_not_bind_who_was_forked_meanwhile(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_held_job_goes_where_its_owner_goes(top, spawn):
     """Who enters a cpuset with the same nodes leaves the hold of the old one behind."""
     first = top.mkdir("a", mems="0")
@@ -247,6 +250,7 @@ def test_stop_before_it_starts(job):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_settle_brings_strays_in(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     outside = spawn()

@@ -24,6 +24,7 @@ def jobs_of_write(top, defects, write):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.defect("A")
 def test_one_job_for_many_threads(top, spawn, defects):
     cpuset = top.mkdir("a", mems="0")

@@ -47,6 +47,7 @@ def test_controller_taken_from_children(top, spawn, defects):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.v2only("cgroup.subtree_control")
 @pytest.mark.defect("C'")
 def test_controller_given_to_children(top, spawn, defects):
@@ -75,6 +76,7 @@ def test_controller_given_to_children(top, spawn, defects):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.defect("K")
 def test_attach_with_dead_leader(top, spawn, defects):
     source = top.mkdir("a", mems="0")

@@ -129,6 +129,7 @@ def test_stopped(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_under_load(top, spawn):
     """Moved all the time while two processes write and fork and unmap."""
     cpuset = top.mkdir("a", mems="0-1")

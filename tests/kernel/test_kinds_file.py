@@ -134,6 +134,7 @@ def test_text_of_one_process(top, spawn, path):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_text_of_several_processes(top, spawn, path):
     """Who moves leaves the others their text; when it is alone, its text follows."""
     cpuset, other = top.mkdir("a", mems="0"), top.mkdir("b", mems="0")

@@ -89,6 +89,7 @@ def test_pages_of_the_kernel(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.parametrize("kind", ["anon", "thp"])
 def test_write_protected_by_userfaultfd(top, spawn, kind):
     """Contents and protection come along; nobody sees a fault that is no write."""

@@ -75,6 +75,7 @@ def test_swapped_out(top, spawn, swap):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_in_the_swap_cache(top, spawn, swap):
     """Brought in by a read: memory and swap have the same, and go on to."""
     cpuset = top.mkdir("a", mems="0")

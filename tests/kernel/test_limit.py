@@ -395,6 +395,7 @@ def test_superseded_while_throttled(job):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_exit_while_throttled(throttled):
     cpuset, load, since = throttled
     os.kill(load.pid, signal.SIGKILL)
@@ -404,6 +405,7 @@ def test_exit_while_throttled(throttled):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_killed_writer_while_throttled(job, spawn):
     cpuset, load = job
     cpuset.write("max", CRAWL)
@@ -456,6 +458,7 @@ def test_rmdir_while_throttled(throttled, top):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_rmdir_of_the_throttled_and_the_dead(top, spawn):
     """Throttled by what is above, the process dead: nothing is left behind."""
     parent = top.mkdir("p")
@@ -471,6 +474,7 @@ def test_rmdir_of_the_throttled_and_the_dead(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.v2only("cgroup.subtree_control")
 def test_controller_taken_while_throttled(throttled, top):
     cpuset, load, _ = throttled
@@ -498,6 +502,7 @@ def test_settle_is_limited(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_content_under_load_while_the_limit_changes(job):
     cpuset, load = job
     load("work", writers=1, verifiers=1)

@@ -98,6 +98,7 @@ def test_changes_that_have_not_started(top, spawn, masks):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_crossing_moves_each_page_once(top, spawn):
     cpuset = top.mkdir("a", mems=CROSSING[0])
     load = spawn(cpuset)
@@ -131,6 +132,7 @@ def test_second_change_while_the_first_runs(top, spawn, masks):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @pytest.mark.parametrize("threads", [1, 16])
 def test_threads_do_not_matter(top, spawn, threads):
     cpuset = top.mkdir("a", mems="0-1")

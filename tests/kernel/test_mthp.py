@@ -56,6 +56,7 @@ def test_moved_many_times(top, spawn, only_64k, defects):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_written_while_they_move(top, spawn, only_64k):
     cpuset, load = filled(top, spawn, (0, 1), "0-1")
     load("work", writers=2, verifiers=1, rest=200)

@@ -106,6 +106,7 @@ def test_static_policy_is_not_remapped(top, spawn):
     load.verify()
 
 
+@pytest.mark.debug
 def test_interleave_keeps_its_order(top, spawn):
     cpuset, load, address = bound(top, spawn, "interleave", "0-1")
     before = load.pages("memory")

@@ -34,6 +34,7 @@ def verify(*loads):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 @KINDS
 def test_stays_where_another_cpuset_wants_it(share, kind):
     """On the new node the other would have memory that it may not have."""

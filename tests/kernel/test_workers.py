@@ -47,6 +47,7 @@ def test_every_page_moves_once(top, spawn, kind):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_held_and_released(top, spawn):
     """Where it was held it goes on, with nothing left out or moved twice."""
     cpuset = top.mkdir("a", mems="0-1")
@@ -89,6 +90,7 @@ def test_another_change_meanwhile(top, spawn):
 
 
 @pytest.mark.core
+@pytest.mark.debug
 def test_dies_while_it_moves(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)

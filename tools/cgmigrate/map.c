@@ -236,7 +236,7 @@ static void print_legend(struct app *app, const json_t *map, bool colour)
 
 static void print_map(struct app *app, const json_t *map)
 {
-	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	bool colour = colours_wanted();
 	json_t *cells = json_object_get(map, "cells");
 	size_t terminal = terminal_width(), width = row_width(terminal);
 	size_t count = json_array_size(cells);

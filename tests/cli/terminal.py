@@ -36,7 +36,11 @@ class Terminal:
         )
         self.tmux("set-option", "-g", "status", "off")
         self.resize(columns, lines)
-        self.until(lambda: self.text().endswith(self.prompt))
+        try:
+            self.until(lambda: self.text().endswith(self.prompt))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self

@@ -20,7 +20,7 @@ PATH = f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @pytest.fixture
-def terminal(tmp_path):
+def terminal():
     """A shell in the tree, so that commands are short: --sysroot ."""
     opened = []
 

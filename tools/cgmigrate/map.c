@@ -144,14 +144,32 @@ const char *map_label(const json_t *map, size_t first, size_t end)
 
 /* ---- on the terminal ---- */
 
-static size_t row_width(void)
+/* Columns of the terminal; 0: it is none. */
+static size_t terminal_width(void)
 {
 	struct winsize size;
 
-	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) &&
-	    size.ws_col)
-		return size.ws_col < 96 ? (size.ws_col < 40 ? 16 : size.ws_col - 24) : 64;
-	return 64;
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_col;
+}
+
+static size_t row_width(size_t terminal)
+{
+	if (!terminal || terminal >= 96)
+		return 64;
+	return terminal < 40 ? 16 : terminal - 24;
+}
+
+/* What is at the end of a row; of a long name the end, which tells more. */
+static void print_label(const char *label, size_t row, size_t terminal)
+{
+	size_t len = strlen(label), room = terminal > row + 8 ? terminal - row - 2 : 6;
+
+	if (!terminal || len <= room)
+		printf("  %s", label);
+	else
+		printf("  ...%s", label + len - (room - 3));
 }
 
 static char node_symbol(int node)
@@ -218,9 +236,10 @@ static void print_legend(struct app *app, const json_t *map, bool colour)
 
 static void print_map(struct app *app, const json_t *map)
 {
-	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	bool colour = colours_wanted();
 	json_t *cells = json_object_get(map, "cells");
-	size_t width = row_width(), count = json_array_size(cells);
+	size_t terminal = terminal_width(), width = row_width(terminal);
+	size_t count = json_array_size(cells);
 	const char *before = "";
 	char title[512];
 
@@ -233,7 +252,9 @@ static void print_map(struct app *app, const json_t *map)
 		for (size_t i = first; i < first + width; i++)
 			print_cell(i < count ? main_node(json_array_get(cells, i)) : -1,
 				   colour);
-		printf(strcmp(label, before) ? "  %s\n" : "\n", label);
+		if (strcmp(label, before))
+			print_label(label, width, terminal);
+		putchar('\n');
 		before = label;
 	}
 }

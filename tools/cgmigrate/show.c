@@ -296,6 +296,8 @@ static void set_size(const struct show *show, struct libscols_line *line, size_t
 	if (stray && bytes && !show->app->bytes)
 		strcat(buf, "*");
 	scols_line_set_data(line, pos, bytes || show->app->bytes ? buf : "-");
+	if (stray && bytes)
+		scols_cell_set_color(scols_line_get_cell(line, pos), "red");
 }
 
 /* Fill in the columns of nodes from @pos on; returns how many there are. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Columns of tables: one list for what is printed, --help and --output. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "cgmigrate.h"
 
@@ -38,6 +40,12 @@ void print_columns(const struct columns *columns)
 		printf("  %-8s %s\n", columns->list[i].name, columns->list[i].help);
 }
 
+/* Is there somebody to see them, who has not said that they disturb? */
+bool colours_wanted(void)
+{
+	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
+
 struct libscols_table *table_new(const struct app *app)
 {
 	struct libscols_table *table = scols_new_table();
@@ -46,5 +54,6 @@ struct libscols_table *table_new(const struct app *app)
 		return NULL;
 	scols_table_enable_raw(table, app->raw);
 	scols_table_enable_noheadings(table, app->noheadings);
+	scols_table_enable_colors(table, colours_wanted());
 	return table;
 }

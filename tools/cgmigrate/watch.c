@@ -14,23 +14,35 @@
 
 #include "cgmigrate.h"
 
-static volatile sig_atomic_t ended;
+/* What is done to a terminal, and how it was before. */
+struct screen {
+	bool on;		/* a terminal at all */
+	bool keys;		/* they are read one by one */
+	struct termios before;
+};
+
+static volatile sig_atomic_t ended, suspended;
 
 static void on_signal(int sig)
 {
-	if (sig != SIGWINCH)
+	if (sig == SIGTSTP)
+		suspended = 1;
+	else if (sig != SIGWINCH)
 		ended = 1;
 }
 
 static void listen(sigset_t *waiting)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH };
-	struct sigaction action = { .sa_handler = on_signal };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH,
+				       SIGTSTP };
+	struct sigaction action = { .sa_handler = on_signal }, before;
 	sigset_t held;
 
 	sigemptyset(&held);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		sigaction(signals[i], &action, NULL);
+		sigaction(signals[i], &action, &before);
+		if (signals[i] == SIGTSTP && before.sa_handler == SIG_IGN)
+			sigaction(SIGTSTP, &before, NULL);
 		sigaddset(&held, signals[i]);
 	}
 	sigprocmask(SIG_BLOCK, &held, waiting);
@@ -100,39 +112,69 @@ static bool read_keys(struct termios *before)
 	return !tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+static void enter(struct screen *screen)
+{
+	screen->on = isatty(STDOUT_FILENO);
+	screen->keys = screen->on && read_keys(&screen->before);
+	if (screen->on)
+		fputs("\033[?1049h\033[?25l\033[?7l\033[2J", stdout);
+}
+
+static void leave(const struct screen *screen)
+{
+	if (screen->on)
+		fputs("\033[?7h\033[?25h\033[?1049l", stdout);
+	fflush(stdout);
+	if (screen->keys)
+		tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
+}
+
+/* Stop as Ctrl-Z asks, with the terminal as it was, and go on with fg. */
+static void suspend(struct screen *screen, const sigset_t *waiting)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL }, before;
+	sigset_t held;
+
+	leave(screen);
+	sigaction(SIGTSTP, &action, &before);
+	raise(SIGTSTP);
+	sigprocmask(SIG_SETMASK, waiting, &held);	/* it is delivered here */
+	sigprocmask(SIG_SETMASK, &held, NULL);
+	sigaction(SIGTSTP, &before, NULL);
+	suspended = 0;
+	enter(screen);
+}
+
 /*
  * @text gives what to show, to be freed, or NULL to end: with an error that was
  * told, but on a screen that is gone.
  */
 void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64_t usec)
 {
-	bool screen = isatty(STDOUT_FILENO), keys;
-	struct termios before;
+	struct screen screen;
 	sigset_t waiting;
 	char *now = text(data);
 
 	if (!now)
 		return;
 	listen(&waiting);
-	keys = screen && read_keys(&before);
-	if (screen)
-		fputs("\033[?1049h\033[?25l\033[?7l\033[2J", stdout);
+	enter(&screen);
 	while (now) {
-		if (screen)
+		if (screen.on)
 			draw(now);
 		else
 			printf("%s\n\n", now);
 		fflush(stdout);
 		free(now);
 		now = NULL;
-		if (!rest(usec, keys, &waiting) && !ended && !ferror(stdout))
+		if (rest(usec, screen.keys, &waiting))
+			break;
+		if (suspended)
+			suspend(&screen, &waiting);
+		if (!ended && !ferror(stdout))
 			now = text(data);
 	}
-	if (screen)
-		fputs("\033[?7h\033[?25h\033[?1049l", stdout);
-	fflush(stdout);
-	if (screen && *app->error)
+	leave(&screen);
+	if (screen.on && *app->error)
 		fprintf(stderr, "cgmigrate: %s: %s\n", app->verb, app->error);
-	if (keys)
-		tcsetattr(STDIN_FILENO, TCSANOW, &before);
 }

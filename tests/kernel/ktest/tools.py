@@ -65,6 +65,35 @@ class Tools:
         return records[0]
 
 
+class Rules:
+    """What is in /etc/cgrules.conf for a while."""
+
+    FILE = "/etc/cgrules.conf"
+
+    def __init__(self, *lines):
+        self.lines = lines
+
+    def __enter__(self):
+        self.before = None
+        if os.path.exists(self.FILE):
+            with open(self.FILE, encoding="ascii") as file:
+                self.before = file.read()
+        with open(self.FILE, "w", encoding="ascii") as file:
+            file.write("".join(f"{line}\n" for line in self.lines))
+
+    def __exit__(self, *exc):
+        if self.before is None:
+            os.unlink(self.FILE)
+        else:
+            with open(self.FILE, "w", encoding="ascii") as file:
+                file.write(self.before)
+
+
+def outcome(result):
+    """What the user of a tool sees of it."""
+    return result.returncode, result.stdout, result.stderr
+
+
 def symbolic_copy(folder):
     """libcgroup as some distributions link it, with -Bsymbolic-functions.
 

@@ -40,8 +40,11 @@ class Tools:
 
     def __call__(self, *command, options=(), **more):
         """The tool with the plugin; nothing but its own words on stderr."""
-        plugin = [COMMAND, "run", "--report", self.report, *options, "--"]
-        return run(*plugin, *command, **more)
+        return run(*self.prefix(*options), *command, **more)
+
+    def prefix(self, *options):
+        """The words that give the tool behind them the plugin."""
+        return [COMMAND, "run", "--report", self.report, *options, "--"]
 
     def records(self):
         """What was reported since the last look."""

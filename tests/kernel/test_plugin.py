@@ -176,6 +176,24 @@ def test_cgset_moves_memory(top, spawn, tools, name):
     assert record["moves"][0]["state"] == "done"
 
 
+@pytest.mark.v2only("cgroup.subtree_control")
+def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, name):
+    """Of all but one of them a stock kernel moves nothing, now and later."""
+    parent = top.mkdir("p")
+    children = [parent.mkdir(child, controlled=False) for child in "xy"]
+    loads = [spawn(child) for child in children]
+    for load in loads:
+        load.alloc("anon", mib(8), nodes=0)
+    parent.control()
+
+    for node in (1, 2):
+        for child, load in zip(children, loads):
+            tools.done("cgset", "-r", f"cpuset.mems={node}", name(child))
+            assert child.mems() == [node]
+            assert load.where("anon") == {node: mib(8)}
+            load.verify()
+
+
 @pytest.mark.v1only("memory_migrate is a file of v1")
 def test_memory_migrate_counts_wherever_it_stands(top, spawn, tools, name):
     """The tool alone writes them in their order, and nothing moves."""

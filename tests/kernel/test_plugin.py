@@ -5,7 +5,6 @@ They run with the tests of the stock kernel's defects, too: what the tools leave
 behind there, they must not leave behind with the plugin.
 """
 
-import json
 import os
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from ktest import machine
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
-from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, Tools, run
+from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, Tools, parse_record, run
 
 pytestmark = pytest.mark.defect("plugin")
 
@@ -432,7 +431,7 @@ class daemon:
                 return found
             fields = dict(line.split("=", 1) for line in text.splitlines())
             assert fields["SYSLOG_IDENTIFIER"] == "cgmigrate"
-            found.append(json.loads(fields["CGMIGRATE_RECORD"]))
+            found.append(parse_record(fields["CGMIGRATE_RECORD"]))
 
     def __exit__(self, *exc):
         self.process.terminate()

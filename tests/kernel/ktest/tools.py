@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """libcgroup's own tools as Debian ships them, with the plugin and without."""
 
+import functools
 import json
 import os
 import struct
 import subprocess
 
 from ktest.load import NUMALOAD
+
+try:
+    import jsonschema
+except (
+    ImportError
+):  # a machine that is not the project's: records are taken as they are
+    jsonschema = None
 
 BUILD = os.path.abspath(os.path.join(os.path.dirname(NUMALOAD), ".."))
 COMMAND = os.path.join(BUILD, "bin", "cgmigrate")
@@ -31,6 +39,23 @@ def run(*command, **more):
     )
 
 
+@functools.cache
+def record_validator():
+    path = os.path.join(SOURCE, "Documentation", "cgmigrate.schema.json")
+    with open(path, encoding="utf-8") as file:
+        parts = json.load(file)["$defs"]
+    schema = {"$ref": "#/$defs/plugin_record", "$defs": parts}
+    return jsonschema.Draft202012Validator(schema)
+
+
+def parse_record(text):
+    """A record of the plugin, which has to be as the schema says."""
+    record = json.loads(text)
+    if jsonschema:
+        record_validator().validate(record)
+    return record
+
+
 class Tools:
     """Runs a tool with the plugin and keeps what the plugin reported."""
 
@@ -51,7 +76,7 @@ class Tools:
         if not os.path.exists(self.report):
             return []
         with open(self.report, encoding="utf-8") as file:
-            records = [json.loads(line) for line in file]
+            records = [parse_record(line) for line in file]
         new = records[self.seen :]
         self.seen = len(records)
         return new

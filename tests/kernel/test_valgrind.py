@@ -59,6 +59,7 @@ def pair(top, spawn):
     return old, new, load
 
 
+@pytest.mark.defect("command")
 def test_valgrind_finds_something(valgrind, tmp_path):
     """If it did not, the other tests would show nothing."""
     source = tmp_path / "leak.c"

@@ -212,9 +212,13 @@ def stages(everything):
         found.append(guest_stage("engine-workers", "engine", several, 300, disk))
         hybrid = ["--cgroup", "hybrid"]
         found.append(guest_stage("engine-hybrid", "engine", [], 240, hybrid))
+        mixed = ["--expect-defects", "-k", "plugin or features"]
+        found.append(guest_stage("stock-hybrid", "stock", mixed, 240, hybrid))
         nodes = ["--nodes", "8", "--mem-per-node", "384M"]
-        samples = ["--expect-defects", "-k", "cgconfig"]
-        found.append(guest_stage("samples", "stock", samples, 60, nodes))
+        samples = ["-k", "cgconfig"]
+        defects = ["--expect-defects", *samples]
+        found.append(guest_stage("samples-stock", "stock", defects, 60, nodes))
+        found.append(guest_stage("samples-engine", "engine", samples, 60, nodes))
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))

@@ -73,3 +73,56 @@ def test_whatever_is_done(live):
 
 def test_no_verb_known(machine):
     assert Command(machine).json("frob", code=2)["command"] == ""
+
+
+PLACE = {"cgroup": "/a", "nodes": "2-3", "bytes": {"2": 4096, "3": 0}, "stray": 0}
+PLUGIN_RECORD = {
+    "cgmigrate": 1,
+    "time": "2026-11-29T06:11:47Z",
+    "tool": "cgclassify",
+    "pid": 2820,
+    "action": "process",
+    "function": "cgroup_change_cgroup_path",
+    "returned": 0,
+    "backend": "stock-v2",
+    "cpuset": 2,
+    "process": 2800,
+    "group": "a",
+    "before": {"cgroup": "/b", "nodes": "0-1"},
+    "after": PLACE,
+    "moves": [
+        {
+            "purpose": "attach",
+            "backend": "stock-v2",
+            "cgroup": "/a",
+            "pids": [2800],
+            "from": "0-1",
+            "to": "2-3",
+            "bytes": 4096,
+            "state": "done",
+            "totals": {"moved": 4096},
+            "elapsed_usec": 900,
+            "max_batch_usec": 80,
+        }
+    ],
+    "notes": [],
+    "elapsed_usec": 1000,
+}
+
+
+def test_a_record_of_the_plugin():
+    """Those it writes are compared with this where it runs, in tests/kernel."""
+    parts = VALIDATOR.schema["$defs"]
+    schema = {"$ref": "#/$defs/plugin_record", "$defs": parts}
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(PLUGIN_RECORD)
+    for name in {*parts["plugin_record"]["required"], "process"}:
+        less = {key: value for key, value in PLUGIN_RECORD.items() if key != name}
+        assert not validator.is_valid(less), name
+    for name in parts["plugin_record"]["properties"]:
+        assert not validator.is_valid({**PLUGIN_RECORD, name: 7.5}), name
+    (move,) = PLUGIN_RECORD["moves"]
+    for wrong in ({"state": "sent"}, {"totals": {"lost": 1}}, {"from": "x"}):
+        assert not validator.is_valid({**PLUGIN_RECORD, "moves": [{**move, **wrong}]})
+    half = {"cgroup": "/a", "nodes": "2-3", "stray": 0}
+    assert not validator.is_valid({**PLUGIN_RECORD, "after": half})

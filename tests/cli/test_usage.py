@@ -212,28 +212,6 @@ def test_nothing_is_written_to_a_tree(run, machine):
     assert state() == before
 
 
-def test_features(run):
-    out = run.json("features")
-    assert out["kernel"] == "6.12.117-test" and out["backend"] == "stock-v2"
-    assert out["cpuset_version"] == 2 and out["memory_nodes"] == "0-3"
-    assert out["features"]["numa"] is True and out["features"]["engine"] is False
-    text = run("features").stdout
-    assert "backend         stock-v2" in text
-    assert all(len(line.split()) > 1 for line in text.splitlines())
-
-
-def test_features_of_the_engine(machine, run):
-    machine.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
-    assert run.json("features")["backend"] == "engine-v2"
-
-
-def test_features_without_privilege(machine, run):
-    machine.status("self", "cgmigrate", caps="0000000000000000")
-    features = run.json("features")["features"]
-    assert not features["cap_sys_nice"] and not features["pagemap_pfn"]
-    assert "without CAP_SYS_NICE only unshared pages" in run("features").stdout
-
-
 def test_wait(machine, run):
     assert run("wait", "/web").returncode == 0
     machine.write("sys/fs/cgroup/web/cpuset.mems.stat", "migrate_pending 0\n")

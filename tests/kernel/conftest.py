@@ -201,8 +201,8 @@ def spawn(top):
     """Start workloads that end with the test: spawn(cpuset) or spawn(into=cpuset)."""
     loads = []
 
-    def start(cpuset=None, into=None):
-        load = Load(into=into)
+    def start(cpuset=None, **how):
+        load = Load(**how)
         loads.append(load)
         machine.offer_to_oom(load.pid)
         if cpuset is not None:

@@ -97,14 +97,26 @@ def test_a_database_and_batch_jobs(spawn, load_sample, group):
     assert group("batch").read("cpu.weight") == "10"
 
 
-def test_a_configuration_written_for_v1(root, spawn, load_sample, group):
-    if root.version == 2:  # the tool alone stops at memory_migrate, and cleans up
-        path = os.path.join(SAMPLES, "from-v1.conf")
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "from-v1.conf",
+        pytest.param(
+            "to-v2.conf", marks=pytest.mark.v2only("the sample is converted to v2")
+        ),
+    ],
+)
+def test_a_configuration_written_for_v1(root, spawn, load_sample, group, sample):
+    """Converted to v2, or as it is: there the tool alone stops, and cleans up."""
+    path = os.path.join(SAMPLES, sample)
+    if root.version == 2 and sample == "from-v1.conf":
         assert run("cgconfigparser", "-l", path).returncode != 0
         assert not os.path.exists(group("legacy").path)
     legacy = root.mkdir("legacy", mems="0-1")
     load = start(spawn, legacy, (0, 1))
-    after = load_sample("from-v1.conf")
+    after = load_sample(sample)
     assert after["/legacy"]["nodes"] == "2-3"
     assert legacy.mems() == [2, 3]
     assert_inside(load, (2, 3))
+    if sample == "to-v2.conf":
+        assert run("cgconfigparser", "-l", path).returncode == 0

@@ -480,6 +480,8 @@ def test_without_a_terminal_there_is_no_progress(top, spawn, name):
     assert lines[-1].startswith("done: ")
 
 
+@pytest.mark.long
+@pytest.mark.timing
 def test_stall_bound_is_followed(top, spawn, name, engine):
     """A tighter bound makes smaller batches: stock kernels only."""
     if engine:
@@ -487,7 +489,63 @@ def test_stall_bound_is_followed(top, spawn, name, engine):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(32), nodes=0)
-    load("probe", "anon", kind="write", rest=200)
-    told("move", name(cpuset), "--to", "1", "--max-stall", "500us")
-    load("probed")
-    assert set(load.where("anon")) == {1}
+
+    def longest(node, bound):
+        """The longest batch, as the command measured it, in microseconds."""
+        out = told("move", name(cpuset), "--to", node, "--max-stall", bound)
+        assert set(load.where("anon")) == {node}
+        return out["result"]["max_batch_usec"]
+
+    # Whatever else the machine does makes a batch longer, so the best try counts.
+    tight, loose = [], []
+    for _ in range(3):
+        tight.append(longest(1, "500us"))
+        loose.append(longest(0, "8ms"))
+    print(f"longest batch: 500us {tight}, 8ms {loose}")
+    load.verify()
+    assert 0 < min(tight) < min(loose)
+
+
+@pytest.mark.long
+def test_busy_pages_are_tried_again(top, spawn, name, engine):
+    """What is pinned when it is met, and is not any more when all else has moved."""
+    if engine:
+        pytest.skip("there the kernel tries again, not the command")
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(64), nodes=(0, 1))
+    load("pin", "anon", **{"from": 0, "count": 64})
+    process = start_slowly(cpuset, name(cpuset), engine, "-J")
+    wait_for_start(cpuset, engine)
+    # It has met them when those behind them have begun to move.
+    wait_until(lambda: load.where("anon", count=mib(1)).get(2), "pages to move")
+    assert load.where("anon", count=64) == {0: 64}
+
+    load("unpin")
+    code, text, _ = end(process)
+
+    out = json.loads(text)
+    totals = out["result"]["totals"]
+    assert code == 0 and out["state"] == "done"
+    assert not {k: v for k, v in totals.items() if k.startswith("fail") and v}
+    assert load.where("anon", count=64) == {2: 64}
+    assert set(load.where("anon")) == {2, 3} and cpuset.mems() == [2, 3]
+    load.verify()
+
+
+@pytest.mark.v2only("cgroup.subtree_control")
+def test_children_that_were_given_the_controller(top, spawn, name):
+    """A stock kernel does not know where all but one of them were before."""
+    parent = top.mkdir("p")
+    children = [parent.mkdir(child, controlled=False) for child in "xy"]
+    loads = [spawn(child) for child in children]
+    for load in loads:
+        load.alloc("memory", mib(8), nodes=0)
+    parent.control()
+
+    for nodes in ([1], [2, 3]):
+        for child, load in zip(children, loads):
+            told("move", name(child), "--to", machine.format_list(nodes))
+            assert child.mems() == nodes
+            assert set(load.where("memory")) <= set(nodes)
+            load.verify()

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """libcgroup 3: the plugin with it, its own tests, and the fixes it could have."""
 
+import ctypes
+import functools
 import os
+import subprocess
+import sys
 
 import pytest
 
-from ktest.ftests import numbers_of, run_ftests
+from ktest import machine
+from ktest.ftests import differences, numbers_of, run_ftests
 from ktest.machine import mib
-from ktest.tools import BUILD, Tools
+from ktest.tools import BUILD, Tools, outcome, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
 
@@ -22,6 +27,12 @@ PATCHED = [
         id="memory_migrate",
         marks=pytest.mark.v2only("the setting is one of v1, where it is written"),
     ),
+    pytest.param(
+        "091",
+        id="as a whole",
+        marks=pytest.mark.v1only("v2 attaches whole processes"),
+    ),
+    pytest.param("092", id="empty value"),
 ]
 
 
@@ -72,15 +83,147 @@ def test_setting_nodes_takes_memory_along(top, spawn, tools, name, command):
     load.verify()
 
 
-def test_its_tests_have_the_same_results_with_the_plugin(root):
-    """On Debian's tools; most of what they check is output and exit status."""
+# ---- threads, and no group ----
+
+LIBRARY = f"{TREES['stock']}/src/.libs/libcgroup.so.3"
+MODULE = """
+struct cgroup;
+int cgroup_init(void);
+struct cgroup *cgroup_new_cgroup(const char *name);
+void *cgroup_add_controller(struct cgroup *group, const char *name);
+int FUNCTION(struct cgroup *group, int tid);
+int attach(const char *name, int tid)
+{
+    struct cgroup *group;
+    int ret = cgroup_init();
+
+    if (ret || !*name)
+        return ret ? ret : FUNCTION(0, tid);
+    group = cgroup_new_cgroup(name);
+    return group && cgroup_add_controller(group, "cpuset") ? FUNCTION(group, tid) : -1;
+}
+"""
+OPENER = """
+import ctypes, sys
+module = ctypes.CDLL(sys.argv[1])
+print(module.attach(sys.argv[2].encode(), int(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def attach(tools, tmp_path):
+    """A function of the library, called by a program that has the plugin."""
+
+    def call(function, group, tid):
+        if not hasattr(ctypes.CDLL(LIBRARY), function):
+            pytest.skip(f"this libcgroup has no {function}()")
+        source = tmp_path / "module.c"
+        source.write_text(MODULE)
+        path = tmp_path / "module.so"
+        build = ["gcc", "-shared", "-fPIC", f"-DFUNCTION={function}", "-o", str(path)]
+        libs = os.path.dirname(LIBRARY)
+        link = [f"-L{libs}", "-l:libcgroup.so.3"]
+        subprocess.run([*build, str(source), *link], check=True)
+        env = {**os.environ, "LD_LIBRARY_PATH": libs}
+        result = tools(sys.executable, "-c", OPENER, path, group, tid, env=env)
+        assert outcome(result) == (0, "0\n", "")
+        (record,) = tools.records()
+        assert record["action"] == "thread" and record["function"] == function
+        return record
+
+    return call
+
+
+@pytest.fixture
+def threaded(top, spawn):
+    """Two groups for threads, and a process with all of its threads in the first."""
+    domain = top.mkdir("domain", mems="0-3")
+    pair = [domain.mkdir("x", mems="0-1"), domain.mkdir("y", mems="2-3")]
+    for cpuset in pair:
+        cpuset.write("cgroup.type", "threaded")
+    load = spawn(domain)
+    load.threads(4)
+    for tid in machine.threads(load.pid):
+        pair[0].attach_thread(tid)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    return load, *pair
+
+
+def tids_of(cpuset):
+    return {int(tid) for tid in cpuset.read("threads").split()}
+
+
+@pytest.mark.v2only("threaded groups")
+@pytest.mark.parametrize(
+    "function", ["cgroup_attach_task_pid", "cgroup_attach_thread_tid"]
+)
+def test_a_thread_moves_no_memory(threaded, attach, name, function):
+    load, old, new = threaded
+    others = set(machine.threads(load.pid))
+    tid = max(others - {load.pid})
+    record = attach(function, name(new), tid)
+    assert tids_of(new) == {tid} and tids_of(old) == others - {tid}
+    assert load.where("anon") == {0: mib(4), 1: mib(4)}
+    assert record["process"] == tid and record["moves"] == []
+    load.verify()
+
+
+@pytest.mark.v2only("threaded groups")
+def test_cgclassify_into_a_threaded_group(threaded, tools, name):
+    """A group that takes threads, one by one, and no process as a whole."""
+    load, old, new = threaded
+    words = (tool("cgclassify"), "-g", f"cpuset:{name(new)}", load.pid)
+    alone = run(*words)
+    assert alone.returncode == 0
+    for tid in machine.threads(load.pid):
+        old.attach_thread(tid)
+    assert set(load.where("anon")) == {0, 1}
+
+    result = tools(*words)
+
+    assert outcome(result) == outcome(alone)
+    assert tids_of(new) == set(machine.threads(load.pid))
+    assert set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_no_group_is_the_root(top, root, spawn, attach):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    record = attach("cgroup_attach_task_pid", "", load.pid)
+    assert load.pid in root.procs()
+    assert "group" not in record and record["after"]["cgroup"] == "/"
+    assert load.where("anon") == {0: mib(4), 1: mib(4)}
+    load.verify()
+
+
+# ---- its own tests ----
+
+
+@functools.cache
+def results_of_its_tests(tools, plugin=False):
     numbers = numbers_of(TREES["stock"])
-    without = run_ftests(TREES["stock"], "debian", numbers)
-    with_it = run_ftests(TREES["stock"], "debian", numbers, plugin=True)
-    assert with_it == without
-    passed = [number for number, (result, _) in without.items() if result == "passed"]
-    print(f"v{root.version}: {len(passed)} of {len(without)} pass:", *passed)
+    where = "debian" if tools == "debian" else TREES["stock"]
+    return run_ftests(TREES["stock"], where, numbers, plugin=plugin)
+
+
+@pytest.mark.parametrize("tools", ["debian", "libcgroup-3"])
+def test_its_tests_have_the_results_that_were_recorded(root, tools):
+    """The same on every kernel; most of what they check is output and exit status."""
+    found = results_of_its_tests(tools)
+    results = {number: result for number, (result, _) in found.items()}
+    passed = [number for number, result in results.items() if result == "passed"]
+    print(f"{tools}: {len(passed)} of {len(found)} pass:", *passed)
     assert len(passed) >= PASSING[root.version]
+    changed = differences(tools, results)
+    said = {number: cause for number, (_, cause) in found.items() if cause}
+    assert not changed, "\n".join([*changed, f"what they say: {said}"])
+
+
+@pytest.mark.parametrize("tools", ["debian", "libcgroup-3"])
+def test_its_tests_have_the_same_results_with_the_plugin(tools):
+    assert results_of_its_tests(tools, plugin=True) == results_of_its_tests(tools)
 
 
 @pytest.mark.parametrize("number", PATCHED)

@@ -5,7 +5,6 @@ They run with the tests of the stock kernel's defects, too: what the tools leave
 behind there, they must not leave behind with the plugin.
 """
 
-import json
 import os
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from ktest import machine
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
-from ktest.tools import COMMAND, PLUGIN, SOURCE, Tools, run
+from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, Tools, parse_record, run
 
 pytestmark = pytest.mark.defect("plugin")
 
@@ -132,34 +131,11 @@ def test_cgclassify_by_rule(top, spawn, tools, name):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     before = busy(load, [0, 1])
-    with rules(f"*:numaload cpuset {name(new)}"):
+    with Rules(f"*:numaload cpuset {name(new)}"):
         record = tools.done("cgclassify", load.pid)
     assert load.pid in new.procs()
     assert record["function"] == "cgroup_change_cgroup_flags"
     assert_placed(load, before, [[0, 1], [2, 3]])
-
-
-class rules:
-    """What is in /etc/cgrules.conf for a while."""
-
-    FILE = "/etc/cgrules.conf"
-
-    def __init__(self, *lines):
-        self.lines = lines
-
-    def __enter__(self):
-        self.before = None
-        if os.path.exists(self.FILE):
-            self.before = machine.read(self.FILE)
-        with open(self.FILE, "w", encoding="ascii") as file:
-            file.write("".join(f"{line}\n" for line in self.lines))
-
-    def __exit__(self, *exc):
-        if self.before is None:
-            os.unlink(self.FILE)
-        else:
-            with open(self.FILE, "w", encoding="ascii") as file:
-                file.write(self.before)
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
@@ -197,6 +173,24 @@ def test_cgset_moves_memory(top, spawn, tools, name):
     assert record["action"] == "settings" and record["group"] == name(cpuset)
     assert [move["purpose"] for move in record["moves"]] == ["mems"]
     assert record["moves"][0]["state"] == "done"
+
+
+@pytest.mark.v2only("cgroup.subtree_control")
+def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, name):
+    """Of all but one of them a stock kernel moves nothing, now and later."""
+    parent = top.mkdir("p")
+    children = [parent.mkdir(child, controlled=False) for child in "xy"]
+    loads = [spawn(child) for child in children]
+    for load in loads:
+        load.alloc("anon", mib(8), nodes=0)
+    parent.control()
+
+    for node in (1, 2):
+        for child, load in zip(children, loads):
+            tools.done("cgset", "-r", f"cpuset.mems={node}", name(child))
+            assert child.mems() == [node]
+            assert load.where("anon") == {node: mib(8)}
+            load.verify()
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
@@ -312,8 +306,7 @@ def test_cgclassify_need_not_wait(top, spawn, tools, name):
 
 
 def test_rate(top, spawn, tools, name):
-    if engine_files(top):
-        pytest.skip("on the engine the rate is a file's, with tests of its own")
+    """With the engine it is the group's own for as long as the move takes."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(32), nodes=0)
@@ -321,6 +314,8 @@ def test_rate(top, spawn, tools, name):
     tools.done("cgset", "-r", "cpuset.mems=1", name(cpuset), options=["--rate", "16M"])
     assert time.monotonic() - start > 1.5
     assert set(load.where("anon")) == {1}
+    if engine_files(top):
+        assert cpuset.read("max") == "max"
 
 
 # ---- groups that come and go ----
@@ -436,7 +431,7 @@ class daemon:
                 return found
             fields = dict(line.split("=", 1) for line in text.splitlines())
             assert fields["SYSLOG_IDENTIFIER"] == "cgmigrate"
-            found.append(json.loads(fields["CGMIGRATE_RECORD"]))
+            found.append(parse_record(fields["CGMIGRATE_RECORD"]))
 
     def __exit__(self, *exc):
         self.process.terminate()
@@ -464,7 +459,7 @@ def test_cgrulesengd(top, spawn, name, tmp_path):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     before = busy(load, [0, 1])
-    with rules(f"*:numaload cpuset {name(new)}"), daemon(tmp_path) as engd:
+    with Rules(f"*:numaload cpuset {name(new)}"), daemon(tmp_path) as engd:
         records = []
 
         def told_of(kind):

@@ -9,8 +9,9 @@ import tempfile
 
 import pytest
 
+from ktest import cpusets
 from ktest.machine import mib
-from ktest.tools import COMMAND, PLUGIN, Tools, run, symbolic_copy
+from ktest.tools import COMMAND, PLUGIN, Rules, Tools, outcome, run, symbolic_copy
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
 
@@ -63,6 +64,7 @@ FAILURES = [
     ("cgset", "-r", "cpuset.mems=77", "{a}"),
     ("cgset", "-r", "cpuset.mems=x", "{a}"),
     ("cgset", "-r", "cpuset.mems=", "{a}"),
+    ("cgset", "-r", "cpuset.mems= ", "{a}"),
     ("cgset", "-r", "cpuset.nosuch=1", "-r", "cpuset.mems=2", "{a}"),
     ("cgset", "-r", "cpuset.mems=2", "-r", "cpuset.nosuch=1", "{a}"),
     ("cgset", "-r", "cpuset.mems=1", "no/such/group"),
@@ -92,11 +94,7 @@ def test_a_failure_is_the_tools_own(top, pair, tools, name, command):
     wanted = state()
     old.set_mems("0-1")
     result = tools(*words)
-    assert (result.returncode, result.stdout, result.stderr) == (
-        alone.returncode,
-        alone.stdout,
-        alone.stderr,
-    )
+    assert outcome(result) == outcome(alone)
     assert state() == wanted
     for record in tools.records():
         assert record["returned"] == 0 or 50000 <= record["returned"] <= 50021
@@ -111,12 +109,43 @@ def test_without_permission(pair, tools, name):
         alone = run(*words, user=NOBODY)
         assert alone.returncode != 0
         result = run(*words, user=NOBODY, env=preloaded())
-        assert (result.returncode, result.stdout, result.stderr) == (
-            alone.returncode,
-            alone.stdout,
-            alone.stderr,
-        )
+        assert outcome(result) == outcome(alone)
     assert old.mems() == [0, 1] and load.pid in old.procs()
+
+
+def test_nodes_of_a_populated_group_cannot_be_taken(pair, tools, name):
+    """The kernel refuses: ENOSPC. Its memory and its nodes stay."""
+    old, _, load = pair
+    assert tools("cgset", "-r", "cpuset.mems= ", name(old)).returncode != 0
+    assert old.mems() == [0, 1]
+    assert set(load.where("anon")) == {0, 1}
+
+
+def test_nodes_of_an_empty_group_can_be_taken(pair, tools, name):
+    """No value is not understood by the tool, a space is, and reaches the kernel."""
+    _, new, _ = pair
+    record = tools.done("cgset", "-r", "cpuset.mems= ", name(new))
+    assert new.read("mems") == ""
+    assert record["moves"] == []
+
+
+@pytest.mark.v1only("on v2 a group without nodes has its parent's")
+@pytest.mark.parametrize("tool", ["cgclassify", "cgexec"])
+def test_a_destination_without_nodes(top, pair, tools, name, tool):
+    """Nobody can enter it: no space left on device."""
+    old, _, load = pair
+    bare = cpusets.Cpuset(top.version, os.path.join(top.path, "bare"))
+    os.mkdir(bare.path)
+    bare.write("cpuset.memory_migrate", "1")
+    assert bare.read("mems") == ""
+    what = load.pid if tool == "cgclassify" else "true"
+    words = (tool, "-g", f"cpuset:{name(bare)}", what)
+    alone = run(*words)
+    assert alone.returncode != 0
+    result = tools(*words)
+    assert outcome(result) == outcome(alone)
+    assert load.pid in old.procs() and bare.procs() == []
+    assert set(load.where("anon")) == {0, 1}
 
 
 # ---- others are left alone ----
@@ -194,12 +223,19 @@ def test_a_program_on_the_way_passes_it_on(pair, tools, name):
 MODULE = """
 int cgroup_init(void);
 int cgroup_change_cgroup_path(const char *path, int pid, const char *const list[]);
+int cgroup_attach_task_pid(void *group, int pid);
 int attach(const char *path, int pid)
 {
     static const char *const list[] = { "cpuset", 0 };
     int ret = cgroup_init();
 
     return ret ? ret : cgroup_change_cgroup_path(path, pid, list);
+}
+int attach_to_none(int pid, int initialize)
+{
+    int ret = initialize ? cgroup_init() : 0;
+
+    return ret ? ret : cgroup_attach_task_pid(0, pid);
 }
 """
 OPENER = """
@@ -237,8 +273,6 @@ controllers = (ctypes.c_char_p * 2)(b"cpuset", None)
 library.cgroup_init()
 print(library.cgroup_change_cgroup_path(sys.argv[1].encode(), int(sys.argv[2]),
                                         controllers))
-library.cgroup_strerror.restype = ctypes.c_char_p
-print(library.cgroup_attach_task_pid(None, 1) if len(sys.argv) > 3 else "")
 """
 
 
@@ -246,9 +280,31 @@ def test_libcgroup_in_an_interpreter(pair, tools, name):
     """The call goes past us; those within libcgroup come by, and must not break."""
     _, new, load = pair
     result = tools(sys.executable, "-c", DIRECT, name(new), load.pid)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.split()[0] == "0"
+    assert outcome(result) == (0, "0\n", "")
     assert load.pid in new.procs()
+
+
+NO_GROUP = """
+import ctypes, sys
+module = ctypes.CDLL(sys.argv[1], mode=2)
+print(module.attach_to_none(int(sys.argv[2]), int(sys.argv[3])), flush=True)
+"""
+NOT_INITIALIZED = 50014
+
+
+@pytest.mark.parametrize("initialized", [0, 1], ids=["at once", "after cgroup_init"])
+def test_no_group_at_all(pair, tools, module, initialized):
+    """For libcgroup that is the root of each hierarchy, if it does not crash on it."""
+    _, _, load = pair
+    words = (sys.executable, "-c", NO_GROUP, module, load.pid, initialized)
+    alone = run(*words)
+    result = tools(*words)
+    assert outcome(result) == outcome(alone)
+    if not initialized:
+        assert outcome(result) == (0, f"{NOT_INITIALIZED}\n", "")
+        (record,) = tools.records()
+        assert record["function"] == "cgroup_attach_task_pid"
+        assert record["returned"] == NOT_INITIALIZED and "group" not in record
 
 
 @pytest.mark.parametrize("how", ["group", "rule"])
@@ -257,16 +313,9 @@ def test_a_build_with_symbolic_functions(pair, tools, name, tmp_path, how):
     _, new, load = pair
     symbolic_copy(tmp_path)
     env = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
-    words = ["cgclassify", "-g", f"cpuset:{name(new)}", load.pid]
-    if how == "rule":
-        with open("/etc/cgrules.conf", "w", encoding="ascii") as file:
-            file.write(f"*:numaload cpuset {name(new)}\n")
-        words = ["cgclassify", load.pid]
-    try:
-        record = tools.done(*words, env=env)
-    finally:
-        if how == "rule":
-            os.unlink("/etc/cgrules.conf")
+    to = ["-g", f"cpuset:{name(new)}"] if how == "group" else []
+    with Rules(f"*:numaload cpuset {name(new)}"):
+        record = tools.done("cgclassify", *to, load.pid, env=env)
     assert load.pid in new.procs()
     assert set(load.where("anon")) == {2, 3}
     load.verify()
@@ -277,29 +326,39 @@ def test_a_build_with_symbolic_functions(pair, tools, name, tmp_path, how):
 # ---- more rights than its user ----
 
 
-@pytest.fixture
-def setuid():
-    """cgset with the rights of root for everybody."""
+GROUP = 4242
+
+
+@pytest.fixture(params=["set-user-ID", "set-group-ID"])
+def privileged(request, pair):
+    """cgset with the rights of root, or of a group that may write, for everybody."""
+    old, _, _ = pair
     with tempfile.TemporaryDirectory() as folder:
         if os.statvfs(folder).f_flag & os.ST_NOSUID:
             pytest.skip(f"{folder} is on a file system without set-user-ID")
         os.chmod(folder, 0o755)
         path = os.path.join(folder, "cgset")
         shutil.copy("/usr/bin/cgset", path)
-        os.chmod(path, 0o4755)
+        if request.param == "set-user-ID":
+            os.chmod(path, 0o4755)
+        else:
+            os.chown(path, 0, GROUP)
+            os.chmod(path, 0o2755)
+            os.chown(old.file("mems"), 0, GROUP)
+            os.chmod(old.file("mems"), 0o664)
         yield path
 
 
-def test_a_setuid_tool_is_refused(pair, name, setuid):
+def test_a_tool_with_more_rights_is_refused(pair, name, privileged):
     old, _, _ = pair
-    words = (COMMAND, "run", "--", setuid, "-r", "cpuset.mems=2", name(old))
+    words = (COMMAND, "run", "--", privileged, "-r", "cpuset.mems=2", name(old))
     result = run(*words, user=NOBODY, group=NOBODY)
     assert result.returncode == 4
-    assert f"{setuid}: runs with the rights of its owner" in result.stderr
+    assert f"{privileged}: runs with the rights of its owner" in result.stderr
     assert old.mems() == [0, 1]
 
 
-def test_a_setuid_tool_obeys_nobody(pair, name, setuid):
+def test_a_tool_with_more_rights_obeys_nobody(pair, name, privileged):
     """Even where the loader takes the plugin, what its user wants does not count."""
     old, _, load = pair
     folder = "/usr/lib/x86_64-linux-gnu"
@@ -308,10 +367,12 @@ def test_a_setuid_tool_obeys_nobody(pair, name, setuid):
         copies.append(os.path.join(folder, file))
         shutil.copy(os.path.join(os.path.dirname(PLUGIN), file), copies[-1])
         os.chmod(copies[-1], 0o4755)
-    report = os.path.join(os.path.dirname(setuid), "report")
+    report = os.path.join(os.path.dirname(privileged), "report")
+    # Where its user may write, so that what keeps it away is not the folder.
+    os.chmod(os.path.dirname(privileged), 0o777)
     try:
         env = preloaded("libcgroup-cgmigrate.so", report=report, wait="no")
-        words = (setuid, "-r", "cpuset.mems=2-3", name(old))
+        words = (privileged, "-r", "cpuset.mems=2-3", name(old))
         result = run(*words, user=NOBODY, group=NOBODY, env=env)
     finally:
         for copy in copies:
@@ -378,3 +439,105 @@ def test_no_memory_to_think_of(pair, tools, name):
         assert result.returncode >= 0, f"{limit} MiB: died of signal"
         assert result.returncode < 128, f"{limit} MiB: died of a signal: {result}"
     assert old.mems() == [2, 3]
+
+
+# ---- tools that move no memory ----
+
+LOOKS = [
+    ("cgget", "-r", "cpuset.mems", "-r", "cpuset.cpus", "{a}"),
+    ("cgget", "-n", "-v", "-r", "cpuset.mems", "{a}", "{b}"),
+    ("cgget", "-g", "cpuset", "{a}"),
+    ("cgget", "-r", "cpuset.mems", "no/such/group"),
+    ("lscgroup", "cpuset:{top}"),
+    ("cgsnapshot", "-s", "cpuset"),
+]
+
+
+@pytest.mark.parametrize("command", LOOKS, ids=" ".join)
+def test_looking_is_as_without_the_plugin(top, pair, tools, name, command):
+    """All lines but those of counters that go on by themselves."""
+    old, new, _ = pair
+    names = {"a": name(old), "b": name(new), "top": name(top)}
+    words = [word.format(**names) for word in command]
+    alone, again = run(*words), run(*words)
+    result = tools(*words)
+    assert (result.returncode, result.stderr) == (alone.returncode, alone.stderr)
+    lines = [text.stdout.splitlines() for text in (alone, again, result)]
+    assert len(set(map(len, lines))) == 1
+    for first, second, with_it in zip(*lines):
+        assert with_it == first or first != second
+    assert tools.records() == []
+
+
+def test_cgclassify_sticky(pair, tools, name):
+    """It asks the daemon, which does not run here, to leave the process alone."""
+    old, new, load = pair
+    words = ("cgclassify", "--sticky", "-g", f"cpuset:{name(new)}", load.pid)
+    alone = run(*words)
+    entered = load.pid in new.procs()
+    old.attach(load)
+    result = tools(*words)
+    assert outcome(result) == outcome(alone)
+    assert (load.pid in new.procs()) == entered
+    if entered:
+        assert set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def below(cpuset):
+    """Names of the groups in a group, those in them too."""
+    return sorted(path for path, _, _ in os.walk(cpuset.path))
+
+
+def test_cgdelete_of_a_tree(top, tools, name):
+    def delete(run_it):
+        tree = cpusets.Cpuset(top.version, os.path.join(top.path, "tree"))
+        if os.path.isdir(tree.path):
+            tree.remove()
+        top.mkdir("tree").mkdir("x").mkdir("y")
+        result = run_it("cgdelete", "-r", "-g", f"cpuset:{name(tree)}")
+        return outcome(result), below(top)
+
+    alone = delete(run)
+    assert delete(tools) == alone
+    for record in tools.records():
+        assert record["action"] == "delete"
+
+
+@pytest.mark.v1only("v2: only the root takes processes of its children")
+def test_cgdelete_of_a_tree_with_a_process(top, spawn, tools, name):
+    """It falls to the parent of what is removed, and its memory stays inside."""
+    leaf = top.mkdir("tree", mems="0-1").mkdir("x", mems="0-1")
+    load = spawn(leaf)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    record = tools.done("cgdelete", "-r", "-g", f"cpuset:{name(top)}/tree")
+    assert record["action"] == "delete"
+    assert load.pid in top.procs() and below(top) == [top.path]
+    assert load.where("anon") == {0: mib(4), 1: mib(4)}
+    load.verify()
+
+
+@pytest.mark.skipif(
+    os.path.exists("/run/systemd/system"), reason="systemd's groups would go, too"
+)
+def test_cgclear(root, top, spawn, tools):
+    """It removes every group there is, and unmounts what it sees."""
+    load = spawn()
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    name = os.path.basename(top.path)
+
+    def clear(run_it):
+        cpuset = top.mkdir("a", mems="0-1")
+        cpuset.attach(load)
+        result = run_it("unshare", "-m", "cgclear")
+        left = below(root)
+        if top.path not in left:
+            root.mkdir(name)
+        elif cpuset.path in left:
+            root.attach(load)
+            cpuset.rmdir()
+        return outcome(result), left
+
+    alone = clear(run)
+    assert clear(tools) == alone
+    load.verify()

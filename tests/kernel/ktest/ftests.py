@@ -21,9 +21,13 @@ import tempfile
 import time
 import types
 
-from ktest.tools import PLUGIN
+from ktest import cpusets
+from ktest.tools import BUILD, PLUGIN
 
 PATIENCE = 100
+# What was recorded, and what the last runs saw: the same file, to be copied.
+RECORDED = os.path.join(os.path.dirname(__file__), "..", "libcgroup.json")
+SEEN = os.path.join(BUILD, "libcgroup", "seen.json")
 # Cython bindings are not built; tests that need no more than their names can run.
 SUDO = """#!/bin/sh
 if [ "$1" = -u ]; then
@@ -70,6 +74,45 @@ def run_ftests(tree, tools, numbers, plugin=False):
             check=True,
         )
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def layout():
+    """What the results depend on besides the tools: v1, v2 or hybrid."""
+    version, _ = cpusets.find_hierarchy()
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        hybrid = version == 1 and " - cgroup2 " in file.read()
+    return "hybrid" if hybrid else f"v{version}"
+
+
+def read_json(path):
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def differences(tools, results):
+    """What is not as recorded, a line a test. Keeps what was seen, to be recorded.
+
+    Both files: {"TOOLS LAYOUT": {number: result}}.
+    """
+    key = f"{tools} {layout()}"
+    recorded = read_json(RECORDED)
+    seen = {**recorded, **read_json(SEEN), key: results}
+    with open(SEEN, "w", encoding="utf-8") as file:
+        json.dump(seen, file, indent=1, sort_keys=True)
+        file.write("\n")
+    if key not in recorded:
+        return [
+            f'nothing is recorded for "{key}"; if all is as it should be, '
+            f"copy {SEEN} to {os.path.normpath(RECORDED)}"
+        ]
+    was = recorded[key]
+    return [
+        f"{number} was {was.get(number)} and is {results.get(number)}"
+        for number in sorted(was.keys() | results.keys())
+        if was.get(number) != results.get(number)
+    ]
 
 
 class AnyName(type):

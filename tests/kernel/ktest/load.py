@@ -32,9 +32,10 @@ def node_text(nodes):
 class Load:
     """One process. Calling it sends a request and returns the reply's words."""
 
-    def __init__(self, into=None):
+    def __init__(self, into=None, prefix=()):
+        """prefix: words of a command that starts it."""
         self.sock, theirs = socket.socketpair()
-        args = [os.path.abspath(NUMALOAD)]
+        args = [*prefix, os.path.abspath(NUMALOAD)]
         if into is not None:
             args += ["--into", into.path]
         args.append(str(theirs.fileno()))

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """libcgroup's own tools as Debian ships them, with the plugin and without."""
 
+import functools
 import json
 import os
 import struct
 import subprocess
 
 from ktest.load import NUMALOAD
+
+try:
+    import jsonschema
+except (
+    ImportError
+):  # a machine that is not the project's: records are taken as they are
+    jsonschema = None
 
 BUILD = os.path.abspath(os.path.join(os.path.dirname(NUMALOAD), ".."))
 COMMAND = os.path.join(BUILD, "bin", "cgmigrate")
@@ -31,6 +39,23 @@ def run(*command, **more):
     )
 
 
+@functools.cache
+def record_validator():
+    path = os.path.join(SOURCE, "Documentation", "cgmigrate.schema.json")
+    with open(path, encoding="utf-8") as file:
+        parts = json.load(file)["$defs"]
+    schema = {"$ref": "#/$defs/plugin_record", "$defs": parts}
+    return jsonschema.Draft202012Validator(schema)
+
+
+def parse_record(text):
+    """A record of the plugin, which has to be as the schema says."""
+    record = json.loads(text)
+    if jsonschema:
+        record_validator().validate(record)
+    return record
+
+
 class Tools:
     """Runs a tool with the plugin and keeps what the plugin reported."""
 
@@ -40,15 +65,18 @@ class Tools:
 
     def __call__(self, *command, options=(), **more):
         """The tool with the plugin; nothing but its own words on stderr."""
-        plugin = [COMMAND, "run", "--report", self.report, *options, "--"]
-        return run(*plugin, *command, **more)
+        return run(*self.prefix(*options), *command, **more)
+
+    def prefix(self, *options):
+        """The words that give the tool behind them the plugin."""
+        return [COMMAND, "run", "--report", self.report, *options, "--"]
 
     def records(self):
         """What was reported since the last look."""
         if not os.path.exists(self.report):
             return []
         with open(self.report, encoding="utf-8") as file:
-            records = [json.loads(line) for line in file]
+            records = [parse_record(line) for line in file]
         new = records[self.seen :]
         self.seen = len(records)
         return new
@@ -63,6 +91,35 @@ class Tools:
         assert records[0]["returned"] == 0
         assert records[0]["notes"] == []
         return records[0]
+
+
+class Rules:
+    """What is in /etc/cgrules.conf for a while."""
+
+    FILE = "/etc/cgrules.conf"
+
+    def __init__(self, *lines):
+        self.lines = lines
+
+    def __enter__(self):
+        self.before = None
+        if os.path.exists(self.FILE):
+            with open(self.FILE, encoding="ascii") as file:
+                self.before = file.read()
+        with open(self.FILE, "w", encoding="ascii") as file:
+            file.write("".join(f"{line}\n" for line in self.lines))
+
+    def __exit__(self, *exc):
+        if self.before is None:
+            os.unlink(self.FILE)
+        else:
+            with open(self.FILE, "w", encoding="ascii") as file:
+                file.write(self.before)
+
+
+def outcome(result):
+    """What the user of a tool sees of it."""
+    return result.returncode, result.stdout, result.stderr
 
 
 def symbolic_copy(folder):

@@ -578,7 +578,13 @@ int cgm_map_parse(const char *text, enum cgm_map_rule *rule, struct cgm_node_pai
 /** Moves that can be looked at, checked and started. Opaque. */
 struct cgm_plan;
 
-/** What one item of a plan does. */
+/**
+ * What one item of a plan does.
+ *
+ * Pages that the library moves (stock kernels, moves with a map, PAGES) can only go to
+ * nodes that its caller may use (cgm_features::own). Where it lacks some, MEMS and
+ * ATTACH are left to the kernel, in one go, with a warning; the others are refused.
+ */
 enum cgm_action {
 	CGM_ACTION_MEMS,	/**< set cpuset.mems of a cgroup */
 	CGM_ACTION_ATTACH,	/**< move processes into a cgroup */

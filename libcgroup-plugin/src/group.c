@@ -294,6 +294,21 @@ int group_write(struct cgm_group *group, const char *file, int flags, const char
 	return 0;
 }
 
+/* Does memory follow new nodes, and into this group? v1 asks a flag. */
+bool group_kernel_moves(struct cgm_group *group)
+{
+	char *flag;
+	bool moves = true;
+
+	if (group->ctx->cpuset.version == 2)
+		return true;
+	flag = fs_read_at(group->dirfd, "cpuset.memory_migrate", NULL);
+	if (flag)
+		moves = flag[0] == '1';
+	free(flag);
+	return moves;
+}
+
 CGM_PUBLIC int cgm_group_has_cpuset(struct cgm_group *group)
 {
 	return fs_exists_at(group->dirfd, "cpuset.mems");

@@ -147,6 +147,7 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
 	     item->backend == CGM_BACKEND_ENGINE_V1))
 		plan_check_access(plan, item, engine_files(ctx)->settle);
+	plan_check_caller(plan, item);
 	return 0;
 }
 
@@ -227,6 +228,8 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		place(plan, item);
 		err = plan_check_map(plan, item);
 	}
+	if (!err)
+		plan_check_caller(plan, item);
 	return err;
 }
 

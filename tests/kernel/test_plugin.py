@@ -162,6 +162,25 @@ class rules:
                 file.write(self.before)
 
 
+def test_cgset_from_a_shell_with_other_nodes(top, spawn, tools, name):
+    """The kernel's own move does what the tool's caller may not."""
+    cpuset, here = top.mkdir("a", mems="0-1"), top.mkdir("here", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    enter = f'echo $$ >{here.path}/cgroup.procs; exec "$@"'
+    cgset = ["cgset", "-r", "cpuset.mems=2-3", name(cpuset)]
+    plugin = [COMMAND, "run", "--report", tools.report, "--", *cgset]
+    result = run("sh", "-c", enter, "sh", *plugin)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    (record,) = tools.records()
+    assert cpuset.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+    (move,) = record["moves"]
+    assert move["totals"]["moved"] >= mib(15), move
+    if move["backend"].startswith("stock"):
+        assert any("in one go" in note for note in record["notes"])
+
+
 @pytest.mark.v1only("memory_migrate is a file of v1")
 def test_without_memory_migrate_memory_stays(top, spawn, tools, name):
     """As the administrator wants it, unless told otherwise."""

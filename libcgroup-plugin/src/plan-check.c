@@ -146,8 +146,7 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 	int err;
 
 	if (!strcmp(group->path, "/")) {
-		notes_add(&plan->notes, CGM_REFUSAL,
-			  "/: the root cgroup always has all nodes");
+		notes_add(&plan->notes, CGM_REFUSAL, "%s", group_root_text(group));
 		return 0;
 	}
 	if (!cgm_group_has_cpuset(group) && !check_missing_cpuset(plan, item))

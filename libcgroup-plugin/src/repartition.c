@@ -77,7 +77,7 @@ static int check_target(struct cgm_schedule *schedule, struct cgm_group *group,
 	char buf[256], have[256];
 
 	if (!strcmp(group->path, "/"))
-		return cgm_fail(ctx, EINVAL, "/: the root cgroup always has all nodes");
+		return cgm_fail(ctx, EINVAL, "%s", group_root_text(group));
 	if (!cgm_group_has_cpuset(group))
 		return cgm_fail(ctx, EINVAL,
 				"%s: has no cpuset: its parent's cgroup.subtree_control lacks \"cpuset\"",

@@ -428,6 +428,15 @@ def test_without_permission_nothing_changes(top, name):
     assert cpuset.mems() == [0, 1]
 
 
+def test_in_a_user_namespace():
+    """Its root may not move what others share, though it has all capabilities."""
+    words = ["unshare", "-U", "-r", "-C", "-m", COMMAND, "features", "-J"]
+    said = subprocess.run(words, capture_output=True, check=True)
+    features = json.loads(said.stdout)["features"]
+    assert features["cap_sys_admin"] and not features["cap_sys_nice"]
+    assert features["move_pages"]
+
+
 def terminal_output(fd, until=None):
     """What is written to a terminal, up to some words or to its end."""
     seen = b""

@@ -292,6 +292,43 @@ int plan_check_map(struct cgm_plan *plan, struct plan_item *item)
 	return err;
 }
 
+/* Is a cgroup the other one or above it? */
+static bool is_above(const char *path, const char *other)
+{
+	size_t len = strlen(path);
+
+	return !strcmp(path, "/") ||
+	       (!strncmp(path, other, len) && (!other[len] || other[len] == '/'));
+}
+
+/*
+ * On v2 who moves a process has to be allowed to write to the nearest cgroup that is
+ * above where it is and where it goes, too.
+ */
+static int check_ancestor(struct cgm_plan *plan, struct plan_item *item,
+			  const struct cgm_group *now)
+{
+	struct cgm_group *group = cgm_group_ref(item->group), *parent;
+	int err = 0;
+
+	while (!is_above(group->path, now->path)) {
+		err = group_parent(group, &parent);
+		if (err)
+			break;
+		cgm_group_unref(group);
+		group = parent;
+	}
+	if (!err && strcmp(group->path, item->group->path) &&
+	    !plan->ctx->recorded &&
+	    faccessat(group->dirfd, "cgroup.procs", W_OK, AT_EACCESS))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: no permission to write %s/cgroup.procs, which is above both %s and %s: become root, or have that cgroup delegated to you",
+			  item->group->path, strcmp(group->path, "/") ? group->path : "",
+			  now->path, item->group->path);
+	cgm_group_unref(group);
+	return err;
+}
+
 /* Processes into a cgroup: those that are there already are dropped. */
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 {
@@ -305,9 +342,14 @@ int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 
 		if (err)
 			return err;
-		if (strcmp(now->path, group->path))
+		if (strcmp(now->path, group->path)) {
 			item->pids[kept++] = item->pids[i];
+			if (group->ctx->cpuset.version == 2)
+				err = check_ancestor(plan, item, now);
+		}
 		cgm_group_unref(now);
+		if (err)
+			return err;
 	}
 	item->pid_count = kept;
 	item->processes = kept;

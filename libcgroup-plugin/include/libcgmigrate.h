@@ -13,7 +13,8 @@
  * which file, and why it failed. The library prints nothing, installs no
  * signal handler, starts no thread or process and never exits. One context,
  * with everything made from it, belongs to one thread at a time. Structs a
- * caller fills begin with their size, so that they can grow.
+ * caller fills begin with their size, so that they can grow: of a shorter one,
+ * by an older program, only what it has is read or filled.
  *
  * All sizes are in bytes and all times in microseconds unless a name says
  * otherwise.

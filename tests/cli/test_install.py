@@ -10,6 +10,7 @@ import pytest
 from conftest import BUILD
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SYMBOLS = os.path.join(os.path.dirname(__file__), "symbols")
 PARTS = ("libcgroup-plugin", "libcgroup-plugin/plugin", "tools/cgmigrate")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 
@@ -148,6 +149,24 @@ def test_the_library_shows_what_is_documented(installed):
     assert functions
     for name in functions:
         assert name.startswith("cgm_") and "@@LIBCGMIGRATE_" in name, name
+
+
+def test_what_was_released_stays(installed):
+    """A block of the version script is closed with its release: a program that was
+    linked with a later build must run with every one of that version."""
+    words = ["nm", "-D", "--defined-only"]
+    words.append(f"{installed}/usr/lib/triplet/libcgmigrate.so")
+    listed = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = [
+        line.split()[-1].split("@@LIBCGMIGRATE_")
+        for line in listed.splitlines()
+        if "@@" in line
+    ]
+    with open(SYMBOLS, encoding="ascii") as file:
+        released = [line.split() for line in file if not line.startswith("#")]
+    closed = {version for version, _ in released}
+    now = sorted([version, name] for name, version in found if version in closed)
+    assert now == sorted(released)
 
 
 def test_the_preloaded_half_needs_libc_only(installed):

@@ -896,6 +896,27 @@ int cgm_job_wait(struct cgm_job *job, int timeout_ms);
  */
 int cgm_job_cancel(struct cgm_job *job);
 
+/**
+ * Have a job wait, or go on. On stock kernels nothing is moved from the next batch on,
+ * and cgm_job_fd() is quiet. On the engine the cgroups of the job are put on hold, with
+ * all below them, until the job goes on, has ended or is freed; one that was on hold
+ * before stays so. A job on hold can be cancelled.
+ *
+ * @param hold 1: wait; 0: go on
+ * @return 0; negative errno: a cgroup could not be told; the others were
+ * @since 0.4
+ */
+int cgm_job_hold(struct cgm_job *job, int hold);
+
+/**
+ * Another limit for a job, from now on: as cgm_job_options::rate.
+ *
+ * @param rate bytes per second, 0: no limit
+ * @return 0; negative errno: a cgroup could not be told; the others were
+ * @since 0.4
+ */
+int cgm_job_set_rate(struct cgm_job *job, uint64_t rate);
+
 /** @} */
 /* ------------------------------------------------------------------ */
 /** @defgroup result Results

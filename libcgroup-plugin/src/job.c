@@ -365,6 +365,42 @@ CGM_PUBLIC int cgm_job_cancel(struct cgm_job *job)
 	return 0;
 }
 
+CGM_PUBLIC int cgm_job_hold(struct cgm_job *job, int hold)
+{
+	int err = 0;
+
+	job->on_hold = hold;
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+		int one;
+
+		if (run->state != CGM_STATE_RUNNING)
+			continue;
+		one = run->ops->hold(run, hold);
+		err = err ? err : one;
+	}
+	job_look_after(job, 0);
+	return err;
+}
+
+CGM_PUBLIC int cgm_job_set_rate(struct cgm_job *job, uint64_t rate)
+{
+	int err = 0;
+
+	job->options.rate = rate;
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+		int one;
+
+		if (run->state != CGM_STATE_RUNNING)
+			continue;
+		one = run->ops->set_rate(run, rate);
+		err = err ? err : one;
+	}
+	job_look_after(job, 0);
+	return err;
+}
+
 CGM_PUBLIC const struct cgm_result *cgm_job_result(const struct cgm_job *job)
 {
 	return job->finished ? &job->result : NULL;

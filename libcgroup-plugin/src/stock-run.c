@@ -595,6 +595,8 @@ static void stock_step(struct job_run *run)
 		end_cancelled(run);
 		return;
 	}
+	if (run->job->on_hold)
+		return;
 	wait = not_before(run);
 	if (wait) {
 		job_look_after(run->job, wait);
@@ -620,9 +622,28 @@ static void stock_cancel(struct job_run *run)
 	run->cancelled = true;
 }
 
+static int stock_hold(struct job_run *run, bool hold)
+{
+	run->held = hold;
+	return 0;
+}
+
+/* What went before does not count. */
+static int stock_set_rate(struct job_run *run, uint64_t rate)
+{
+	struct stock_run *sr = run->private;
+
+	(void)rate;	/* the job's is looked at before every batch */
+	sr->begun = now_usec();
+	sr->sent = 0;
+	return 0;
+}
+
 const struct run_ops stock_run_ops = {
 	.start = stock_start,
 	.step = stock_step,
 	.cancel = stock_cancel,
+	.hold = stock_hold,
+	.set_rate = stock_set_rate,
 	.free = stock_free,
 };

@@ -13,7 +13,8 @@
  * which file, and why it failed. The library prints nothing, installs no
  * signal handler, starts no thread or process and never exits. One context,
  * with everything made from it, belongs to one thread at a time. Structs a
- * caller fills begin with their size, so that they can grow.
+ * caller fills begin with their size, so that they can grow: of a shorter one,
+ * by an older program, only what it has is read or filled.
  *
  * All sizes are in bytes and all times in microseconds unless a name says
  * otherwise.
@@ -578,7 +579,13 @@ int cgm_map_parse(const char *text, enum cgm_map_rule *rule, struct cgm_node_pai
 /** Moves that can be looked at, checked and started. Opaque. */
 struct cgm_plan;
 
-/** What one item of a plan does. */
+/**
+ * What one item of a plan does.
+ *
+ * Pages that the library moves (stock kernels, moves with a map, PAGES) can only go to
+ * nodes that its caller may use (cgm_features::own). Where it lacks some, MEMS and
+ * ATTACH are left to the kernel, in one go, with a warning; the others are refused.
+ */
 enum cgm_action {
 	CGM_ACTION_MEMS,	/**< set cpuset.mems of a cgroup */
 	CGM_ACTION_ATTACH,	/**< move processes into a cgroup */
@@ -888,6 +895,27 @@ int cgm_job_wait(struct cgm_job *job, int timeout_ms);
  * nodes, because narrowing it would make that kernel move the rest.
  */
 int cgm_job_cancel(struct cgm_job *job);
+
+/**
+ * Have a job wait, or go on. On stock kernels nothing is moved from the next batch on,
+ * and cgm_job_fd() is quiet. On the engine the cgroups of the job are put on hold, with
+ * all below them, until the job goes on, has ended or is freed; one that was on hold
+ * before stays so. A job on hold can be cancelled.
+ *
+ * @param hold 1: wait; 0: go on
+ * @return 0; negative errno: a cgroup could not be told; the others were
+ * @since 0.4
+ */
+int cgm_job_hold(struct cgm_job *job, int hold);
+
+/**
+ * Another limit for a job, from now on: as cgm_job_options::rate.
+ *
+ * @param rate bytes per second, 0: no limit
+ * @return 0; negative errno: a cgroup could not be told; the others were
+ * @since 0.4
+ */
+int cgm_job_set_rate(struct cgm_job *job, uint64_t rate);
 
 /** @} */
 /* ------------------------------------------------------------------ */

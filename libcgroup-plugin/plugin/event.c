@@ -82,12 +82,20 @@ bool event_is_v1(const struct event *event)
 	return event->features.cpuset_version == 1;
 }
 
-/* The cpuset that libcgroup calls by this name, or NULL. */
+/*
+ * libcgroup 3.0 and later put a folder before every name where this file says which,
+ * unless the tool was told not to. Only libcgroup knows what a name stands for then.
+ */
+#define DEFAULT_FOLDER "/run/libcgroup/systemd"
+
+/* The cpuset that libcgroup calls by this name; NULL: none, or not known. */
 struct cgm_group *event_group(struct event *event, const char *name)
 {
 	struct cgm_group *group = NULL;
 	char *path;
 
+	if (!access(DEFAULT_FOLDER, F_OK))
+		return NULL;
 	if (!name || asprintf(&path, "/%s", name) < 0)
 		return NULL;
 	if (cgm_group_open(event->ctx, path, &group) || !cgm_group_has_cpuset(group)) {

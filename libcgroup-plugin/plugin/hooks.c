@@ -197,13 +197,14 @@ static bool says_nothing(const struct settings *settings, const struct cgroup *g
 }
 
 /*
- * Write a part of the settings. A part without any is written already.
+ * Write a part of the settings, or the whole where it cannot be taken apart: what
+ * comes after that is written already.
  */
 static int write_part(group_fn real, struct cgroup *group, const void *caller,
 		      unsigned int part)
 {
 	struct cgroup *copy = settings_copy(group, caller, part);
-	int ret = copy ? real(copy) : ECGFAIL;
+	int ret = real(copy ? copy : group);
 
 	settings_free_copy(copy, caller);
 	return ret;

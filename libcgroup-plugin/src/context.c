@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount.h>
+#include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -263,7 +264,12 @@ static void probe_syscalls(struct cgm_context *ctx)
 	}
 	if (!syscall(SYS_move_pages, 0, 0UL, NULL, NULL, NULL, 0))
 		f->flags |= CGM_FEATURE_MOVE_PAGES;
-	if (!syscall(SYS_migrate_pages, 0, 0UL, NULL, NULL) || errno != ENOSYS)
+	/* A user namespace gives its own capabilities, and pages ask for the machine's. */
+	if (syscall(SYS_move_pages, 0, 0UL, NULL, NULL, NULL, MPOL_MF_MOVE_ALL) &&
+	    errno == EPERM)
+		f->flags &= ~CGM_FEATURE_SYS_NICE;
+	/* To no node at all: whatever else it says, it was not let through. */
+	if (syscall(SYS_migrate_pages, 0, 0UL, NULL, NULL) && errno == EINVAL)
 		f->flags |= CGM_FEATURE_MIGRATE_PAGES;
 	fd = fs_open(ctx, O_RDONLY, "proc/self/pagemap");
 	if (fd >= 0) {

@@ -56,25 +56,32 @@ static int read_hold(struct cgm_group *group, int *hold)
 	return 0;
 }
 
-CGM_PUBLIC int cgm_group_activity(struct cgm_group *group, struct cgm_activity *out)
+static int read_activity(struct cgm_group *group, struct cgm_activity *activity)
 {
 	struct engine_stat stat;
-	size_t size = out->size;
 	int err;
 
-	if (size < sizeof(*out))
-		return cgm_fail(group->ctx, EINVAL, "impossible size");
-	*out = (struct cgm_activity){ .size = size, .rate = CGM_RATE_MAX };
 	if (!has_engine(group))
 		return 0;
-	out->engine = 1;
+	activity->engine = 1;
 	err = engine_read_stat(group, &stat);
 	if (err)
 		return err;
-	out->pending = stat.value[EC_PENDING];
-	out->held = stat.value[EC_HELD];
-	err = read_hold(group, &out->hold);
-	return err ? err : engine_read_rate(group, &out->rate);
+	activity->pending = stat.value[EC_PENDING];
+	activity->held = stat.value[EC_HELD];
+	err = read_hold(group, &activity->hold);
+	return err ? err : engine_read_rate(group, &activity->rate);
+}
+
+CGM_PUBLIC int cgm_group_activity(struct cgm_group *group, struct cgm_activity *out)
+{
+	struct cgm_activity activity = { .rate = CGM_RATE_MAX };
+	int err = read_activity(group, &activity);
+
+	if (err)
+		return err;
+	err = FILL(out, &activity);
+	return err ? cgm_fail(group->ctx, EINVAL, "impossible size") : 0;
 }
 
 static int need_engine(struct cgm_group *group)

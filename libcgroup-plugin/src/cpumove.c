@@ -261,7 +261,7 @@ CGM_PUBLIC int cgm_cpumove_resume(struct cgm_group *group,
 	int err = 0;
 
 	*out = NULL;
-	if (info->size < sizeof(*info))
+	if (!HAS_MEMBER(info, to))
 		return cgm_fail(group->ctx, EINVAL, "impossible size");
 	move = calloc(1, sizeof(*move));
 	if (!move)
@@ -294,10 +294,7 @@ CGM_PUBLIC void cgm_cpumove_free(struct cgm_cpumove *move)
 CGM_PUBLIC int cgm_cpumove_info(const struct cgm_cpumove *move,
 				struct cgm_cpumove_info *info)
 {
-	if (info->size < sizeof(*info))
-		return -EINVAL;
-	*info = (struct cgm_cpumove_info){
-		.size = info->size,
+	struct cgm_cpumove_info all = {
 		.configured = move->configured,
 		.from = move->from,
 		.to = move->to,
@@ -305,26 +302,24 @@ CGM_PUBLIC int cgm_cpumove_info(const struct cgm_cpumove *move,
 		.threads = move->count,
 		.failed = move->failed,
 	};
+
 	for (size_t i = 0; i < move->count; i++)
-		info->pinned += move->threads[i].pinned;
-	return 0;
+		all.pinned += move->threads[i].pinned;
+	return FILL(info, &all);
 }
 
 CGM_PUBLIC int cgm_cpumove_thread(const struct cgm_cpumove *move, size_t index,
 				  struct cgm_pinned *pinned)
 {
-	if (pinned->size < sizeof(*pinned))
-		return -EINVAL;
 	for (size_t i = 0; i < move->count; i++) {
 		const struct thread *thread = &move->threads[i];
+		struct cgm_pinned one = {
+			.tid = thread->tid, .pid = thread->pid,
+			.before = thread->before, .after = thread->after,
+		};
 
-		if (!thread->pinned || index--)
-			continue;
-		pinned->tid = thread->tid;
-		pinned->pid = thread->pid;
-		pinned->before = thread->before;
-		pinned->after = thread->after;
-		return 0;
+		if (thread->pinned && !index--)
+			return FILL(pinned, &one);
 	}
 	return -ENOENT;
 }

@@ -65,22 +65,22 @@ static int read_told(const struct freezer *freezer, int *frozen)
 CGM_PUBLIC int cgm_group_freezer(struct cgm_group *group, struct cgm_freezer *out)
 {
 	struct freezer freezer = { .dirfd = -1 };
+	struct cgm_freezer all = { 0 };
 	int err;
 
-	if (out->size < sizeof(*out))
-		return cgm_fail(group->ctx, EINVAL, "impossible size");
 	err = open_freezer(group, &freezer);
 	if (err)
 		return err;
-	err = read_told(&freezer, &out->frozen);
+	err = read_told(&freezer, &all.frozen);
 	close(freezer.dirfd);
 	if (err)
 		return cgm_fail(group->ctx, err, "%s: cannot read whether it is frozen: %s",
 				group->path, strerror(-err));
-	snprintf(out->file, sizeof(out->file), "%s%s/%s", freezer.mount, group->path,
+	snprintf(all.file, sizeof(all.file), "%s%s/%s", freezer.mount, group->path,
 		 file_of(&freezer));
-	out->thawed = freezer.v2 ? "0" : "THAWED";
-	return 0;
+	all.thawed = freezer.v2 ? "0" : "THAWED";
+	err = FILL(out, &all);
+	return err ? cgm_fail(group->ctx, EINVAL, "impossible size") : 0;
 }
 
 static int compare_lists(struct cgm_group *group, const struct freezer *freezer,

@@ -277,6 +277,17 @@ int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set
 	return 0;
 }
 
+/*
+ * Why this root has the nodes it has. On v2 the real one has no such file; what a
+ * cgroup namespace shows as its root is a cgroup of somebody else's.
+ */
+const char *group_root_text(struct cgm_group *group)
+{
+	if (group->ctx->cpuset.version == 2 && cgm_group_has_cpuset(group))
+		return "/: the root of a cgroup namespace is changed from outside";
+	return "/: the root cgroup always has all nodes";
+}
+
 /* Write one of the cgroup's files. Flags: see fs_write_at(). */
 int group_write(struct cgm_group *group, const char *file, int flags, const char *text)
 {
@@ -292,6 +303,21 @@ int group_write(struct cgm_group *group, const char *file, int flags, const char
 				ctx->cpuset.mount, is_root(group->path) ? "" : group->path,
 				file, strerror(-err));
 	return 0;
+}
+
+/* Does memory follow new nodes, and into this group? v1 asks a flag. */
+bool group_kernel_moves(struct cgm_group *group)
+{
+	char *flag;
+	bool moves = true;
+
+	if (group->ctx->cpuset.version == 2)
+		return true;
+	flag = fs_read_at(group->dirfd, "cpuset.memory_migrate", NULL);
+	if (flag)
+		moves = flag[0] == '1';
+	free(flag);
+	return moves;
 }
 
 CGM_PUBLIC int cgm_group_has_cpuset(struct cgm_group *group)

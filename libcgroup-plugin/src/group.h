@@ -15,6 +15,8 @@ struct cgm_group {
 int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out);
 int group_parent(struct cgm_group *group, struct cgm_group **out);
 int group_write(struct cgm_group *group, const char *file, int flags, const char *text);
+const char *group_root_text(struct cgm_group *group);
+bool group_kernel_moves(struct cgm_group *group);
 const char *group_effective_file(const struct cgm_context *ctx);
 int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set);
 

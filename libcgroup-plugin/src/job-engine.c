@@ -24,7 +24,9 @@ struct engine_run {
 	uint64_t stopped;		/* migrate_stopped before */
 	int events;			/* descriptor, -1 where it cannot be polled */
 	bool limited;			/* the cgroup has our limit */
+	uint64_t rate;			/* which that is */
 	uint64_t old_rate;		/* the one to put back */
+	bool holds;			/* the cgroup is on hold because of us */
 };
 
 static uint64_t delta(const struct engine_run *er, enum engine_counter c)
@@ -69,8 +71,8 @@ static int open_events(struct job_run *run)
 	return 0;
 }
 
-/* Did an earlier run of this job see to the limit of our cgroup? */
-static bool is_limited(const struct job_run *run)
+/* Does an earlier run of this job see to the limit of our cgroup, and to its hold? */
+static bool is_seen_to(const struct job_run *run)
 {
 	const struct job_run *other;
 
@@ -81,13 +83,12 @@ static bool is_limited(const struct job_run *run)
 }
 
 /* Only ever lower: who set the limit that is there had a reason. */
-static int set_rate(struct job_run *run)
+static int set_rate(struct job_run *run, uint64_t rate)
 {
 	struct engine_run *er = run->private;
-	uint64_t rate = run->job->options.rate;
 	int err;
 
-	if (!rate || is_limited(run))
+	if (!rate || is_seen_to(run))
 		return 0;
 	err = engine_read_rate(run->item->group, &er->old_rate);
 	if (err)
@@ -99,6 +100,7 @@ static int set_rate(struct job_run *run)
 	}
 	err = cgm_group_set_rate(run->item->group, rate);
 	er->limited = !err;
+	er->rate = rate;
 	return err;
 }
 
@@ -114,7 +116,7 @@ static void restore_rate(struct job_run *run)
 		return;
 	er->limited = false;
 	err = engine_read_rate(group, &now);
-	if (!err && now != run->job->options.rate)
+	if (!err && now != er->rate)
 		run_note(run, "%s: somebody else has set another limit, which stays",
 			 group->path);
 	else if (!err)
@@ -122,6 +124,40 @@ static void restore_rate(struct job_run *run)
 	/* A cgroup that is gone has no limit either. */
 	if (err && err != -ENOENT && err != -ENODEV)
 		run_note(run, "%s", run->job->ctx->error);
+}
+
+static int engine_set_rate(struct job_run *run, uint64_t rate)
+{
+	restore_rate(run);
+	return set_rate(run, rate);
+}
+
+/* Who has put it on hold before us decides when that ends. */
+static int engine_hold(struct job_run *run, bool hold)
+{
+	struct engine_run *er = run->private;
+	struct cgm_activity activity = { .size = sizeof(activity) };
+	int err;
+
+	if (hold == er->holds || is_seen_to(run))
+		return 0;
+	err = cgm_group_activity(run->item->group, &activity);
+	if (err || (hold && activity.hold))
+		return err;
+	err = cgm_group_hold(run->item->group, hold);
+	if (!err)
+		er->holds = hold;
+	return err;
+}
+
+static void end_hold(struct job_run *run)
+{
+	struct engine_run *er = run->private;
+	int err = er->holds && !run->job->left ? cgm_group_hold(run->item->group, 0) : 0;
+
+	if (err && err != -ENOENT && err != -ENODEV)
+		run_note(run, "%s", run->job->ctx->error);
+	er->holds = false;
 }
 
 static int attach_all(struct job_run *run)
@@ -207,7 +243,7 @@ static int engine_start(struct job_run *run)
 	if (!err)
 		err = open_events(run);
 	if (!err)
-		err = set_rate(run);
+		err = set_rate(run, run->job->options.rate);
 	if (!err)
 		err = change_migrating(run);
 	if (err) {
@@ -322,6 +358,7 @@ static bool superseded(struct job_run *run)
 static void finish(struct job_run *run, enum cgm_state state)
 {
 	restore_rate(run);
+	end_hold(run);
 	if (state != CGM_STATE_SUPERSEDED)
 		unit_tell(run, UNIT_ENDED);
 	run_read_after(run);
@@ -368,6 +405,7 @@ static void engine_free(struct job_run *run)
 	struct engine_run *er = run->private;
 
 	restore_rate(run);
+	end_hold(run);
 	if (er->events >= 0)
 		close(er->events);
 	free(er);
@@ -378,5 +416,7 @@ const struct run_ops engine_run_ops = {
 	.start = engine_start,
 	.step = engine_step,
 	.cancel = engine_cancel,
+	.hold = engine_hold,
+	.set_rate = engine_set_rate,
 	.free = engine_free,
 };

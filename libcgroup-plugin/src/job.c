@@ -152,8 +152,7 @@ static int job_new(struct cgm_plan *plan, const struct cgm_job_options *options,
 		return -ENOMEM;
 	job->plan = plan;
 	job->ctx = plan->ctx;
-	if (options)
-		job->options = *options;
+	job->options = *options;
 	job->epoll = epoll_create1(EPOLL_CLOEXEC);
 	job->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	job->runs = calloc(plan->count ? plan->count : 1, sizeof(*job->runs));
@@ -208,24 +207,25 @@ static int start_runs(struct cgm_job *job)
 CGM_PUBLIC int cgm_job_start(struct cgm_plan *plan,
 			     const struct cgm_job_options *options, struct cgm_job **out)
 {
+	struct cgm_job_options all = { .size = sizeof(all) };
 	struct cgm_context *ctx = plan->ctx;
 	const char *refusal;
 	struct cgm_job *job;
 	int err;
 
 	*out = NULL;
-	if (options && (options->size < sizeof(*options) ||
-			(options->flags & ~(CGM_JOB_FORCE | CGM_JOB_PERSIST))))
+	if (options && (TAKE(&all, options) ||
+			(all.flags & ~(CGM_JOB_FORCE | CGM_JOB_PERSIST))))
 		return cgm_fail(ctx, EINVAL, "impossible job options");
 	if (!ctx->writable)
 		return cgm_fail(ctx, EROFS, "a recorded tree is not written to");
 	err = cgm_plan_check(plan);
 	if (err)
 		return err;
-	refusal = cgm_plan_refusal(plan, options ? options->flags : 0);
+	refusal = cgm_plan_refusal(plan, all.flags);
 	if (refusal)
 		return cgm_fail(ctx, ECANCELED, "%s", refusal);
-	err = job_new(plan, options, &job);
+	err = job_new(plan, &all, &job);
 	if (err) {
 		cgm_job_free(job);
 		return cgm_fail(ctx, err, "cannot make a job: %s", strerror(-err));
@@ -313,24 +313,22 @@ static enum cgm_state job_state(const struct cgm_job *job)
 
 CGM_PUBLIC int cgm_job_progress(const struct cgm_job *job, struct cgm_progress *out)
 {
-	if (out->size < sizeof(*out))
-		return -EINVAL;
-	*out = (struct cgm_progress){
-		.size = out->size,
+	struct cgm_progress all = {
 		.state = job_state(job),
 		.elapsed_usec = (job->finished ? job->ended : now_usec()) - job->started,
 	};
+
 	for (size_t i = 0; i < job->count; i++) {
 		const struct job_run *run = &job->runs[i];
 
-		out->total += run->item->bytes;
-		out->moved += run->moved;
-		out->stayed += run->stayed;
-		out->held |= run->held;
-		if (run->max_batch_usec > out->max_batch_usec)
-			out->max_batch_usec = run->max_batch_usec;
+		all.total += run->item->bytes;
+		all.moved += run->moved;
+		all.stayed += run->stayed;
+		all.held |= run->held;
+		if (run->max_batch_usec > all.max_batch_usec)
+			all.max_batch_usec = run->max_batch_usec;
 	}
-	return 0;
+	return FILL(out, &all);
 }
 
 CGM_PUBLIC int cgm_job_wait(struct cgm_job *job, int timeout_ms)
@@ -365,6 +363,42 @@ CGM_PUBLIC int cgm_job_cancel(struct cgm_job *job)
 	}
 	job_look_after(job, 0);
 	return 0;
+}
+
+CGM_PUBLIC int cgm_job_hold(struct cgm_job *job, int hold)
+{
+	int err = 0;
+
+	job->on_hold = hold;
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+		int one;
+
+		if (run->state != CGM_STATE_RUNNING)
+			continue;
+		one = run->ops->hold(run, hold);
+		err = err ? err : one;
+	}
+	job_look_after(job, 0);
+	return err;
+}
+
+CGM_PUBLIC int cgm_job_set_rate(struct cgm_job *job, uint64_t rate)
+{
+	int err = 0;
+
+	job->options.rate = rate;
+	for (size_t i = 0; i < job->count; i++) {
+		struct job_run *run = &job->runs[i];
+		int one;
+
+		if (run->state != CGM_STATE_RUNNING)
+			continue;
+		one = run->ops->set_rate(run, rate);
+		err = err ? err : one;
+	}
+	job_look_after(job, 0);
+	return err;
 }
 
 CGM_PUBLIC const struct cgm_result *cgm_job_result(const struct cgm_job *job)

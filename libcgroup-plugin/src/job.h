@@ -16,6 +16,10 @@ struct run_ops {
 	void (*step)(struct job_run *run);
 	/* Stop at the next chunk; step() is called until it has ended. */
 	void (*cancel)(struct job_run *run);
+	/* Move nothing until told to go on. */
+	int (*hold)(struct job_run *run, bool hold);
+	/* Another limit from now on, 0: none. */
+	int (*set_rate)(struct job_run *run, uint64_t rate);
 	void (*free)(struct job_run *run);
 };
 
@@ -46,6 +50,7 @@ struct cgm_job {
 	uint64_t started;
 	uint64_t ended;
 	bool finished;
+	bool on_hold;
 	bool left;		/* another process goes on with it */
 	struct cgm_result result;
 };

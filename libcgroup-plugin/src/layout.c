@@ -228,21 +228,22 @@ CGM_PUBLIC int cgm_layout_vma(const struct cgm_layout *layout, size_t index,
 			      struct cgm_vma *out)
 {
 	const struct layout_vma *vma;
+	struct cgm_vma all;
 
 	if (index >= layout->vma_count)
 		return -ENOENT;
-	if (out->size < sizeof(*out))
-		return -EINVAL;
 	vma = &layout->vmas[index];
-	out->start = vma->start;
-	out->end = vma->end;
-	out->name = vma->name;
-	out->policy = vma->policy;
-	out->page_size = vma->page_size;
-	out->kind = vma->kind;
-	out->cell = vma->cell;
-	out->placement = vma->placement;
-	return 0;
+	all = (struct cgm_vma){
+		.start = vma->start,
+		.end = vma->end,
+		.name = vma->name,
+		.policy = vma->policy,
+		.page_size = vma->page_size,
+		.kind = vma->kind,
+		.cell = vma->cell,
+		.placement = vma->placement,
+	};
+	return FILL(out, &all);
 }
 
 CGM_PUBLIC size_t cgm_layout_cells(const struct cgm_layout *layout, uint64_t *cell_size)

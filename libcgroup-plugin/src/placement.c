@@ -607,12 +607,12 @@ CGM_PUBLIC uint64_t cgm_placement_hugetlb(const struct cgm_placement *p,
 CGM_PUBLIC int cgm_placement_process(const struct cgm_placement *p, size_t index,
 				     struct cgm_process *process)
 {
+	struct cgm_process all = { 0 };
+
 	if (index >= p->process_count)
 		return -ENOENT;
-	if (process->size < sizeof(*process))
-		return -EINVAL;
-	process->pid = p->processes[index].pid;
-	process->comm = p->processes[index].comm;
-	process->placement = p->processes[index].placement;
-	return 0;
+	all.pid = p->processes[index].pid;
+	all.comm = p->processes[index].comm;
+	all.placement = p->processes[index].placement;
+	return FILL(process, &all);
 }

@@ -146,8 +146,7 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 	int err;
 
 	if (!strcmp(group->path, "/")) {
-		notes_add(&plan->notes, CGM_REFUSAL,
-			  "/: the root cgroup always has all nodes");
+		notes_add(&plan->notes, CGM_REFUSAL, "%s", group_root_text(group));
 		return 0;
 	}
 	if (!cgm_group_has_cpuset(group) && !check_missing_cpuset(plan, item))
@@ -269,19 +268,6 @@ static int check_engine_strays(struct cgm_plan *plan, struct plan_item *item)
 	return 0;
 }
 
-/* Who moves pages allocates the new ones, and can do that on its own nodes only. */
-static void check_caller(struct cgm_plan *plan, const struct plan_item *item)
-{
-	const cgm_nodeset *own = &plan->ctx->features.own;
-	char to[256], may[256];
-
-	if (!cgm_nodeset_subset(&item->to, own))
-		notes_add(&plan->notes, CGM_REFUSAL,
-			  "%s: with a map it is the caller who moves its memory to nodes %s, and the caller may use nodes %s only: call from a cpuset that has them all",
-			  item->group->path, nodes_name(&item->to, to, sizeof(to)),
-			  nodes_name(own, may, sizeof(may)));
-}
-
 /*
  * Where a move says what goes where, and that is not what the kernel does: is it
  * possible? Then it is us who move, whatever the kernel.
@@ -303,7 +289,43 @@ int plan_check_map(struct cgm_plan *plan, struct plan_item *item)
 		notes_add(&plan->notes, CGM_REFUSAL,
 			  "%s: this kernel has no move_pages(2), so its memory goes where the kernel puts it",
 			  item->group->path);
-	check_caller(plan, item);
+	return err;
+}
+
+/* Is a cgroup the other one or above it? */
+static bool is_above(const char *path, const char *other)
+{
+	size_t len = strlen(path);
+
+	return !strcmp(path, "/") ||
+	       (!strncmp(path, other, len) && (!other[len] || other[len] == '/'));
+}
+
+/*
+ * On v2 who moves a process has to be allowed to write to the nearest cgroup that is
+ * above where it is and where it goes, too.
+ */
+static int check_ancestor(struct cgm_plan *plan, struct plan_item *item,
+			  const struct cgm_group *now)
+{
+	struct cgm_group *group = cgm_group_ref(item->group), *parent;
+	int err = 0;
+
+	while (!is_above(group->path, now->path)) {
+		err = group_parent(group, &parent);
+		if (err)
+			break;
+		cgm_group_unref(group);
+		group = parent;
+	}
+	if (!err && strcmp(group->path, item->group->path) &&
+	    !plan->ctx->recorded &&
+	    faccessat(group->dirfd, "cgroup.procs", W_OK, AT_EACCESS))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: no permission to write %s/cgroup.procs, which is above both %s and %s: become root, or have that cgroup delegated to you",
+			  item->group->path, strcmp(group->path, "/") ? group->path : "",
+			  now->path, item->group->path);
+	cgm_group_unref(group);
 	return err;
 }
 
@@ -320,9 +342,14 @@ int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 
 		if (err)
 			return err;
-		if (strcmp(now->path, group->path))
+		if (strcmp(now->path, group->path)) {
 			item->pids[kept++] = item->pids[i];
+			if (group->ctx->cpuset.version == 2)
+				err = check_ancestor(plan, item, now);
+		}
 		cgm_group_unref(now);
+		if (err)
+			return err;
 	}
 	item->pid_count = kept;
 	item->processes = kept;
@@ -342,6 +369,83 @@ int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 	}
 	plan_check_access(plan, item, "cgroup.procs");
 	return 0;
+}
+
+/* ---- who moves ---- */
+
+/* A caller that goes there itself has the nodes when it begins to move. */
+static bool caller_is_among(const struct plan_item *item)
+{
+	for (size_t i = 0; item->action == CGM_ACTION_ATTACH && i < item->pid_count; i++)
+		if (item->pids[i] == getpid())
+			return true;
+	return false;
+}
+
+/* The nodes something is to go to. */
+static cgm_nodeset destinations(const struct cgm_plan *plan, const struct plan_item *item)
+{
+	cgm_nodeset set = { 0 };
+
+	for (int from = 0; from < plan->nodes; from++)
+		for (int to = 0; to < plan->nodes; to++)
+			if (item->flows[from * plan->nodes + to])
+				cgm_nodeset_add(&set, to);
+	return set;
+}
+
+static void refuse_caller(struct cgm_plan *plan, const struct plan_item *item,
+			  const cgm_nodeset *need)
+{
+	const cgm_nodeset *own = &plan->ctx->features.own;
+	char name[32], to[256], may[256];
+
+	if (!cgm_nodeset_subset(need, own))
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: it is the caller who moves this memory to nodes %s, and the caller may use nodes %s only: call from a cpuset that has them all",
+			  item_name(item, name, sizeof(name)),
+			  nodes_name(need, to, sizeof(to)),
+			  nodes_name(own, may, sizeof(may)));
+}
+
+/* The kernel's own move is not bound by who asks for it. */
+static void leave_to_kernel(struct cgm_plan *plan, struct plan_item *item)
+{
+	char to[256], may[256];
+
+	nodes_name(&item->to, to, sizeof(to));
+	nodes_name(&plan->ctx->features.own, may, sizeof(may));
+	if (!group_kernel_moves(item->group)) {
+		notes_add(&plan->notes, CGM_REFUSAL,
+			  "%s: the caller may use nodes %s only and cannot move memory to nodes %s, and the kernel does not: its cpuset.memory_migrate is 0",
+			  item->group->path, may, to);
+		return;
+	}
+	item->by_kernel = true;
+	notes_add(&plan->notes, CGM_WARNING,
+		  "%s: the caller may use nodes %s only, so the kernel moves the memory to nodes %s, in one go and with no bound on stalls",
+		  item->group->path, may, to);
+}
+
+/*
+ * Who moves pages allocates the new ones, and can do that on its own nodes only. A
+ * process has all nodes where the kernel knows no cpusets and so shows none.
+ */
+void plan_check_caller(struct cgm_plan *plan, struct plan_item *item)
+{
+	const cgm_nodeset *own = &plan->ctx->features.own;
+	cgm_nodeset need;
+
+	if (!cgm_nodeset_weight(own) || !item->bytes || !item->change ||
+	    cgm_nodeset_subset(&item->to, own) || item->backend == CGM_BACKEND_ENGINE_V2 ||
+	    item->backend == CGM_BACKEND_ENGINE_V1 || caller_is_among(item))
+		return;
+	need = item->placed ? item->to : destinations(plan, item);
+	if (item->placed || item->action == CGM_ACTION_SETTLE ||
+	    item->action == CGM_ACTION_PAGES)
+		refuse_caller(plan, item, &need);
+	else
+		leave_to_kernel(plan, item);
 }
 
 /* ---- room ---- */

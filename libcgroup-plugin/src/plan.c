@@ -147,6 +147,7 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
 	     item->backend == CGM_BACKEND_ENGINE_V1))
 		plan_check_access(plan, item, engine_files(ctx)->settle);
+	plan_check_caller(plan, item);
 	return 0;
 }
 
@@ -227,6 +228,8 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		place(plan, item);
 		err = plan_check_map(plan, item);
 	}
+	if (!err)
+		plan_check_caller(plan, item);
 	return err;
 }
 
@@ -282,25 +285,26 @@ CGM_PUBLIC int cgm_plan_item(const struct cgm_plan *plan, size_t index,
 			     struct cgm_plan_item *out)
 {
 	const struct plan_item *item;
+	struct cgm_plan_item all;
 
 	if (index >= plan->count)
 		return -ENOENT;
-	if (out->size < sizeof(*out))
-		return -EINVAL;
 	item = plan->items[index];
-	out->action = item->action;
-	out->backend = item->backend;
-	out->group = item->group;
-	out->pids = item->pids;
-	out->pid_count = item->pid_count;
-	out->from = item->from;
-	out->to = item->to;
-	out->processes = item->processes;
-	out->bytes = item->bytes;
-	out->stray = item->stray;
-	out->change = item->change;
-	out->before = item->before;
-	return 0;
+	all = (struct cgm_plan_item){
+		.action = item->action,
+		.backend = item->backend,
+		.group = item->group,
+		.pids = item->pids,
+		.pid_count = item->pid_count,
+		.from = item->from,
+		.to = item->to,
+		.processes = item->processes,
+		.bytes = item->bytes,
+		.stray = item->stray,
+		.change = item->change,
+		.before = item->before,
+	};
+	return FILL(out, &all);
 }
 
 /* The index-th move, if it is one that says what goes where. NULL: it is not. */
@@ -318,14 +322,16 @@ CGM_PUBLIC int cgm_plan_map(const struct cgm_plan *plan, size_t index,
 {
 	const struct plan_item *item = mapped_item(plan, index);
 
-	if (out->size < sizeof(*out))
-		return -EINVAL;
+	struct cgm_plan_map all;
+
 	if (!item)
 		return index < plan->count ? -EOPNOTSUPP : -ENOENT;
-	out->rule = item->map.rule;
-	out->named = item->map.named;
-	out->only = item->map.only;
-	return 0;
+	all = (struct cgm_plan_map){
+		.rule = item->map.rule,
+		.named = item->map.named,
+		.only = item->map.only,
+	};
+	return FILL(out, &all);
 }
 
 CGM_PUBLIC int cgm_plan_destination(const struct cgm_plan *plan, size_t index, int node)
@@ -347,13 +353,10 @@ CGM_PUBLIC uint64_t cgm_plan_bytes(const struct cgm_plan *plan, size_t index, in
 CGM_PUBLIC int cgm_plan_node(const struct cgm_plan *plan, int node,
 			     struct cgm_plan_node *out)
 {
-	if (out->size < sizeof(*out))
-		return -EINVAL;
 	if (!plan->rooms || node < 0 || node >= plan->nodes ||
 	    !plan_node_used(&plan->rooms[node]))
 		return -ENOENT;
-	*out = plan->rooms[node];
-	return 0;
+	return FILL(out, &plan->rooms[node]);
 }
 
 CGM_PUBLIC const char *cgm_plan_note(const struct cgm_plan *plan, size_t index,

@@ -27,6 +27,7 @@ struct plan_item {
 	struct cgm_placement *before;
 	bool change;
 	bool placed;		/* by us: not as the kernel would */
+	bool by_kernel;		/* the caller cannot move it, the kernel can: stock */
 	bool enable;		/* systemd has to give it a cpuset first */
 };
 
@@ -45,6 +46,7 @@ struct cgm_plan {
 int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_map(struct cgm_plan *plan, struct plan_item *item);
+void plan_check_caller(struct cgm_plan *plan, struct plan_item *item);
 bool plan_node_used(const struct cgm_plan_node *node);
 void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file);
 

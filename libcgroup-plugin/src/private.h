@@ -6,10 +6,12 @@
 #ifndef CGM_PRIVATE_H
 #define CGM_PRIVATE_H
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "libcgmigrate.h"
@@ -20,6 +22,25 @@
 /* A struct with a size field is ours when it has all fields up to MEMBER. */
 #define HAS_MEMBER(ptr, member) \
 	((ptr)->size >= offsetof(__typeof__(*(ptr)), member) + sizeof((ptr)->member))
+
+/*
+ * Fill a caller's struct, which begins with its size, from ours: what both have. An
+ * older program's is shorter than ours. A newer one's is longer, and there keeps what
+ * the program has put into it. 0, or -EINVAL where it has room for nothing.
+ */
+#define FILL(out, from) fill_struct(&(out)->size, &(from)->size, sizeof(*(from)))
+/* The other way: ours, with its size set, from a caller's. */
+#define TAKE(own, from) fill_struct(&(own)->size, &(from)->size, (from)->size)
+
+static inline int fill_struct(size_t *out, const size_t *from, size_t known)
+{
+	size_t size = *out < known ? *out : known;
+
+	if (size <= sizeof(*out))
+		return -EINVAL;
+	memcpy(out + 1, from + 1, size - sizeof(*out));
+	return 0;
+}
 
 /* One cgroup hierarchy as mounted. */
 struct hierarchy {

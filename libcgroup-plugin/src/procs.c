@@ -171,23 +171,24 @@ static uint64_t status_kib(const char *text, const char *key)
 CGM_PUBLIC int cgm_process_marks(struct cgm_context *ctx, pid_t pid,
 				 struct cgm_marks *marks)
 {
+	struct cgm_marks all = { 0 };
 	char *text;
+	int err;
 
-	if (marks->size < sizeof(*marks))
-		return cgm_fail(ctx, EINVAL, "impossible size");
 	text = fs_read(ctx, NULL, "proc/%d/status", pid);
 	if (!text)
 		return cgm_fail(ctx, errno == ENOENT ? ESRCH : errno,
 				"%d: no such process", pid);
-	marks->locked = status_kib(text, "\nVmLck:");
-	marks->pinned = status_kib(text, "\nVmPin:");
+	all.locked = status_kib(text, "\nVmLck:");
+	all.pinned = status_kib(text, "\nVmPin:");
 	free(text);
 	text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
-	marks->huge = status_kib(text, "\nAnonHugePages:") +
-		      status_kib(text, "\nShmemPmdMapped:") +
-		      status_kib(text, "\nFilePmdMapped:");
+	all.huge = status_kib(text, "\nAnonHugePages:") +
+		   status_kib(text, "\nShmemPmdMapped:") +
+		   status_kib(text, "\nFilePmdMapped:");
 	free(text);
-	return 0;
+	err = FILL(marks, &all);
+	return err ? cgm_fail(ctx, EINVAL, "impossible size") : 0;
 }
 
 static bool belongs_to(struct cgm_context *ctx, pid_t pid, uid_t user)

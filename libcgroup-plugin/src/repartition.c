@@ -77,7 +77,7 @@ static int check_target(struct cgm_schedule *schedule, struct cgm_group *group,
 	char buf[256], have[256];
 
 	if (!strcmp(group->path, "/"))
-		return cgm_fail(ctx, EINVAL, "/: the root cgroup always has all nodes");
+		return cgm_fail(ctx, EINVAL, "%s", group_root_text(group));
 	if (!cgm_group_has_cpuset(group))
 		return cgm_fail(ctx, EINVAL,
 				"%s: has no cpuset: its parent's cgroup.subtree_control lacks \"cpuset\"",
@@ -500,40 +500,43 @@ CGM_PUBLIC int cgm_schedule_target(const struct cgm_schedule *schedule, size_t i
 {
 	const struct sched_group *g;
 	size_t resources = (size_t)schedule->s.kinds * schedule->s.nodes;
+	struct cgm_schedule_target all;
 
 	if (index >= schedule->target_count)
 		return -ENOENT;
-	if (out->size < sizeof(*out) || !schedule->own)
+	if (!schedule->own)
 		return -EINVAL;
 	g = &schedule->s.groups[schedule->targets[index].index];
-	out->group = schedule->targets[index].group;
-	out->from = g->now;
-	out->to = g->wanted;
-	out->before = g->before;
-	out->after = g->after;
-	out->bytes = 0;
+	all = (struct cgm_schedule_target){
+		.group = schedule->targets[index].group,
+		.from = g->now,
+		.to = g->wanted,
+		.before = g->before,
+		.after = g->after,
+	};
 	for (size_t r = 0; r < resources; r++)
-		out->bytes += schedule->own[schedule->targets[index].index * resources + r];
-	return 0;
+		all.bytes += schedule->own[schedule->targets[index].index * resources + r];
+	return FILL(out, &all);
 }
 
 CGM_PUBLIC int cgm_schedule_step(const struct cgm_schedule *schedule, size_t index,
 				 struct cgm_step *out)
 {
 	const struct sched_step *step;
+	struct cgm_step all;
 
 	if (index >= schedule->s.step_count)
 		return -ENOENT;
-	if (out->size < sizeof(*out))
-		return -EINVAL;
 	step = &schedule->s.steps[index];
-	out->kind = step->kind;
-	out->round = step->round;
-	out->group = schedule->groups[step->group];
-	out->from = step->from;
-	out->to = step->to;
-	out->bytes = step->bytes;
-	return 0;
+	all = (struct cgm_step){
+		.kind = step->kind,
+		.round = step->round,
+		.group = schedule->groups[step->group],
+		.from = step->from,
+		.to = step->to,
+		.bytes = step->bytes,
+	};
+	return FILL(out, &all);
 }
 
 CGM_PUBLIC int cgm_schedule_room(const struct cgm_schedule *schedule, int node,

@@ -167,10 +167,7 @@ CGM_PUBLIC int cgm_result_row(const struct cgm_result *result, size_t index,
 {
 	if (index >= result->count)
 		return -ENOENT;
-	if (row->size < sizeof(*row))
-		return -EINVAL;
-	*row = result->rows[index];
-	return 0;
+	return FILL(row, &result->rows[index]);
 }
 
 CGM_PUBLIC uint64_t cgm_result_total(const struct cgm_result *result,

@@ -21,17 +21,6 @@ static long sys_migrate_pages(pid_t pid, const cgm_nodeset *from, const cgm_node
 	return syscall(SYS_migrate_pages, pid, CGM_NODES_MAX + 1, from->bits, to->bits);
 }
 
-/* The call takes a node only if its caller may use it, too. */
-static bool may_use(const struct job_run *run)
-{
-	const struct stock_run *sr = run->private;
-
-	for (size_t i = 0; i < sr->scope_count; i++)
-		if (!cgm_nodeset_subset(&sr->scopes[i].to, &run->job->ctx->features.own))
-			return false;
-	return true;
-}
-
 static int make_order(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
@@ -57,7 +46,7 @@ int pairs_start(struct job_run *run)
 	const struct cgm_job_options *options = &run->job->options;
 	int err;
 
-	if (!sr->engine || options->rate || options->max_stall_usec || !may_use(run) ||
+	if (!sr->engine || options->rate || options->max_stall_usec ||
 	    !(run->job->ctx->features.flags & CGM_FEATURE_MIGRATE_PAGES))
 		return 0;
 	err = make_order(run);

@@ -15,6 +15,10 @@
  * would take them. It looks for pages outside whenever a mask was written; that is
  * waited for, so that it has nothing to do while we move.
  *
+ * Where the caller may not use the new nodes it cannot move anything there. The kernel
+ * can, which moves with a worker of its own when the mask changes or a process comes:
+ * then that is all that is done, without batches.
+ *
  * Killed at any point, the cpuset is left as it was, wide, or narrow.
  */
 #include <errno.h>
@@ -79,21 +83,6 @@ static char *format_nodes(const cgm_nodeset *set)
 	return text;
 }
 
-/* Does writing mems make this kernel move pages? v1 asks a flag. */
-static bool writing_moves(struct cgm_group *group)
-{
-	char *flag;
-	bool moves = true;
-
-	if (group->ctx->cpuset.version == 2)
-		return true;
-	flag = fs_read_at(group->dirfd, "cpuset.memory_migrate", NULL);
-	if (flag)
-		moves = flag[0] == '1';
-	free(flag);
-	return moves;
-}
-
 /* Write the nodes. The engine is not waited for here. */
 static int write_mems(struct job_run *run, const char *list)
 {
@@ -130,7 +119,7 @@ static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset
 	sr->narrow = format_nodes(narrow);
 	if (!sr->wide || !sr->narrow)
 		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
-	sr->kernel_moves = writing_moves(group);
+	sr->kernel_moves = group_kernel_moves(group);
 	if (!cgm_nodeset_equal(wide, current)) {
 		err = write_wide(run);
 		if (err)
@@ -148,7 +137,8 @@ static int start_mems(struct job_run *run)
 	if (err)
 		return cgm_fail(run->job->ctx, err, "%s: cannot look below it: %s",
 				item->group->path, strerror(-err));
-	err = widen(run, &item->wide, &item->written, &item->configured);
+	err = widen(run, item->by_kernel ? &item->written : &item->wide, &item->written,
+		    &item->configured);
 	if (!err && !((struct stock_run *)run->private)->widened)
 		unit_tell(run, UNIT_WRITTEN);
 	return err;
@@ -196,6 +186,8 @@ static int start_attach(struct job_run *run)
 
 	if (err)
 		return err;
+	if (item->by_kernel)
+		return attach(run);
 	cgm_nodeset_or(&wide, &item->from, &item->to);
 	if (cgm_nodeset_equal(&wide, &item->to))
 		return attach(run);
@@ -241,7 +233,7 @@ static int stock_start(struct job_run *run)
 		err = scopes_of_pids(run);
 		break;
 	}
-	sr->stage = STAGE_WIDE;
+	sr->stage = run->item->by_kernel ? STAGE_ACCOUNT : STAGE_WIDE;
 	return err;
 }
 
@@ -511,10 +503,59 @@ static uint64_t not_before(const struct job_run *run)
 	return due > now ? due - now : 0;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One kind on one node: what has left it, and what is still there. */
+static void account_node(struct job_run *run, int node, enum cgm_kind kind,
+			 const struct cgm_placement *mapped)
+{
+	const struct cgm_placement *after = run->job->result.after[run->index];
+	uint64_t was = cgm_placement_bytes(run->item->before, kind, node);
+	uint64_t is = cgm_placement_bytes(after, kind, node), moved = was - smaller(was, is);
+	struct cell cell = { .from = node, .to = -1, .kind = kind };
+
+	run_account(run, &cell, CGM_MOVED, moved, CGM_ROW_ESTIMATED);
+	run->moved += moved;
+	if (!cgm_nodeset_has(&run->item->to, node)) {
+		run_account(run, &cell, CGM_LEFT, cgm_placement_bytes(mapped, kind, node),
+			    CGM_ROW_ESTIMATED);
+		return;
+	}
+	cell.to = node;
+	run_account(run, &cell, CGM_INPLACE, smaller(was, is), CGM_ROW_ESTIMATED);
+}
+
+/*
+ * The kernel has moved all it could when the write returned, and tells of no page. So
+ * what lay where before and after is all there is, and nobody can tell what it went by.
+ */
+static void account_by_kernel(struct job_run *run)
+{
+	const struct cgm_placement *after = run->job->result.after[run->index];
+	struct plan_item *item = run->item;
+	struct cgm_placement *mapped = NULL;
+	char own[256];
+
+	run_note(run, "%s: the caller may use nodes %s only: the kernel moved the memory in one go, with no bound on stalls, and what it left could not be tried again",
+		 item->group->path,
+		 nodes_name(&run->job->ctx->features.own, own, sizeof(own)));
+	if (item->action == CGM_ACTION_MEMS)
+		cgm_placement_read(item->group, CGM_PLACEMENT_MAPPED, &mapped);
+	for (int n = 0; after && n < run->job->plan->nodes; n++)
+		for (int k = 0; k < CGM_KIND_KERNEL; k++)
+			account_node(run, n, k, mapped ? mapped : after);
+	cgm_placement_free(mapped);
+}
+
 static void end_done(struct job_run *run)
 {
 	unit_tell(run, UNIT_ENDED);
 	run_read_after(run);
+	if (run->item->by_kernel)
+		account_by_kernel(run);
 	run_account_unmapped(run);
 	run->state = result_partial(&run->job->result, run->index) ? CGM_STATE_PARTIAL :
 								     CGM_STATE_DONE;
@@ -554,6 +595,8 @@ static void stock_step(struct job_run *run)
 		end_cancelled(run);
 		return;
 	}
+	if (run->job->on_hold)
+		return;
 	wait = not_before(run);
 	if (wait) {
 		job_look_after(run->job, wait);
@@ -579,9 +622,28 @@ static void stock_cancel(struct job_run *run)
 	run->cancelled = true;
 }
 
+static int stock_hold(struct job_run *run, bool hold)
+{
+	run->held = hold;
+	return 0;
+}
+
+/* What went before does not count. */
+static int stock_set_rate(struct job_run *run, uint64_t rate)
+{
+	struct stock_run *sr = run->private;
+
+	(void)rate;	/* the job's is looked at before every batch */
+	sr->begun = now_usec();
+	sr->sent = 0;
+	return 0;
+}
+
 const struct run_ops stock_run_ops = {
 	.start = stock_start,
 	.step = stock_step,
 	.cancel = stock_cancel,
+	.hold = stock_hold,
+	.set_rate = stock_set_rate,
 	.free = stock_free,
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What make install leaves behind is what a program and a person need."""
 
+import glob
 import os
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 from conftest import BUILD
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SYMBOLS = os.path.join(os.path.dirname(__file__), "symbols")
 PARTS = ("libcgroup-plugin", "libcgroup-plugin/plugin", "tools/cgmigrate")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 
@@ -52,6 +54,39 @@ def test_the_files(installed):
         "lib/systemd/system/cgred.service.d/cgmigrate.conf",
     ):
         assert (installed / "usr" / file).exists(), file
+
+
+def packaged():
+    """The patterns of what make install leaves for the packages, with their file."""
+    found = []
+    for file in glob.glob(os.path.join(SOURCE, "packaging/debian/*.install")):
+        with open(file, encoding="utf-8") as lines:
+            words = [line.split() for line in lines]
+        # The documentation is packaged from the source, and says where it goes.
+        found += [(os.path.basename(file), word[0]) for word in words if len(word) == 1]
+    return found
+
+
+def below(root, pattern):
+    """The files a pattern of debhelper stands for; it takes folders as a whole."""
+    files = set()
+    for path in glob.glob(os.path.join(root, pattern)):
+        names = {os.path.join(f, n) for f, _, names in os.walk(path) for n in names}
+        files |= names or {path}
+    return files
+
+
+def test_every_file_is_in_one_package(installed):
+    """debhelper stops at what is in none, long after this was written."""
+    packages = {}
+    for package, pattern in packaged():
+        files = below(installed, pattern)
+        assert files, f"{package}: {pattern} is not installed"
+        for file in files:
+            packages.setdefault(file, []).append(package)
+    assert below(installed, "usr") == set(packages)
+    twice = {file: names for file, names in packages.items() if len(names) > 1}
+    assert not twice
 
 
 def test_everybody_may_read_them(installed):
@@ -114,6 +149,24 @@ def test_the_library_shows_what_is_documented(installed):
     assert functions
     for name in functions:
         assert name.startswith("cgm_") and "@@LIBCGMIGRATE_" in name, name
+
+
+def test_what_was_released_stays(installed):
+    """A block of the version script is closed with its release: a program that was
+    linked with a later build must run with every one of that version."""
+    words = ["nm", "-D", "--defined-only"]
+    words.append(f"{installed}/usr/lib/triplet/libcgmigrate.so")
+    listed = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = [
+        line.split()[-1].split("@@LIBCGMIGRATE_")
+        for line in listed.splitlines()
+        if "@@" in line
+    ]
+    with open(SYMBOLS, encoding="ascii") as file:
+        released = [line.split() for line in file if not line.startswith("#")]
+    closed = {version for version, _ in released}
+    now = sorted([version, name] for name, version in found if version in closed)
+    assert now == sorted(released)
 
 
 def test_the_preloaded_half_needs_libc_only(installed):

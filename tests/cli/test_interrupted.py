@@ -2,10 +2,16 @@
 """What cgmigrate report tells of a move whose command was killed."""
 
 import os
+import shlex
+import subprocess
 
 import pytest
 
-from test_report import add
+from conftest import COMMAND, Command
+from test_report import add, record
+from tree import Tree
+
+NOBODY = 4194304  # no process of this machine, whatever its pid_max
 
 WAYS = {
     "0-1": ("old nodes", "move /web --to 2-3", None),
@@ -49,3 +55,74 @@ def test_its_cgroup_may_be_gone(killed, run):
 def test_others_are_not_asked(machine, run, state):
     add(machine, "j3", state=state)
     assert "interrupted" not in run.json("report", "j3")["jobs"][0]
+
+
+ENTERED = {
+    # cpuset.mems of where they go, where they are, what that is, how to finish
+    "old, not there": ("2-3", "/web", "its own nodes, processes not there yet"),
+    "wide": ("0-3", "/db", "old and new nodes"),
+    "old, there": ("2-3", "/db", "its own nodes, processes there"),
+    "foreign": ("1", "/db", "changed by somebody else"),
+}
+FINISH = {
+    "old, not there": f"cgmigrate move {NOBODY} --into /db",
+    "wide": "cgmigrate move /db --to 2-3",
+    "old, there": "cgmigrate settle /db",
+    "foreign": None,
+}
+
+
+@pytest.mark.parametrize("where", ENTERED)
+def test_where_a_killed_attach_stands(machine, run, where):
+    mems, home, stage = ENTERED[where]
+    (target,) = record("j3")["targets"]
+    target.update(action="attach", cgroup="/db", pids=[NOBODY])
+    add(machine, "j3", state="running", result=None, targets=[target])
+    machine.process(NOBODY, "goes", [("", {0: 256}, "")])
+    machine.write(f"proc/{NOBODY}/cgroup", f"0::{home}\n")
+    machine.write("sys/fs/cgroup/db/cpuset.mems", mems + "\n")
+    (told,) = run.json("report", "j3")["jobs"][0]["interrupted"]
+    assert told["cgroup"] == "/db" and told["stage"] == stage
+    assert told.get("finish") == FINISH[where] and "undo" not in told
+
+
+CHANGES = "move_pages,write"
+
+
+def killed_at(tree, number):
+    """Run an attach and kill it at its number-th call that may change something."""
+    inject = f"inject={CHANGES}:signal=KILL:when={number}"
+    words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={CHANGES}", "-e", inject]
+    words += [COMMAND, "move", f"{NOBODY}", "--into", "/db", "--sysroot", tree.path]
+    words.append("--write-sysroot")
+    result = subprocess.run(words, capture_output=True, check=False)
+    return result.returncode in (-9, 137)
+
+
+def test_an_attach_killed_at_any_call(tmp_path):
+    """What is told to finish it does so, and the cpuset is not left wide."""
+    stages = set()
+    for number in range(1, 60):
+        tree = Tree(tmp_path / str(number))
+        tree.cgroup("/web", "0-1", pids=[NOBODY])
+        tree.cgroup("/db", "2-3")
+        tree.process(NOBODY, "goes", [("", {0: 256, 1: 256}, "")])
+        killed = killed_at(tree, number)
+        mems = tree.read("sys/fs/cgroup/db/cpuset.mems").strip()
+        # A file of a tree is empty between being opened and written.
+        assert mems in ("2-3", "0-3", "")
+        if not killed:
+            break
+        live = Command(tree, write=True)
+        jobs = [
+            job for job in live.json("report")["jobs"] if job["state"] == "unwatched"
+        ]
+        if not jobs or not mems:
+            continue
+        (told,) = live.json("report", jobs[0]["job"])["jobs"][0]["interrupted"]
+        stages.add(told["stage"])
+        result = live(*shlex.split(told["finish"])[1:])
+        assert result.returncode in (0, 3), (number, result)
+        assert tree.read("sys/fs/cgroup/db/cpuset.mems").strip() == "2-3"
+    assert not killed and mems == "2-3"
+    assert "old and new nodes" in stages and len(stages) > 1

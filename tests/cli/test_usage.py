@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Arguments, messages, exit codes, and output that cannot be written."""
 
+import ctypes
 import json
 import os
+import platform
+import struct
 import subprocess
 
 import pytest
@@ -210,6 +213,54 @@ def test_nothing_is_written_to_a_tree(run, machine):
     run("move", "/web", "--to", "2-3")
     run("settle", "/db")
     assert state() == before
+
+
+def here(*prefix, **more):
+    """What this machine can do."""
+    out = Command(prefix=prefix)("features", "-J", **more).stdout
+    return json.loads(out)["features"]
+
+
+def test_a_user_namespace_gives_no_right_to_pages():
+    """Its root has all capabilities, within it."""
+    unshare = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run(
+        [*unshare, "true"], check=False, stderr=subprocess.DEVNULL
+    ).returncode:
+        pytest.skip("no user namespaces here")
+    inside = here(*unshare)
+    assert inside["cap_sys_admin"] and not inside["cap_sys_nice"]
+
+
+def forbid(number):
+    """A filter that has a system call fail with EPERM, as containers have."""
+    words = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, 0x50001)]
+    words.append((6, 0, 0, 0x7FFF0000))
+    code = b"".join(struct.pack("HBBI", *word) for word in words)
+    program = ctypes.create_string_buffer(code, len(code))
+    filters = struct.pack("HxxxxxxP", len(words), ctypes.addressof(program))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert not libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    assert not libc.prctl(22, 2, filters, 0, 0)  # PR_SET_SECCOMP
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86-64")
+@pytest.mark.parametrize("call, number", [("migrate_pages", 256), ("move_pages", 279)])
+def test_a_forbidden_system_call_is_not_there(call, number):
+    if not here()[call]:
+        pytest.skip(f"no {call} here")
+    assert not here(preexec_fn=lambda: forbid(number))[call]
+
+
+def test_the_root_of_a_namespace_is_not_the_root(run, machine):
+    """It has nodes of its own, and belongs to somebody outside."""
+    ways = [("move", "/", "--to", "0", "--dry-run"), ("plan", "-")]
+    more = [{}, {"input": '{"targets": [{"cgroup": "/", "to": "0"}]}'}]
+    for way, extra in zip(ways, more):
+        assert "always has all nodes" in run(*way, **extra).stderr
+    machine.cgroup("/", "0-3")
+    for way, extra in zip(ways, more):
+        assert "is changed from outside" in run(*way, **extra).stderr
 
 
 def test_wait(machine, run):

@@ -210,21 +210,67 @@ def test_huge_pages(top, spawn, name):
             machine.write(f"{pool}/nr_hugepages", "0")
 
 
+def confined(top, *words):
+    """The command, called from a cpuset that has node 0 only."""
+    here = top.mkdir("here", mems="0")
+    words = [COMMAND, *map(str, words), "-J"]
+    script = f"echo $$ >{here.path}/cgroup.procs; exec {shlex.join(words)}"
+    said = subprocess.run(["sh", "-c", script], capture_output=True, check=False)
+    out = json.loads(said.stdout)
+    assert said.returncode == out["exit"], said
+    return out
+
+
 @pytest.mark.long
 def test_a_caller_that_may_use_other_nodes_only(top, spawn, name):
     """It could not allocate what it is to move there: refused before it begins."""
-    cpuset, here = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="0")
+    cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     before = busy(load, [0, 1])
-    words = [COMMAND, "move", name(cpuset), "--to", "2-3", "--map", "0:3,1:2", "-J"]
-    script = f"echo $$ >{here.path}/cgroup.procs; exec {shlex.join(words)}"
-    said = subprocess.run(["sh", "-c", script], capture_output=True, check=False)
-    assert said.returncode == 4
-    assert (
-        "the caller may use nodes 0 only" in json.loads(said.stdout)["error"]["message"]
-    )
+    out = confined(top, "move", name(cpuset), "--to", "2-3", "--map", "0:3,1:2")
+    assert out["exit"] == 4
+    assert "the caller may use nodes 0 only" in out["error"]["message"]
     assert cpuset.mems() == [0, 1]
     assert_went(load, before, {})
+
+
+@pytest.mark.parametrize("attach", [False, True], ids=["mems", "attach"])
+def test_the_kernel_moves_for_a_caller_that_may_not(top, spawn, name, attach):
+    """Its own move is not bound by the caller's nodes; no cpuset is left wide."""
+    cpuset, other = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(cpuset)
+    regions = busy(load, [0, 1])
+    way = [load.pid, "--into", name(other)] if attach else [name(cpuset), "--to", "2-3"]
+    out = confined(top, "move", *way)
+    (target,) = out["targets"]
+    assert out["exit"] in (0, 3), out
+    assert (other if attach else cpuset).mems() == [2, 3]
+    load.rest()
+    for region in regions:
+        assert {n for n in load.where(region) if isinstance(n, int)} <= {2, 3}
+    load.verify()
+    if target["backend"].startswith("stock"):
+        assert any("in one go" in note for note in out["result"]["notes"])
+        assert_adds_up(out)
+    assert out["result"]["totals"]["moved"] >= mib(40)
+
+
+@pytest.mark.long
+def test_strays_are_not_settled_by_a_caller_that_may_not(top, spawn, name, engine):
+    if engine:
+        pytest.skip("the kernel settles")
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(8), nodes=(0, 1))
+    if cpuset.version == 1:
+        cpuset.write("cpuset.memory_migrate", "0")
+        cpuset.set_mems("2-3")
+    else:
+        pytest.skip("memory follows wherever nodes change")
+    out = confined(top, "settle", name(cpuset))
+    assert out["exit"] == 4
+    assert "the caller may use nodes 0 only" in out["error"]["message"]
+    assert load.where("anon") == {0: mib(4), 1: mib(4)}
 
 
 @pytest.mark.long

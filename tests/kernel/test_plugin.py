@@ -138,6 +138,49 @@ def test_cgclassify_by_rule(top, spawn, tools, name):
     assert_placed(load, before, [[0, 1], [2, 3]])
 
 
+def test_cgset_from_a_shell_with_other_nodes(top, spawn, tools, name):
+    """The kernel's own move does what the tool's caller may not."""
+    cpuset, here = top.mkdir("a", mems="0-1"), top.mkdir("here", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    enter = f'echo $$ >{here.path}/cgroup.procs; exec "$@"'
+    cgset = ["cgset", "-r", "cpuset.mems=2-3", name(cpuset)]
+    plugin = [COMMAND, "run", "--report", tools.report, "--", *cgset]
+    result = run("sh", "-c", enter, "sh", *plugin)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    (record,) = tools.records()
+    assert cpuset.mems() == [2, 3]
+    assert_inside(load, ["anon"], (2, 3))
+    (move,) = record["moves"]
+    assert move["totals"]["moved"] >= mib(15), move
+    if move["backend"].startswith("stock"):
+        assert any("in one go" in note for note in record["notes"])
+
+
+@pytest.fixture
+def default_folder():
+    """libcgroup 3.0 puts what is in this file before every name."""
+    os.makedirs("/run/libcgroup", exist_ok=True)
+    with open("/run/libcgroup/systemd", "w", encoding="ascii") as file:
+        file.write("system.slice/other.scope\n")
+    yield
+    os.unlink("/run/libcgroup/systemd")
+
+
+def test_names_that_stand_for_something_else(top, spawn, tools, name, default_folder):
+    """No group is changed by its name alone; where a process is can be seen."""
+    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    load = spawn(old)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    record = tools.done("cgset", "-r", "cpuset.mems=1-2", name(old))
+    assert record["moves"] == [] and old.mems() == [1, 2]
+    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    assert load.pid in new.procs()
+    assert record["after"]["cgroup"] == f"/{name(new)}"
+    assert "attach" not in [move["purpose"] for move in record["moves"]]
+    assert_inside(load, ["anon"], (2, 3))
+
+
 @pytest.mark.v1only("memory_migrate is a file of v1")
 def test_without_memory_migrate_memory_stays(top, spawn, tools, name):
     """As the administrator wants it, unless told otherwise."""

@@ -347,6 +347,59 @@ static void group_gone_fails(void **state)
 	assert_int_equal(end(f), CGM_STATE_FAILED);
 }
 
+#define HOLD "sys/fs/cgroup/web/cpuset.mems.migrate.hold"
+#define MAX "sys/fs/cgroup/web/cpuset.mems.migrate.max"
+
+static void waits_and_goes_on(void **state)
+{
+	struct fixture *f = *state;
+
+	tree_write(&f->tree, "0\n", HOLD);
+	start(f, "2-3", 0);
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_int_equal(cgm_job_hold(f->job, 1), 0);
+	assert_file(f, HOLD, "1");
+	assert_int_equal(cgm_job_hold(f->job, 0), 0);
+	assert_file(f, HOLD, "0");
+	assert_int_equal(cgm_job_hold(f->job, 1), 0);
+	cgm_job_free(f->job);
+	f->job = NULL;
+	assert_file(f, HOLD, "0");
+}
+
+static void hold_of_others_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	tree_write(&f->tree, "1\n", HOLD);
+	start(f, "2-3", 0);
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_int_equal(cgm_job_hold(f->job, 1), 0);
+	assert_int_equal(cgm_job_hold(f->job, 0), 0);
+	assert_file(f, HOLD, "1\n");
+}
+
+static void rate_can_be_changed(void **state)
+{
+	struct fixture *f = *state;
+
+	tree_write(&f->tree, "max\n", MAX);
+	tree_write(&f->tree, "0\n", HOLD);
+	start(f, "2-3", 8 * MIB);
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_file(f, MAX, "8388608");
+	assert_int_equal(cgm_job_set_rate(f->job, 2 * MIB), 0);
+	assert_file(f, MAX, "2097152");
+	assert_int_equal(cgm_job_set_rate(f->job, 16 * MIB), 0);
+	assert_file(f, MAX, "16777216");
+	assert_int_equal(cgm_job_set_rate(f->job, 0), 0);
+	assert_file(f, MAX, "max");
+	assert_int_equal(cgm_job_set_rate(f->job, 2 * MIB), 0);
+	kernel_says(f, 0, PAGES(160 * MIB), 0, 0, 0);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_file(f, MAX, "max");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -367,6 +420,9 @@ int main(void)
 		TEST(waiting_ends),
 		TEST(settle_brings_strays_in),
 		TEST(group_gone_fails),
+		TEST(waits_and_goes_on),
+		TEST(hold_of_others_stays),
+		TEST(rate_can_be_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a move that was killed has left, and how to finish it. A stock kernel's
- * cpuset has the old nodes, the old and the new ones, or the new ones then; the
- * engine goes on by itself.
+ * cpuset has the old nodes, the old and the new ones, or the new ones then; one that
+ * processes were to enter has its own nodes, or for a while theirs, too. The engine
+ * goes on by itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,14 @@ static bool nodes_of(const json_t *target, const char *key, cgm_nodeset *set)
 	return list && !cgm_nodeset_parse(list, set);
 }
 
-enum stage { STAGE_OLD, STAGE_BOTH, STAGE_NEW, STAGE_FOREIGN };
+enum stage { STAGE_OLD, STAGE_BOTH, STAGE_NEW, STAGE_OUT, STAGE_IN, STAGE_FOREIGN };
 
 static const char * const stage_names[] = {
 	[STAGE_OLD] = "old nodes",
 	[STAGE_BOTH] = "old and new nodes",
 	[STAGE_NEW] = "new nodes",
+	[STAGE_OUT] = "its own nodes, processes not there yet",
+	[STAGE_IN] = "its own nodes, processes there",
 	[STAGE_FOREIGN] = "changed by somebody else",
 };
 
@@ -68,27 +71,69 @@ static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t
 					sizeof(cpus)));
 }
 
-/* One target of a move of memory: NULL for others, and where it is gone. */
-static json_t *look_at(struct app *app, const json_t *target)
+/* Those that are elsewhere, as words of a command. "": all have come, or are gone. */
+static void absent(struct app *app, const json_t *target, const char *path, char *words,
+		   size_t size)
 {
-	const char *path = json_string_value(json_object_get(target, "cgroup"));
-	const char *action = json_string_value(json_object_get(target, "action"));
-	cgm_nodeset now, from, to;
 	struct cgm_group *group;
+	const json_t *pid;
+	size_t i, len = 0;
+
+	*words = '\0';
+	json_array_foreach(json_object_get(target, "pids"), i, pid) {
+		if (len >= size ||
+		    cgm_group_open_pid(app->ctx, json_integer_value(pid), &group))
+			continue;
+		if (strcmp(cgm_group_path(group), path))
+			len += snprintf(words + len, size - len, " %" JSON_INTEGER_FORMAT,
+					json_integer_value(pid));
+		cgm_group_unref(group);
+	}
+}
+
+/* Processes that were to enter a cgroup, which has these nodes now. */
+static json_t *look_at_attach(struct app *app, const json_t *target, const char *path,
+			      const cgm_nodeset *now)
+{
+	char words[4096];
+	cgm_nodeset from, to;
 	enum stage stage;
 	json_t *found;
-	int err;
 
-	if (!path || !action || strcmp(action, "mems") || !nodes_of(target, "from", &from) ||
-	    !nodes_of(target, "to", &to) || cgm_group_open(app->ctx, path, &group))
+	if (!nodes_of(target, "from", &from) || !nodes_of(target, "to", &to))
 		return NULL;
-	err = cgm_group_mems(group, &now);
-	cgm_group_unref(group);
-	if (err)
-		return NULL;
-	stage = stage_of(&now, &from, &to);
+	absent(app, target, path, words, sizeof(words));
+	/* One without nodes of its own was never widened. */
+	stage = cgm_nodeset_weight(now) ? stage_of(now, &from, &to) : STAGE_NEW;
+	if (stage == STAGE_NEW)
+		stage = *words ? STAGE_OUT : STAGE_IN;
+	else if (stage == STAGE_OLD && !cgm_nodeset_subset(&to, &from))
+		stage = STAGE_FOREIGN;
+	else if (stage == STAGE_OLD)	/* theirs, and so both */
+		stage = STAGE_BOTH;
 	found = json_pack("{s:s, s:s, s:o}", "cgroup", path, "stage", stage_names[stage],
-			  "mems", json_nodes(&now));
+			  "mems", json_nodes(now));
+	if (stage == STAGE_OUT)
+		json_object_set_new(found, "finish",
+				    json_sprintf("cgmigrate move%s --into %s", words, path));
+	else if (stage == STAGE_IN)
+		json_object_set_new(found, "finish", way_by_settle(path));
+	else if (stage == STAGE_BOTH)
+		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
+	return found;
+}
+
+static json_t *look_at_mems(const json_t *target, const char *path, const cgm_nodeset *now)
+{
+	cgm_nodeset from, to;
+	enum stage stage;
+	json_t *found;
+
+	if (!nodes_of(target, "from", &from) || !nodes_of(target, "to", &to))
+		return NULL;
+	stage = stage_of(now, &from, &to);
+	found = json_pack("{s:s, s:s, s:o}", "cgroup", path, "stage", stage_names[stage],
+			  "mems", json_nodes(now));
 	if (stage == STAGE_NEW && map_is_plain(target))
 		json_object_set_new(found, "finish", way_by_settle(path));
 	else if (stage != STAGE_FOREIGN)
@@ -96,6 +141,27 @@ static json_t *look_at(struct app *app, const json_t *target)
 	if (stage == STAGE_NEW || stage == STAGE_BOTH)
 		json_object_set_new(found, "undo", way_by_move(path, &from, target, true));
 	return found;
+}
+
+/* One target of a move of memory: NULL for others, and where it is gone. */
+static json_t *look_at(struct app *app, const json_t *target)
+{
+	const char *path = json_string_value(json_object_get(target, "cgroup"));
+	const char *action = json_string_value(json_object_get(target, "action"));
+	bool mems = action && !strcmp(action, "mems");
+	struct cgm_group *group;
+	cgm_nodeset now;
+	int err;
+
+	if (!path || (!mems && (!action || strcmp(action, "attach"))) ||
+	    cgm_group_open(app->ctx, path, &group))
+		return NULL;
+	err = cgm_group_mems(group, &now);
+	cgm_group_unref(group);
+	if (err)
+		return NULL;
+	return mems ? look_at_mems(target, path, &now) :
+		      look_at_attach(app, target, path, &now);
 }
 
 /* For a record of a killed command: where each of its cpusets stands. */

@@ -367,7 +367,8 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 		const char *path = item.group ? cgm_group_path(item.group) : NULL;
 		bool remask = !cgm_nodeset_equal(&item.from, &item.to);
 
-		if (!path || item.action != CGM_ACTION_MEMS)
+		if (!path || (item.action != CGM_ACTION_MEMS &&
+			      item.action != CGM_ACTION_ATTACH))
 			continue;
 		nodes_text(&item.from, from, sizeof(from));
 		nodes_text(&item.to, to, sizeof(to));
@@ -377,6 +378,8 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 		else if (map_option(target, false, map, sizeof(map)) || remask)
 			printf("to finish:  cgmigrate move %s --to %s%s%s\n", path, to, map,
 			       cpus_option(target, "after", cpus, sizeof(cpus)));
+		if (item.action == CGM_ACTION_ATTACH)
+			continue;	/* they need not all come from one */
 		if (map_option(target, true, map, sizeof(map)) || remask)
 			printf("to go back: cgmigrate move %s --to %s%s%s\n", path, from, map,
 			       cpus_option(target, "before", cpus, sizeof(cpus)));

@@ -420,6 +420,32 @@ def test_pinned_pages_stay_and_are_named(top, spawn, name):
     assert load.where("anon") == {2: mib(8)}
 
 
+def test_whose_pinned_pages_are(top, spawn, name):
+    """Also on stock v2, where the cpuset keeps the old node for what stayed."""
+    cpuset = top.mkdir("a", mems="0")
+    other, load = spawn(cpuset), spawn(cpuset)
+    other.alloc("anon", mib(8), nodes=0)
+    load.alloc("before", mib(8), nodes=0)
+    address = load.alloc("anon", mib(8), kind="shared", nodes=0)
+    load("pin", "anon", **{"from": 0, "count": mib(4)})
+
+    out = told("move", name(cpuset), "--to", "2", code=3)
+
+    owner = out["result"]["owners"][0]
+    assert owner["pid"] == load.pid and owner["command"] == "numaload"
+    assert owner["bytes"] > 3 << 20
+    vma = owner["vmas"][0]
+    assert vma["bytes"] == 4 << 20 and vma["kind"] == "shmem"
+    assert int(vma["start"], 16) == address
+    result = cgmigrate("report", out["job"])
+    lines = result.stdout.splitlines()
+    at = lines.index("mostly of:")
+    assert lines[at + 1].split()[:2] == [str(load.pid), "numaload"]
+    assert lines[at + 2].split()[0] == vma["start"]
+    load("unpin")
+    load.verify()
+
+
 def test_without_permission_nothing_changes(top, name):
     cpuset = top.mkdir("a", mems="0-1")
     result = cgmigrate("move", name(cpuset), "--to", "2-3", user=65534, group=65534)

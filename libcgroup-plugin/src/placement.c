@@ -162,6 +162,7 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 		return cgm_fail(ctx, EINVAL, "%s/memory.numa_stat: not in the known format",
 				group->path);
 	}
+	memcg_marks(text, &p->locked_bytes, &p->huge_bytes);
 	free(text);
 	drop_negative(p);
 	read_hugetlb_charge(group, p);
@@ -584,6 +585,18 @@ CGM_PUBLIC uint64_t cgm_placement_stray(const struct cgm_placement *p)
 CGM_PUBLIC enum cgm_source cgm_placement_source(const struct cgm_placement *p)
 {
 	return p->source;
+}
+
+CGM_PUBLIC int cgm_placement_marks(const struct cgm_placement *p, struct cgm_marks *marks)
+{
+	if (marks->size < sizeof(*marks))
+		return -EINVAL;
+	if (p->source != CGM_SOURCE_CHARGED)
+		return -ENODATA;
+	marks->locked = p->locked_bytes;
+	marks->pinned = 0;
+	marks->huge = p->huge_bytes;
+	return 0;
 }
 
 CGM_PUBLIC void cgm_placement_counts(const struct cgm_placement *p, size_t *processes,

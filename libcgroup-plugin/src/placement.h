@@ -29,6 +29,8 @@ struct cgm_placement {
 	size_t process_count;
 	size_t seen;
 	size_t unreadable;
+	uint64_t locked_bytes;	/* CGM_SOURCE_CHARGED */
+	uint64_t huge_bytes;
 };
 
 /* A mapping as numa_maps and maps tell of it. */

@@ -243,6 +243,80 @@ def test_locked_pinned_and_huge(machine, run):
     )
 
 
+def test_marks_of_cgroups(machine, run):
+    """As the memory controller counts them, by node."""
+    machine.charge(
+        "/db",
+        {
+            "anon": [0, 0, 320 * MIB, 0],
+            "anon_thp": [0, 0, 40 * MIB, 0],
+            "file_thp": [0, 0, 2 * MIB, 0],
+            "shmem_thp": [0, 0, 0, 4 * MIB],
+            "unevictable": [0, 0, MIB, 2 * MIB],
+        },
+    )
+    rows = run.rows("show", "-o", "cgroup,locked,pinned,huge,marks")
+    assert rows[1] == ["/db", str(3 * MIB), "0", str(46 * MIB), "hl"]
+    assert rows[2] == ["/web", "0", "0", "0", "-"]
+    lines = run("show").stdout.splitlines()
+    assert lines[1].split()[2] == "320.0Mhl" and lines[2].split()[2] == "160.0M"
+    assert run("show", "-b").stdout.splitlines()[1].split()[2] == str(320 * MIB)
+    targets = {t["cgroup"]: t for t in run.json("show")["targets"]}
+    assert (targets["/db"]["locked"], targets["/db"]["huge"]) == (3 * MIB, 46 * MIB)
+    assert targets["/web"]["huge"] == 0
+
+
+def test_marks_of_cgroups_that_are_not_charged(tmp_path):
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/web", "1", pids=[10])
+    tree.process(10, "one", [("", {1: 256}, "")])
+    rows = Command(tree).rows("show", "/web", "-o", "locked,huge,marks")
+    assert rows[1] == ["0", "0", "-"]
+    assert "huge" not in Command(tree).json("show", "/web")["targets"][0]
+
+
+def test_marks_of_processes(machine, run):
+    machine.status(100, "httpd", marks=(0, 3))
+    machine.write("proc/100/smaps_rollup", "x\nShmemPmdMapped:  4096 kB\n")
+    lines = run("show", "/web", "--by", "process").stdout.splitlines()
+    assert lines[1].split()[3] == "117.2Mhp" and lines[2].split()[3] == "42.8M"
+
+
+def smaps(huge, locked):
+    """A machine's words of two mappings of which the second has these."""
+    return "".join(
+        f"{start:x}-{start + 0x40000000:x} rw-p 00000000 00:00 0 \n"
+        f"Rss:  4096 kB\nAnonHugePages:  {kib} kB\nVmFlags: rd wr {flag}\n"
+        for start, kib, flag in [
+            (0x7F0000000000, 0, "mr"),
+            (0x7F0040000000, huge, "lo" if locked else "me"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "huge, locked, page",
+    [(2048, False, "4.0Kh"), (0, True, "4.0Kl"), (2048, True, "4.0Khl")],
+)
+def test_marks_of_mappings(machine, run, huge, locked, page):
+    machine.process(101, "worker", [("", {0: 10}, ""), ("", {0: 512, 1: 512}, "")])
+    machine.write("proc/101/smaps", smaps(huge, locked))
+    lines = run("show", 101, "--by", "vma").stdout.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["4.0K", page]
+    assert lines[2].split()[4] == "4.0M"
+    (target,) = run.json("show", 101, "--by", "vma")["targets"]
+    marks = [(vma["huge"], vma["locked"]) for vma in target["vmas"]]
+    assert marks == [(0, 0), (huge * KIB, 4 * MIB if locked else 0)]
+
+
+def test_smaps_are_not_read_for_cgroups_and_processes(machine, run):
+    """They take long. Whoever opens this one waits for ever."""
+    os.mkfifo(os.path.join(machine.path, "proc/100/smaps"))
+    assert run("show").returncode == 0
+    assert run("show", "/web", 100, "--by", "process").returncode == 0
+    assert run("show", 100, "--by", "vma", "--raw").returncode == 0
+
+
 def test_a_user(machine, run):
     machine.write("etc/passwd", "root:x:0:0::/:\nalice:x:1000:1000::/:\n")
     for pid in (101, 200):

@@ -378,7 +378,7 @@ def test_watch(machine):
         machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
     screen = Screen("show", "--watch=100ms", "--sysroot", machine.path)
     seen = screen.until("q quits")
-    assert "/db" in seen and "/web" in seen and "25 more" in seen
+    assert "/db" in seen and "/web" in seen and "1-7 of 32" in seen
     assert seen.count("\n") == 8, "it fits on the screen"
     machine.charge("/job3", {"anon": [900 * MIB, 0, 0, 0]})
     screen.until("900.0M")
@@ -387,6 +387,77 @@ def test_watch(machine):
     os.write(screen.fd, b"q")
     code, rest = screen.end()
     assert code == 0 and "\033[?1049l" in rest
+
+
+@pytest.fixture
+def scrolled(machine):
+    """/job30 to /job1 by size on ten lines that are hardly ever drawn again."""
+    for n in range(1, 31):
+        machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
+    for path in ("/web", "/db"):
+        shutil.rmtree(os.path.join(machine.path, "sys/fs/cgroup" + path))
+    screen = Screen("show", "--watch=1h", "--sysroot", machine.path)
+    screen.until("q quits")
+    yield screen
+    screen.process.kill()
+    screen.process.wait()
+    os.close(screen.fd)
+
+
+def seen_after(screen, keys):
+    """The first words of the lines below the heading, and what is said of them."""
+    os.write(screen.fd, keys)
+    lines = screen.until("q quits").split("\n")
+    assert "CGROUP" in lines[0] and "STRAY" in lines[0], "the heading stays"
+    assert len(lines) == 9
+    return [line.split()[0] for line in lines[1:-1]], lines[-1]
+
+
+@pytest.mark.parametrize(
+    "keys, first",
+    [
+        (b"j", 2),
+        (b"jjj", 4),
+        (b"jjjk", 3),
+        (b"\033[B", 2),
+        (b"\033OB\033OB", 3),
+        (b"jj\033[A", 2),
+        (b"\033[6~", 8),
+        (b"\033[6~\033[6~\033[5~", 8),
+        (b"k\033[5~", 1),
+        (b"\033[6~" * 6, 24),
+        (b"\033[1;5Cx", 1),
+    ],
+)
+def test_watch_scrolls(scrolled, keys, first):
+    names, told = seen_after(scrolled, keys)
+    assert names == [f"/job{31 - n}" for n in range(first, first + 7)]
+    assert f"{first}-{first + 6} of 30" in told
+
+
+def test_watch_goes_back_as_soon_as_a_key_says_so(scrolled):
+    """Not one key for each step too far beyond the end."""
+    seen_after(scrolled, b"\033[6~" * 9)
+    assert seen_after(scrolled, b"k")[0][0] == "/job8"
+
+
+def test_watch_takes_the_size_of_the_screen(scrolled):
+    fcntl.ioctl(scrolled.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 7, 80, 0, 0))
+    scrolled.process.send_signal(signal.SIGWINCH)
+    assert "1-4 of 30" in scrolled.until("q quits").splitlines()[-1]
+
+
+def test_watch_stays_where_it_is_when_drawn_again(machine):
+    for n in range(1, 31):
+        machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
+    screen = Screen("show", "--watch=200ms", "--sysroot", machine.path)
+    os.write(screen.fd, b"jj")
+    screen.until("3-9 of 32")
+    machine.charge("/job25", {"anon": [25 * MIB + 512 * KIB, 0, 0, 0]})
+    seen = screen.until("25.5M")
+    assert "1-7 of" not in seen + screen.until("q quits")
+    os.write(screen.fd, b"q")
+    assert screen.end()[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -50,7 +50,7 @@ static void read_policies(struct cgm_plan *plan, struct plan_item *item,
 static void note_use(struct cgm_plan *plan, const struct plan_item *item,
 		     const struct policy_use *use)
 {
-	bool is_static = strstr(use->policy, "=static") != NULL;
+	bool is_static = strstr(use->policy, "=static");
 	bool binds = !strncmp(use->policy, "bind", 4);
 	const char *list = strchr(use->policy, ':');
 	enum cgm_severity severity = CGM_NOTE;

@@ -88,3 +88,9 @@ def test_what_is_read_anyway_is_told_of_any_number(empty):
     assert len(told) == 9
     assert told[0].startswith("1000 (httpd) binds 1 mapping to nodes 0: rebound")
     assert told[8] == "/web: there are 32 more memory policies that name nodes"
+
+
+def test_memory_is_handled_right(machine, memcheck):
+    bound(machine, "bind:0", "bind=static:1")
+    assert memcheck("move", "/web", "--to", "2-3", "--dry-run").returncode == 0
+    assert memcheck("move", 100, "--into", "/db", "--dry-run").returncode == 0

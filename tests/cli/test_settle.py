@@ -84,3 +84,8 @@ def test_is_stopped_after_a_time(kernel, live):
     moves_end(kernel, "migrate_left 100\n", "/db")
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 6
+
+
+def test_memory_is_handled_right(memcheck):
+    assert memcheck("settle", "--all", "--dry-run").returncode == 0
+    assert memcheck("settle", "/nope").returncode == 1

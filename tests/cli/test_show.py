@@ -200,6 +200,12 @@ def test_memory_is_handled_right_by_process(memcheck):
     assert memcheck("show", "/nope").returncode == 1
 
 
+def test_memory_is_handled_right_by_mapping(machine, memcheck):
+    machine.write("proc/101/smaps", smaps(2048, True))
+    assert memcheck("show", "/web", "--by", "vma").returncode == 0
+    assert memcheck("show", "/web", "--by", "vma", "-J").returncode == 0
+
+
 # ---- mappings, marks, users ----
 
 

@@ -152,6 +152,42 @@ def test_show_tells_the_truth(top, spawn, name):
     assert target["mems"] == "0-2" and target["cgroup"] == name(cpuset)
 
 
+def test_show_marks_what_is_locked_and_huge(top, spawn):
+    load = spawn(top.mkdir("a", mems="0"))
+    huge = load.alloc("huge", mib(4), kind="thp", nodes=0)
+    locked = load.alloc("locked", mib(2), lock=1, nodes=0)
+
+    (target,) = told_show(load.pid, "--by", "vma")
+    found = {}
+    for vma in target["vmas"]:
+        for address in huge, locked:
+            if int(vma["start"], 16) <= address < int(vma["end"], 16):
+                found[address] = vma
+    assert found[huge]["huge"] >= 4 << 20 and found[huge]["locked"] == 0
+    assert found[locked]["locked"] >= 2 << 20
+    assert target["huge"] >= 4 << 20 and target["locked"] >= 2 << 20
+    for vma in target["vmas"]:
+        assert vma["locked"] in (0, vma["placement"]["total"])
+
+
+def test_policies_are_told_and_rebound(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    for region, flag in (("bound", {}), ("fixed", {"flag": "static"})):
+        load.alloc(region, mib(2))
+        load("mbind", region, mode="bind", nodes="1", **flag)
+        load("rewrite", region)
+
+    out = told("move", name(cpuset), "--to", "2-3")
+
+    notes = [note["message"] for note in out["notes"]]
+    binds = f"{load.pid} (numaload) binds 1 mapping to nodes 1: "
+    assert binds + "rebound with the cpuset" in notes
+    assert any(note.startswith(binds + "static, stays so, though") for note in notes)
+    assert load("policy", "bound")["nodes"] == "3"
+    assert load("policy", "fixed")["nodes"] == "1"
+
+
 def told_show(*args):
     result = cgmigrate("show", *args, "-J")
     assert result.returncode == 0, result.stderr

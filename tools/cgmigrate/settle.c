@@ -175,7 +175,7 @@ static const struct options options = {
 
 int cmd_settle(struct app *app, int argc, char **argv)
 {
-	static char *all[] = { "--all", NULL };
+	char *all[2] = { argv[0] };	/* what it says is not looked at */
 	struct settle_arguments args = { 0 };
 	int code = read_options(app, argc, argv, &options, &args);
 

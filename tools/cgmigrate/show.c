@@ -249,7 +249,7 @@ static const struct column list[] = {
 	[COL_STRAY] = { "STRAY", SCOLS_FL_RIGHT, "bytes outside MEMS" },
 	[COL_LOCKED] = { "LOCKED", SCOLS_FL_RIGHT, "bytes that are locked; they move" },
 	[COL_PINNED] = { "PINNED", SCOLS_FL_RIGHT,
-		"bytes pinned by a process, as far as it is told (VmPin); they do not move" },
+		"bytes a process accounts as pinned (VmPin); they stay" },
 	[COL_HUGE] = { "HUGE", SCOLS_FL_RIGHT, "bytes in transparent huge pages" },
 	[COL_MARKS] = { "MARKS", 0, "letters: h huge, l locked, p pinned" },
 };

@@ -477,16 +477,26 @@ struct cgm_process {
 int cgm_placement_process(const struct cgm_placement *placement, size_t index,
 			  struct cgm_process *process);
 
-/** What of a process's memory is out of the ordinary. */
+/** What of the memory of a process, or of a cgroup, is out of the ordinary. */
 struct cgm_marks {
 	size_t size;		/**< sizeof(struct cgm_marks) */
-	uint64_t locked;	/**< bytes of mlock(2) */
-	uint64_t pinned;	/**< bytes held for I/O or a device; they cannot move */
-	uint64_t huge;		/**< bytes mapped by transparent huge pages */
+	uint64_t locked;	/**< bytes of mlock(2); they move */
+	uint64_t pinned;	/**< bytes held for I/O or a device, as far as those who
+				 *   hold them account for it (VmPin); they cannot move */
+	uint64_t huge;		/**< bytes in transparent huge pages */
 };
 
 /** Look at one process; what cannot be read is 0. @since 0.2 */
 int cgm_process_marks(struct cgm_context *ctx, pid_t pid, struct cgm_marks *marks);
+
+/**
+ * What of the memory charged to a cgroup is out of the ordinary. Locked is what
+ * cannot be reclaimed (mlock(2), locked shared memory, ramfs); what is pinned is not
+ * known and 0.
+ * @return 0; -ENODATA: not read from the memory controller
+ * @since 0.4
+ */
+int cgm_placement_marks(const struct cgm_placement *placement, struct cgm_marks *marks);
 
 /** The address space of a process: its mappings, and a picture of it. Opaque. */
 struct cgm_layout;
@@ -502,6 +512,8 @@ struct cgm_vma {
 	enum cgm_kind kind;	/**< of what is not anonymous in it */
 	size_t cell;		/**< the cell it begins in */
 	const struct cgm_placement *placement; /**< lives as long as the layout */
+	uint64_t locked;	/**< bytes of mlock(2): cgm_layout_read_marks() (0.4) */
+	uint64_t huge;		/**< bytes mapped by transparent huge pages, likewise */
 };
 
 /**
@@ -516,6 +528,14 @@ struct cgm_vma {
  */
 int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t cells,
 			struct cgm_layout **layout);
+
+/**
+ * Find out which mappings are locked, and which have transparent huge pages. That is
+ * /proc/PID/smaps: it takes as long as the process is large.
+ * @return 0; -ESRCH: no such process any more; -EACCES: it is somebody else's
+ * @since 0.4
+ */
+int cgm_layout_read_marks(struct cgm_layout *layout);
 
 /** Free a layout. NULL is fine. @since 0.2 */
 void cgm_layout_free(struct cgm_layout *layout);

@@ -12,6 +12,7 @@
 #include "mover.h"
 #include "numamaps.h"
 #include "placement.h"
+#include "smaps.h"
 
 #define WALK_PAGES 512
 
@@ -24,10 +25,13 @@ struct layout_vma {
 	enum cgm_kind kind;
 	struct cgm_placement *placement;
 	size_t cell;		/* its first */
+	uint64_t locked;
+	uint64_t huge;
 };
 
 struct cgm_layout {
 	struct cgm_context *ctx;
+	pid_t pid;
 	int nodes;
 	cgm_nodeset allowed;
 	struct layout_vma *vmas;
@@ -200,6 +204,7 @@ CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t ce
 	if (!layout)
 		return cgm_fail(ctx, ENOMEM, "out of memory");
 	layout->ctx = ctx;
+	layout->pid = pid;
 	for (int n = 0; n >= 0; n = cgm_nodeset_next(&ctx->features.online, n))
 		last = n;
 	layout->nodes = last + 1;
@@ -219,6 +224,37 @@ CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t ce
 				strerror(-err));
 	}
 	*out = layout;
+	return 0;
+}
+
+/* ---- marks ---- */
+
+CGM_PUBLIC int cgm_layout_read_marks(struct cgm_layout *layout)
+{
+	char *text = fs_read(layout->ctx, NULL, "proc/%d/smaps", layout->pid);
+	struct smaps_vma seen;
+	size_t i = 0;
+
+	if (!text)
+		return cgm_fail(layout->ctx, errno == ENOENT ? ESRCH : errno,
+				"/proc/%d/smaps: cannot read: %s", layout->pid,
+				strerror(errno));
+	for (const char *at = text; (at = smaps_next(at, &seen));) {
+		struct layout_vma *vma;
+
+		while (i < layout->vma_count && layout->vmas[i].start < seen.start)
+			i++;
+		if (i == layout->vma_count)
+			break;
+		vma = &layout->vmas[i];
+		if (vma->start != seen.start)
+			continue;
+		vma->huge = seen.huge;
+		vma->locked = !seen.locked ? 0 :
+			      cgm_placement_bytes(vma->placement, CGM_KIND_MOVABLE,
+						  CGM_NODE_ALL);
+	}
+	free(text);
 	return 0;
 }
 
@@ -242,6 +278,8 @@ CGM_PUBLIC int cgm_layout_vma(const struct cgm_layout *layout, size_t index,
 		.kind = vma->kind,
 		.cell = vma->cell,
 		.placement = vma->placement,
+		.locked = vma->locked,
+		.huge = vma->huge,
 	};
 	return FILL(out, &all);
 }

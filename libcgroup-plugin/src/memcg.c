@@ -64,3 +64,27 @@ int memcg_parse(const char *text,
 	}
 	return seen ? 0 : -EINVAL;
 }
+
+static void add_sum(void *data, enum cgm_kind kind, int node, int64_t bytes)
+{
+	(void)kind;
+	(void)node;
+	*(uint64_t *)data += bytes;
+}
+
+/* What of it is locked, and what is in transparent huge pages, on all nodes. */
+void memcg_marks(const char *text, uint64_t *locked, uint64_t *huge)
+{
+	*locked = 0;
+	*huge = 0;
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		size_t len = strcspn(p, " \n");
+
+		if (len == 11 && !strncmp(p, "unevictable", len))
+			parse_nodes(p + len, CGM_KIND_MOVABLE, 1, add_sum, locked);
+		else if ((len == 8 && !strncmp(p, "anon_thp", len)) ||
+			 (len == 8 && !strncmp(p, "file_thp", len)) ||
+			 (len == 9 && !strncmp(p, "shmem_thp", len)))
+			parse_nodes(p + len, CGM_KIND_MOVABLE, 1, add_sum, huge);
+	}
+}

@@ -10,5 +10,6 @@
 int memcg_parse(const char *text,
 		void (*add)(void *data, enum cgm_kind kind, int node, int64_t bytes),
 		void *data);
+void memcg_marks(const char *text, uint64_t *locked, uint64_t *huge);
 
 #endif /* CGM_MEMCG_H */

@@ -39,6 +39,7 @@ CGM_PUBLIC void cgm_placement_free(struct cgm_placement *p)
 		cgm_placement_free(p->processes[i].placement);
 	for (size_t i = 0; i < p->huge_count; i++)
 		free(p->huge[i].pages);
+	policies_free(&p->policies);
 	free(p->processes);
 	free(p->huge);
 	free(p->bytes);
@@ -87,7 +88,7 @@ int placement_merge(struct cgm_placement *into, const struct cgm_placement *from
 		for (int n = 0; n < from->nodes && !err; n++)
 			err = huge_add(into, from->huge[i].page_size, n,
 				       from->huge[i].pages[n]);
-	return err;
+	return err ?: policies_merge(&into->policies, &from->policies);
 }
 
 /* ---- from the memory controller ---- */
@@ -162,6 +163,7 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 		return cgm_fail(ctx, EINVAL, "%s/memory.numa_stat: not in the known format",
 				group->path);
 	}
+	memcg_marks(text, &p->locked_bytes, &p->huge_bytes);
 	free(text);
 	drop_negative(p);
 	read_hugetlb_charge(group, p);
@@ -301,9 +303,17 @@ int placement_each_vma(struct cgm_context *ctx, pid_t pid,
 	return err;
 }
 
+struct process_read {
+	struct cgm_placement *placement;
+	pid_t pid;
+};
+
 static int add_to_placement(const struct vma_seen *vma, void *data)
 {
-	return placement_add_vma(data, vma);
+	struct process_read *read = data;
+
+	return placement_add_vma(read->placement, vma) ?:
+	       policies_add(&read->placement->policies, read->pid, vma->line->policy, 1);
 }
 
 static uint64_t rollup_bytes(const char *text, const char *key)
@@ -349,7 +359,8 @@ static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
 			struct cgm_placement **out)
 {
 	struct cgm_placement *p = placement_new(ctx);
-	int err = p ? placement_each_vma(ctx, pid, add_to_placement, p) : -ENOMEM;
+	struct process_read read = { p, pid };
+	int err = p ? placement_each_vma(ctx, pid, add_to_placement, &read) : -ENOMEM;
 
 	*out = NULL;
 	if (err) {
@@ -584,6 +595,18 @@ CGM_PUBLIC uint64_t cgm_placement_stray(const struct cgm_placement *p)
 CGM_PUBLIC enum cgm_source cgm_placement_source(const struct cgm_placement *p)
 {
 	return p->source;
+}
+
+CGM_PUBLIC int cgm_placement_marks(const struct cgm_placement *p, struct cgm_marks *marks)
+{
+	if (marks->size < sizeof(*marks))
+		return -EINVAL;
+	if (p->source != CGM_SOURCE_CHARGED)
+		return -ENODATA;
+	marks->locked = p->locked_bytes;
+	marks->pinned = 0;
+	marks->huge = p->huge_bytes;
+	return 0;
 }
 
 CGM_PUBLIC void cgm_placement_counts(const struct cgm_placement *p, size_t *processes,

@@ -4,6 +4,7 @@
 #define CGM_PLACEMENT_H
 
 #include "numamaps.h"
+#include "policies.h"
 #include "private.h"
 
 /* Huge pages by size, as mapped. */
@@ -29,6 +30,9 @@ struct cgm_placement {
 	size_t process_count;
 	size_t seen;
 	size_t unreadable;
+	uint64_t locked_bytes;	/* CGM_SOURCE_CHARGED */
+	uint64_t huge_bytes;
+	struct policies policies; /* CGM_SOURCE_MAPPED */
 };
 
 /* A mapping as numa_maps and maps tell of it. */

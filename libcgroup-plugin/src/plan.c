@@ -143,6 +143,7 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 		item->change |= item->bytes > 0;
 	else if (!item->change)	/* a mask already in force moves nothing */
 		clear_flows(plan, item);
+	plan_note_policies(plan, item);
 	if (item->action == CGM_ACTION_SETTLE && item->change &&
 	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
 	     item->backend == CGM_BACKEND_ENGINE_V1))
@@ -224,6 +225,8 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		err = add_pid(plan, item, item->pids[i]);
 	item->before->source = CGM_SOURCE_MAPPED;
 	item->before->allowed = item->from;
+	if (!err && item->action == CGM_ACTION_ATTACH)
+		plan_note_policies(plan, item);
 	if (!err && item->action == CGM_ACTION_PAGES) {
 		place(plan, item);
 		err = plan_check_map(plan, item);

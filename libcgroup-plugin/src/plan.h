@@ -42,6 +42,9 @@ struct cgm_plan {
 	size_t room_notes;	/* notes from here on are about room */
 };
 
+/* plan-policy.c */
+void plan_note_policies(struct cgm_plan *plan, struct plan_item *item);
+
 /* plan-check.c */
 int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);

@@ -96,6 +96,31 @@ def test_limit(kernel, live):
     assert kernel.read(f"{WEB}.max") == "max"
 
 
+def test_limit_all_is_those_that_have_one(kernel, live):
+    assert live("limit", "--all").stdout == "no cgroup has a limit\n"
+    assert live.json("limit", "--all")["targets"] == []
+    kernel.engine("/web", rate=MIB)
+    assert live("limit", "--all").stdout == "/web: 1.0M/s\n"
+    kernel.cgroup("/db/sub", "2")
+    kernel.engine("/db/sub", rate=0)
+    out = live.json("limit", "--all")
+    assert [(t["cgroup"], t["rate"]) for t in out["targets"]] == [
+        ("/db/sub", 0),
+        ("/web", MIB),
+    ]
+    assert out["changed"] is False
+    out = live.json("limit", "--all", "--rate", "max")
+    assert changed(out) == {"/db/sub": True, "/web": True}
+    assert kernel.read(f"{WEB}.max") == "max"
+    assert kernel.read(f"{DB}.max") == "max\n", "it had none"
+    text = live("limit", "/web", "--all").stderr
+    assert text.startswith("cgmigrate: limit: --all: means every cgroup")
+
+
+def test_limit_all_on_a_stock_kernel(run):
+    assert run.json("limit", "--all")["targets"] == []
+
+
 def test_no_permission_is_a_refusal(kernel):
     path = os.path.join(kernel.path, f"{WEB}.max")
     os.chmod(path, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)

@@ -200,6 +200,12 @@ def test_memory_is_handled_right_by_process(memcheck):
     assert memcheck("show", "/nope").returncode == 1
 
 
+def test_memory_is_handled_right_by_mapping(machine, memcheck):
+    machine.write("proc/101/smaps", smaps(2048, True))
+    assert memcheck("show", "/web", "--by", "vma").returncode == 0
+    assert memcheck("show", "/web", "--by", "vma", "-J").returncode == 0
+
+
 # ---- mappings, marks, users ----
 
 
@@ -241,6 +247,80 @@ def test_locked_pinned_and_huge(machine, run):
         3 * MIB,
         4 * MIB,
     )
+
+
+def test_marks_of_cgroups(machine, run):
+    """As the memory controller counts them, by node."""
+    machine.charge(
+        "/db",
+        {
+            "anon": [0, 0, 320 * MIB, 0],
+            "anon_thp": [0, 0, 40 * MIB, 0],
+            "file_thp": [0, 0, 2 * MIB, 0],
+            "shmem_thp": [0, 0, 0, 4 * MIB],
+            "unevictable": [0, 0, MIB, 2 * MIB],
+        },
+    )
+    rows = run.rows("show", "-o", "cgroup,locked,pinned,huge,marks")
+    assert rows[1] == ["/db", str(3 * MIB), "0", str(46 * MIB), "hl"]
+    assert rows[2] == ["/web", "0", "0", "0", "-"]
+    lines = run("show").stdout.splitlines()
+    assert lines[1].split()[2] == "320.0Mhl" and lines[2].split()[2] == "160.0M"
+    assert run("show", "-b").stdout.splitlines()[1].split()[2] == str(320 * MIB)
+    targets = {t["cgroup"]: t for t in run.json("show")["targets"]}
+    assert (targets["/db"]["locked"], targets["/db"]["huge"]) == (3 * MIB, 46 * MIB)
+    assert targets["/web"]["huge"] == 0
+
+
+def test_marks_of_cgroups_that_are_not_charged(tmp_path):
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/web", "1", pids=[10])
+    tree.process(10, "one", [("", {1: 256}, "")])
+    rows = Command(tree).rows("show", "/web", "-o", "locked,huge,marks")
+    assert rows[1] == ["0", "0", "-"]
+    assert "huge" not in Command(tree).json("show", "/web")["targets"][0]
+
+
+def test_marks_of_processes(machine, run):
+    machine.status(100, "httpd", marks=(0, 3))
+    machine.write("proc/100/smaps_rollup", "x\nShmemPmdMapped:  4096 kB\n")
+    lines = run("show", "/web", "--by", "process").stdout.splitlines()
+    assert lines[1].split()[3] == "117.2Mhp" and lines[2].split()[3] == "42.8M"
+
+
+def smaps(huge, locked):
+    """A machine's words of two mappings of which the second has these."""
+    return "".join(
+        f"{start:x}-{start + 0x40000000:x} rw-p 00000000 00:00 0 \n"
+        f"Rss:  4096 kB\nAnonHugePages:  {kib} kB\nVmFlags: rd wr {flag}\n"
+        for start, kib, flag in [
+            (0x7F0000000000, 0, "mr"),
+            (0x7F0040000000, huge, "lo" if locked else "me"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "huge, locked, page",
+    [(2048, False, "4.0Kh"), (0, True, "4.0Kl"), (2048, True, "4.0Khl")],
+)
+def test_marks_of_mappings(machine, run, huge, locked, page):
+    machine.process(101, "worker", [("", {0: 10}, ""), ("", {0: 512, 1: 512}, "")])
+    machine.write("proc/101/smaps", smaps(huge, locked))
+    lines = run("show", 101, "--by", "vma").stdout.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["4.0K", page]
+    assert lines[2].split()[4] == "4.0M"
+    (target,) = run.json("show", 101, "--by", "vma")["targets"]
+    marks = [(vma["huge"], vma["locked"]) for vma in target["vmas"]]
+    assert marks == [(0, 0), (huge * KIB, 4 * MIB if locked else 0)]
+
+
+def test_smaps_are_not_read_for_cgroups_and_processes(machine, run):
+    """They take long. Whoever opens this one waits for ever."""
+    os.mkfifo(os.path.join(machine.path, "proc/100/smaps"))
+    assert run("show").returncode == 0
+    assert run("show", "/web", 100, "--by", "process").returncode == 0
+    assert run("show", 100, "--by", "vma", "--raw").returncode == 0
 
 
 def test_a_user(machine, run):
@@ -304,7 +384,7 @@ def test_watch(machine):
         machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
     screen = Screen("show", "--watch=100ms", "--sysroot", machine.path)
     seen = screen.until("q quits")
-    assert "/db" in seen and "/web" in seen and "25 more" in seen
+    assert "/db" in seen and "/web" in seen and "1-7 of 32" in seen
     assert seen.count("\n") == 8, "it fits on the screen"
     machine.charge("/job3", {"anon": [900 * MIB, 0, 0, 0]})
     screen.until("900.0M")
@@ -313,6 +393,77 @@ def test_watch(machine):
     os.write(screen.fd, b"q")
     code, rest = screen.end()
     assert code == 0 and "\033[?1049l" in rest
+
+
+@pytest.fixture
+def scrolled(machine):
+    """/job30 to /job1 by size on ten lines that are hardly ever drawn again."""
+    for n in range(1, 31):
+        machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
+    for path in ("/web", "/db"):
+        shutil.rmtree(os.path.join(machine.path, "sys/fs/cgroup" + path))
+    screen = Screen("show", "--watch=1h", "--sysroot", machine.path)
+    screen.until("q quits")
+    yield screen
+    screen.process.kill()
+    screen.process.wait()
+    os.close(screen.fd)
+
+
+def seen_after(screen, keys):
+    """The first words of the lines below the heading, and what is said of them."""
+    os.write(screen.fd, keys)
+    lines = screen.until("q quits").split("\n")
+    assert "CGROUP" in lines[0] and "STRAY" in lines[0], "the heading stays"
+    assert len(lines) == 9
+    return [line.split()[0] for line in lines[1:-1]], lines[-1]
+
+
+@pytest.mark.parametrize(
+    "keys, first",
+    [
+        (b"j", 2),
+        (b"jjj", 4),
+        (b"jjjk", 3),
+        (b"\033[B", 2),
+        (b"\033OB\033OB", 3),
+        (b"jj\033[A", 2),
+        (b"\033[6~", 8),
+        (b"\033[6~\033[6~\033[5~", 8),
+        (b"k\033[5~", 1),
+        (b"\033[6~" * 6, 24),
+        (b"\033[1;5Cx", 1),
+    ],
+)
+def test_watch_scrolls(scrolled, keys, first):
+    names, told = seen_after(scrolled, keys)
+    assert names == [f"/job{31 - n}" for n in range(first, first + 7)]
+    assert f"{first}-{first + 6} of 30" in told
+
+
+def test_watch_goes_back_as_soon_as_a_key_says_so(scrolled):
+    """Not one key for each step too far beyond the end."""
+    seen_after(scrolled, b"\033[6~" * 9)
+    assert seen_after(scrolled, b"k")[0][0] == "/job8"
+
+
+def test_watch_takes_the_size_of_the_screen(scrolled):
+    fcntl.ioctl(scrolled.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 7, 80, 0, 0))
+    scrolled.process.send_signal(signal.SIGWINCH)
+    assert "1-4 of 30" in scrolled.until("q quits").splitlines()[-1]
+
+
+def test_watch_stays_where_it_is_when_drawn_again(machine):
+    for n in range(1, 31):
+        machine.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB, 0, 0, 0]})
+    screen = Screen("show", "--watch=200ms", "--sysroot", machine.path)
+    os.write(screen.fd, b"jj")
+    screen.until("3-9 of 32")
+    machine.charge("/job25", {"anon": [25 * MIB + 512 * KIB, 0, 0, 0]})
+    seen = screen.until("25.5M")
+    assert "1-7 of" not in seen + screen.until("q quits")
+    os.write(screen.fd, b"q")
+    assert screen.end()[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -154,21 +154,26 @@ class Tree:
             f"CapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
         )
 
-    def process(self, pid, comm, vmas, pss=None, allowed="0-3"):
+    def process(
+        self, pid, comm, vmas, pss=None, allowed="0-3", policies=None
+    ):
         """A process. vmas: [(file, {node: pages}, more words)]; file "" is private.
+
+        policies: one for each of the mappings, else all have "default".
 
         pss: {"Anon": bytes, "File": ..., "Shmem": ...}, its part of what it shares.
         """
         numa, maps, start, anon = "", "", 0x7F0000000000, 0
         for file, pages, words in vmas:
             cells = " ".join(f"N{n}={count}" for n, count in pages.items())
+            policy = policies[len(maps.splitlines())] if policies else "default"
             name = f" file={file}" if file else ""
             total = sum(pages.values())
             if not file:
                 anon += total * 4096
                 words = f"anon={total} {words}"
             numa += (
-                f"{start:x} default{name} {words} {cells} kernelpagesize_kB="
+                f"{start:x} {policy}{name} {words} {cells} kernelpagesize_kB="
                 f"{2048 if 'huge' in words.split() else 4}\n"
             )
             device = "00:18" if file.startswith("/dev/shm") else "fe:00"

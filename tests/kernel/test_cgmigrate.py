@@ -152,6 +152,42 @@ def test_show_tells_the_truth(top, spawn, name):
     assert target["mems"] == "0-2" and target["cgroup"] == name(cpuset)
 
 
+def test_show_marks_what_is_locked_and_huge(top, spawn):
+    load = spawn(top.mkdir("a", mems="0"))
+    huge = load.alloc("huge", mib(4), kind="thp", nodes=0)
+    locked = load.alloc("locked", mib(2), lock=1, nodes=0)
+
+    (target,) = told_show(load.pid, "--by", "vma")
+    found = {}
+    for vma in target["vmas"]:
+        for address in huge, locked:
+            if int(vma["start"], 16) <= address < int(vma["end"], 16):
+                found[address] = vma
+    assert found[huge]["huge"] >= 4 << 20 and found[huge]["locked"] == 0
+    assert found[locked]["locked"] >= 2 << 20
+    assert target["huge"] >= 4 << 20 and target["locked"] >= 2 << 20
+    for vma in target["vmas"]:
+        assert vma["locked"] in (0, vma["placement"]["total"])
+
+
+def test_policies_are_told_and_rebound(top, spawn, name):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    for region, flag in (("bound", {}), ("fixed", {"flag": "static"})):
+        load.alloc(region, mib(2))
+        load("mbind", region, mode="bind", nodes="1", **flag)
+        load("rewrite", region)
+
+    out = told("move", name(cpuset), "--to", "2-3")
+
+    notes = [note["message"] for note in out["notes"]]
+    binds = f"{load.pid} (numaload) binds 1 mapping to nodes 1: "
+    assert binds + "rebound with the cpuset" in notes
+    assert any(note.startswith(binds + "static, stays so, though") for note in notes)
+    assert load("policy", "bound")["nodes"] == "3"
+    assert load("policy", "fixed")["nodes"] == "1"
+
+
 def told_show(*args):
     result = cgmigrate("show", *args, "-J")
     assert result.returncode == 0, result.stderr
@@ -418,6 +454,32 @@ def test_pinned_pages_stay_and_are_named(top, spawn, name):
     load("unpin")
     told("settle", name(cpuset))
     assert load.where("anon") == {2: mib(8)}
+
+
+def test_whose_pinned_pages_are(top, spawn, name):
+    """Also on stock v2, where the cpuset keeps the old node for what stayed."""
+    cpuset = top.mkdir("a", mems="0")
+    other, load = spawn(cpuset), spawn(cpuset)
+    other.alloc("anon", mib(8), nodes=0)
+    load.alloc("before", mib(8), nodes=0)
+    address = load.alloc("anon", mib(8), kind="shared", nodes=0)
+    load("pin", "anon", **{"from": 0, "count": mib(4)})
+
+    out = told("move", name(cpuset), "--to", "2", code=3)
+
+    owner = out["result"]["owners"][0]
+    assert owner["pid"] == load.pid and owner["command"] == "numaload"
+    assert owner["bytes"] > 3 << 20
+    vma = owner["vmas"][0]
+    assert vma["bytes"] == 4 << 20 and vma["kind"] == "shmem"
+    assert int(vma["start"], 16) == address
+    result = cgmigrate("report", out["job"])
+    lines = result.stdout.splitlines()
+    at = lines.index("mostly of:")
+    assert lines[at + 1].split()[:2] == [str(load.pid), "numaload"]
+    assert lines[at + 2].split()[0] == vma["start"]
+    load("unpin")
+    load.verify()
 
 
 def test_without_permission_nothing_changes(top, name):

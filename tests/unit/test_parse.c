@@ -9,6 +9,7 @@
 #include "memcg.h"
 #include "numa.h"
 #include "numamaps.h"
+#include "smaps.h"
 
 static void numamaps_anon(void **state)
 {
@@ -97,6 +98,48 @@ static void memcg_kinds(void **state)
 	assert_int_equal(sums.bytes[CGM_KIND_HUGETLB][0], 0);
 }
 
+static void memcg_locked_and_huge(void **state)
+{
+	uint64_t locked, huge;
+
+	(void)state;
+	memcg_marks("anon N0=4096 N1=8192\nanon_thp N0=1 N1=2\nfile_thp N0=4 N1=0\n"
+		    "shmem_thp N0=8 N1=16\ninactive_anon N0=64 N1=64\n"
+		    "unevictable N0=100 N1=200\n", &locked, &huge);
+	assert_int_equal(locked, 300);
+	assert_int_equal(huge, 31);
+	memcg_marks("", &locked, &huge);
+	assert_int_equal(locked, 0);
+	assert_int_equal(huge, 0);
+}
+
+static void smaps_mappings(void **state)
+{
+	static const char text[] =
+		"7f0000000000-7f0000400000 rw-p 00000000 00:00 0 \n"
+		"Size:               4096 kB\nAnonHugePages:      2048 kB\n"
+		"ShmemPmdMapped:     2048 kB\nFilePmdMapped:         0 kB\n"
+		"Locked:                0 kB\nVmFlags: rd wr mr lo ac \n"
+		"7f0000400000-7f0000500000 r--p 00000000 fe:00 7 /lib/lo\n"
+		"AnonHugePages:         0 kB\nVmFlags: rd mr mw me\n"
+		"7f0000500000-7f0000600000 r--p 00000000 00:00 0";
+	struct smaps_vma vma;
+	const char *at = smaps_next(text, &vma);
+
+	(void)state;
+	assert_int_equal(vma.start, 0x7f0000000000);
+	assert_int_equal(vma.huge, 4 << 20);
+	assert_true(vma.locked);
+	at = smaps_next(at, &vma);
+	assert_int_equal(vma.start, 0x7f0000400000);
+	assert_int_equal(vma.huge, 0);
+	assert_false(vma.locked);
+	at = smaps_next(at, &vma);
+	assert_int_equal(vma.start, 0x7f0000500000);
+	assert_null(smaps_next(at, &vma));
+	assert_null(smaps_next("no such process", &vma));
+}
+
 static void memcg_bad(void **state)
 {
 	struct sums sums = { 0 };
@@ -156,7 +199,9 @@ int main(void)
 		cmocka_unit_test(numamaps_huge),
 		cmocka_unit_test(numamaps_bad),
 		cmocka_unit_test(memcg_kinds),
+		cmocka_unit_test(memcg_locked_and_huge),
 		cmocka_unit_test(memcg_bad),
+		cmocka_unit_test(smaps_mappings),
 		cmocka_unit_test(zoneinfo),
 		cmocka_unit_test(engine_stat),
 	};

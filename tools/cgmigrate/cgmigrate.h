@@ -285,6 +285,10 @@ void freeze_look(struct app *app, json_t *record);
 void print_frozen(const json_t *record);
 void freeze_remind(struct app *app);
 
+/* owners.c: whose memory stayed */
+json_t *json_owners(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
+void print_owners(const struct app *app, const json_t *result);
+
 /* result.c */
 json_t *report_plan(struct app *app, const struct cgm_plan *plan);
 void print_plan(struct app *app, const json_t *object);

@@ -6,11 +6,12 @@
 
 #include "cgmigrate.h"
 
-enum { OPT_RATE = 1 };
+enum { OPT_RATE = 1, OPT_ALL };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
 	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "all", no_argument, NULL, OPT_ALL },
 	{ "bytes", no_argument, NULL, 'b' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -18,15 +19,18 @@ static const struct option long_options[] = {
 static const char help[] =
 	"Usage: cgmigrate limit CGROUP...\n"
 	"       cgmigrate limit CGROUP... --rate RATE\n"
+	"       cgmigrate limit --all [--rate RATE]\n"
 	"\n"
 	"Show or set how many bytes a second may move in a cgroup and below it, all\n"
 	"moves together. It stays until it is set again.\n"
 	"\n"
 	"      --rate RATE        bytes per second (500M), \"max\" for no limit; 0 holds\n"
+	"      --all              every cgroup that has a limit\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	COMMON_HELP;
 
 struct limit {
+	bool all;
 	bool set;
 	uint64_t rate;
 	bool changed;
@@ -37,7 +41,10 @@ static int take_option(struct app *app, int c, void *data)
 {
 	struct limit *limit = data;
 
-	(void)c;
+	if (c == OPT_ALL) {
+		limit->all = true;
+		return 0;
+	}
 	limit->set = true;
 	limit->rate = !strcmp(optarg, "max") ? CGM_RATE_MAX : 0;
 	if (limit->rate || !strcmp(optarg, "0"))
@@ -84,6 +91,60 @@ static int limit_group(struct app *app, struct limit *limit, struct cgm_group *g
 	return 0;
 }
 
+struct all_walk {
+	struct app *app;
+	struct limit *limit;
+	int code;
+};
+
+static int consider(struct cgm_group *group, void *data)
+{
+	struct all_walk *walk = data;
+	struct cgm_activity now = { .size = sizeof(now) };
+
+	if (cgm_group_activity(group, &now) || !now.engine || now.rate == CGM_RATE_MAX)
+		return 0;
+	walk->code = limit_group(walk->app, walk->limit, group);
+	return walk->code;
+}
+
+static int limit_all(struct app *app, struct limit *limit)
+{
+	struct all_walk walk = { .app = app, .limit = limit };
+	struct cgm_group *root;
+	int err = cgm_group_open(app->ctx, "/", &root);
+
+	if (err)
+		return fail_errno(app, err);
+	err = cgm_group_walk(root, consider, &walk);
+	cgm_group_unref(root);
+	if (walk.code)
+		return walk.code;
+	if (err)
+		return fail_errno(app, err);
+	if (!app->json && !json_array_size(limit->targets))
+		puts("no cgroup has a limit");
+	return 0;
+}
+
+static int limit_targets(struct app *app, struct limit *limit, char **targets)
+{
+	int code = 0;
+
+	for (char **t = targets; *t && !code; t++)
+		code = check_cgroup(app, *t);
+	for (; *targets && !code; targets++) {
+		struct target target;
+
+		code = target_open_cgroup(app, *targets, &target);
+		if (code)
+			break;
+		code = limit_group(app, limit, target.group);
+		target_close(&target);
+	}
+	return code;
+}
+
 static const struct options options = {
 	.shorts = COMMON_SHORT "b",
 	.longs = long_options,
@@ -98,24 +159,17 @@ int cmd_limit(struct app *app, int argc, char **argv)
 
 	if (code != GO_ON)
 		return code;
-	if (optind == argc)
+	if (optind == argc && !limit.all)
 		return usage_error(app, "no cgroup named");
+	if (optind < argc && limit.all)
+		return usage_error(app, "--all: means every cgroup, and some are named");
 	code = app_open(app);
 	if (code)
 		return code;
 	interrupted_put_back(app);
 	limit.targets = json_array();
-	for (int i = optind; i < argc && !code; i++)
-		code = check_cgroup(app, argv[i]);
-	for (int i = optind; i < argc && !code; i++) {
-		struct target target;
-
-		code = target_open_cgroup(app, argv[i], &target);
-		if (code)
-			break;
-		code = limit_group(app, &limit, target.group);
-		target_close(&target);
-	}
+	code = limit.all ? limit_all(app, &limit) :
+			   limit_targets(app, &limit, argv + optind);
 	if (!code && app->json)
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
 				     "state", limit.changed ? "done" : "unchanged", "exit",

@@ -397,6 +397,7 @@ void print_result(struct app *app, const json_t *object)
 	size_t i;
 
 	print_rows(app, object);
+	print_owners(app, result);
 	printf("%s: %s moved in %.2f s, %s/s", word(object, "state"),
 	       size_text(app, moved, size, sizeof(size)), usec / 1e6,
 	       size_text(app, usec ? (uint64_t)((double)moved * 1e6 / usec) : 0, rate,

@@ -111,6 +111,9 @@ static int finish(struct run *run, int code, bool silent)
 		code = EXIT_PARTIAL;
 	if (!thaw(run, object, notes) && code == EXIT_OK)
 		code = EXIT_PARTIAL;
+	if (code == EXIT_PARTIAL)
+		json_object_set_new(json_object_get(object, "result"), "owners",
+				    json_owners(run->app, run->plan, run->job));
 	cpus_report(run->cpus, object);
 	set_id(run, object);
 	json_object_set_new(object, "state", json_string(code_name(code)));

@@ -1,59 +1,167 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate settle: bring memory in that is outside a cgroup's nodes. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cgmigrate.h"
 
-enum { OPT_NO_WAIT = 1, OPT_DRY_RUN, OPT_TIMEOUT };
+enum {
+	OPT_ALL = 1, OPT_NO_WAIT, OPT_DRY_RUN, OPT_TIMEOUT, OPT_CANCEL_ON_TIMEOUT,
+	OPT_RATE, OPT_MAX_STALL,
+};
 
 static const struct option long_options[] = {
 	COMMON_LONG,
+	{ "all", no_argument, NULL, OPT_ALL },
 	{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "cancel-on-timeout", no_argument, NULL, OPT_CANCEL_ON_TIMEOUT },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "max-stall", required_argument, NULL, OPT_MAX_STALL },
 	{ "bytes", no_argument, NULL, 'b' },
 	{ NULL, 0, NULL, 0 },
 };
 
 static const char help[] =
 	"Usage: cgmigrate settle CGROUP...\n"
+	"       cgmigrate settle --all\n"
 	"\n"
 	"Move memory that lies outside a cgroup's nodes to the nearest of them.\n"
 	"\n"
+	"      --all              every cgroup that has memory outside its nodes\n"
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
+	"      --cancel-on-timeout  stop the move then, instead of leaving it\n"
+	"      --rate BYTES       at most so much a second (500M)\n"
+	"      --max-stall TIME   longest stall of the job, stock kernels (2ms)\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	COMMON_HELP;
 
+struct settle_arguments {
+	struct run_options run;
+	bool all;
+};
+
 static int take_option(struct app *app, int c, void *data)
 {
-	struct run_options *run = data;
+	struct settle_arguments *args = data;
 
 	switch (c) {
+	case OPT_ALL:
+		args->all = true;
+		return 0;
 	case OPT_NO_WAIT:
-		run->no_wait = true;
+		args->run.no_wait = true;
 		return 0;
 	case OPT_DRY_RUN:
-		run->dry_run = true;
+		args->run.dry_run = true;
 		return 0;
+	case OPT_CANCEL_ON_TIMEOUT:
+		args->run.cancel_on_timeout = true;
+		return 0;
+	case OPT_RATE:
+		return parse_size(app, "--rate", optarg, &args->run.rate);
+	case OPT_MAX_STALL:
+		return parse_time(app, "--max-stall", optarg, &args->run.max_stall_usec);
 	default:
-		return parse_time(app, "--timeout", optarg, &run->timeout_usec);
+		return parse_time(app, "--timeout", optarg, &args->run.timeout_usec);
 	}
+}
+
+static int check_arguments(struct app *app, int targets,
+			   const struct settle_arguments *args)
+{
+	if (!targets && !args->all)
+		return usage_error(app, "no cgroup named");
+	if (targets && args->all)
+		return usage_error(app, "--all: means every cgroup, and some are named");
+	if (args->run.no_wait && args->run.timeout_usec)
+		return usage_error(app, "--timeout: means nothing with --no-wait");
+	if (args->run.cancel_on_timeout && !args->run.timeout_usec)
+		return usage_error(app, "--cancel-on-timeout: goes with --timeout");
+	if (args->run.max_stall_usec > 10000000)
+		return usage_error(app, "--max-stall: at most 10s");
+	return 0;
+}
+
+static int add_group(struct cgm_plan *plan, struct cgm_group *group)
+{
+	struct cgm_move move = {
+		.size = sizeof(move), .action = CGM_ACTION_SETTLE, .group = group,
+	};
+
+	return cgm_plan_add(plan, &move);
+}
+
+/* ---- all of them ---- */
+
+struct all_walk {
+	struct cgm_plan *plan;
+	char above[4096];	/* planned already */
+};
+
+static bool has_strays(struct cgm_group *group)
+{
+	struct cgm_placement *placement;
+	cgm_nodeset mems;
+	bool any;
+
+	if (!strcmp(cgm_group_path(group), "/") || !cgm_group_has_cpuset(group) ||
+	    cgm_group_mems(group, &mems) || !cgm_nodeset_weight(&mems) ||
+	    cgm_placement_read(group, 0, &placement))
+		return false;
+	any = cgm_placement_stray(placement) > 0;
+	cgm_placement_free(placement);
+	return any;
+}
+
+/* Memory of those below is brought in with it, each to its own nodes. */
+static int consider(struct cgm_group *group, void *data)
+{
+	struct all_walk *walk = data;
+	const char *path = cgm_group_path(group);
+	size_t len = strlen(walk->above);
+	int err;
+
+	if (len && !strncmp(path, walk->above, len) && path[len] == '/')
+		return 0;
+	if (!has_strays(group))
+		return 0;
+	err = add_group(walk->plan, group);
+	if (!err)
+		snprintf(walk->above, sizeof(walk->above), "%s", path);
+	return err == -ENOENT || err == -ENODEV ? 0 : err;	/* is gone */
+}
+
+static int add_all(struct app *app, struct cgm_plan *plan)
+{
+	struct all_walk walk = { .plan = plan };
+	struct cgm_group *root;
+	int err = cgm_group_open(app->ctx, "/", &root);
+
+	if (!err) {
+		err = cgm_group_walk(root, consider, &walk);
+		cgm_group_unref(root);
+	}
+	return err ? fail_errno(app, err) : 0;
 }
 
 static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
 		      const void *data)
 {
-	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_SETTLE };
+	const struct settle_arguments *args = data;
 	struct target target;
-	int err, code = target_open_cgroup(app, text, &target);
+	int err, code;
 
-	(void)data;
+	if (args->all)
+		return add_all(app, plan);
+	code = target_open_cgroup(app, text, &target);
 	if (code)
 		return code;
-	move.group = target.group;
-	err = cgm_plan_add(plan, &move);
+	err = add_group(plan, target.group);
 	target_close(&target);
 	return err ? fail_errno(app, err) : 0;
 }
@@ -67,12 +175,13 @@ static const struct options options = {
 
 int cmd_settle(struct app *app, int argc, char **argv)
 {
-	struct run_options run = { 0 };
-	int code = read_options(app, argc, argv, &options, &run);
+	char *all[2] = { argv[0] };	/* what it says is not looked at */
+	struct settle_arguments args = { 0 };
+	int code = read_options(app, argc, argv, &options, &args);
 
-	if (code != GO_ON)
-		return code;
-	if (optind == argc)
-		return usage_error(app, "no cgroup named");
-	return run_targets(app, argv + optind, add_target, NULL, &run);
+	if (code == GO_ON)
+		code = check_arguments(app, argc - optind, &args) ?:
+		       run_targets(app, args.all ? all : argv + optind, add_target, &args,
+				   &args.run);
+	return code;
 }

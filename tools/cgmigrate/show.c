@@ -6,6 +6,8 @@
 
 #include "cgmigrate.h"
 
+#define STRAY_MARK "*"
+
 enum { OPT_ALL = 1, OPT_BY, OPT_WATCH };
 
 enum by { BY_TARGET, BY_KIND, BY_PROCESS, BY_VMA };
@@ -24,7 +26,9 @@ static const char help[] =
 	"Usage: cgmigrate show [OPTION...] [TARGET...]\n"
 	"\n"
 	"Show on which nodes memory is: of the cgroups that have nodes of their own, or\n"
-	"of the targets named. Memory on a node where it is not allowed is marked *.\n"
+	"of the targets named. Memory on a node where it is not allowed is marked *;\n"
+	"letters after a total, or the page size of a mapping: h has transparent huge\n"
+	"pages, l has locked memory, p has pinned memory.\n"
 	"\n"
 	"      --all              every cgroup\n"
 	"      --by kind          a line for anon, file, shmem, hugetlb and kernel memory\n"
@@ -50,7 +54,7 @@ struct entry {
 enum {
 	COL_CGROUP, COL_PID, COL_COMMAND, COL_START, COL_NAME, COL_KIND, COL_PAGE,
 	COL_POLICY, COL_MEMS, COL_SOURCE, COL_TOTAL, COL_NODES, COL_STRAY, COL_LOCKED,
-	COL_PINNED, COL_HUGE,
+	COL_PINNED, COL_HUGE, COL_MARKS,
 };
 
 struct show {
@@ -245,9 +249,11 @@ static const struct column list[] = {
 	[COL_TOTAL] = { "TOTAL", SCOLS_FL_RIGHT, "bytes on all nodes" },
 	[COL_NODES] = { "NODES", SCOLS_FL_RIGHT, "a column for every node" },
 	[COL_STRAY] = { "STRAY", SCOLS_FL_RIGHT, "bytes outside MEMS" },
-	[COL_LOCKED] = { "LOCKED", SCOLS_FL_RIGHT, "bytes a process has locked; they move" },
-	[COL_PINNED] = { "PINNED", SCOLS_FL_RIGHT, "bytes of a process that cannot move" },
+	[COL_LOCKED] = { "LOCKED", SCOLS_FL_RIGHT, "bytes that are locked; they move" },
+	[COL_PINNED] = { "PINNED", SCOLS_FL_RIGHT,
+		"bytes a process accounts as pinned (VmPin); they stay" },
 	[COL_HUGE] = { "HUGE", SCOLS_FL_RIGHT, "bytes in transparent huge pages" },
+	[COL_MARKS] = { "MARKS", 0, "letters: h huge, l locked, p pinned" },
 };
 
 static const struct columns columns = { list, ARRAY_SIZE(list) };
@@ -287,16 +293,17 @@ static bool is_stray(const struct subject *s, int node)
 	       !cgm_nodeset_has(&allowed, node);
 }
 
+/* @mark follows a number that people read; what is a stray's is red. */
 static void set_size(const struct show *show, struct libscols_line *line, size_t pos,
-		     uint64_t bytes, bool stray)
+		     uint64_t bytes, const char *mark)
 {
 	char buf[40];
 
-	size_text(show->app, bytes, buf, sizeof(buf) - 1);
-	if (stray && bytes && !show->app->bytes)
-		strcat(buf, "*");
+	size_text(show->app, bytes, buf, sizeof(buf) - 4);
+	if (bytes && !show->app->bytes)
+		strcat(buf, mark);
 	scols_line_set_data(line, pos, bytes || show->app->bytes ? buf : "-");
-	if (stray && bytes)
+	if (bytes && !strcmp(mark, STRAY_MARK))
 		scols_cell_set_color(scols_line_get_cell(line, pos), "red");
 }
 
@@ -309,7 +316,7 @@ static size_t set_nodes(const struct show *show, struct libscols_line *line, siz
 
 	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n))
 		set_size(show, line, pos++, cgm_placement_bytes(s->placement, s->kind, n),
-			 is_stray(s, n));
+			 is_stray(s, n) ? STRAY_MARK : "");
 	return pos - start;
 }
 
@@ -358,19 +365,56 @@ static const char *cell_text(int column, const struct subject *s, char *buf, siz
 	}
 }
 
-static uint64_t mark_of(const struct show *show, const struct subject *s, int column)
+/*
+ * What is out of the ordinary of one line's memory; 0 what is not known. Which
+ * mapping is pinned is not told by the kernel, nor what processes of a cgroup pin.
+ */
+static struct cgm_marks marks_of(const struct show *show, const struct subject *s)
 {
 	struct cgm_marks marks = { .size = sizeof(marks) };
 
-	if (!pid_of(s) || s->vma || cgm_process_marks(show->app->ctx, pid_of(s), &marks))
-		return 0;
-	return column == COL_LOCKED ? marks.locked : column == COL_PINNED ? marks.pinned :
-	       marks.huge;
+	if (s->vma) {
+		marks.locked = s->vma->locked;
+		marks.huge = s->vma->huge;
+	} else if (pid_of(s)) {
+		cgm_process_marks(show->app->ctx, pid_of(s), &marks);
+	} else if (s->kind == CGM_KIND_MOVABLE) {
+		cgm_placement_marks(s->placement, &marks);
+	}
+	return marks;
+}
+
+static const char *marks_text(const struct cgm_marks *marks, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%s%s", marks->huge ? "h" : "", marks->locked ? "l" : "",
+		 marks->pinned ? "p" : "");
+	return buf;
+}
+
+/* Finding marks out takes a while: is there a column that tells them? */
+static bool tells_marks(const struct show *show)
+{
+	for (size_t i = 0; i < show->chosen.count; i++)
+		switch (show->chosen.columns[i]) {
+		case COL_LOCKED:
+		case COL_PINNED:
+		case COL_HUGE:
+		case COL_MARKS:
+			return true;
+		case COL_TOTAL:
+		case COL_PAGE:
+			if (!show->app->bytes)
+				return true;
+			break;
+		default:
+			break;
+		}
+	return false;
 }
 
 /* A column of bytes; false for others. */
 static bool bytes_of(const struct show *show, const struct subject *s, int column,
-		     uint64_t *bytes)
+		     const struct cgm_marks *marks, uint64_t *bytes)
 {
 	switch (column) {
 	case COL_TOTAL:
@@ -383,9 +427,13 @@ static bool bytes_of(const struct show *show, const struct subject *s, int colum
 		*bytes = s->vma ? s->vma->page_size : 0;
 		return true;
 	case COL_LOCKED:
+		*bytes = marks->locked;
+		return true;
 	case COL_PINNED:
+		*bytes = marks->pinned;
+		return true;
 	case COL_HUGE:
-		*bytes = mark_of(show, s, column);
+		*bytes = marks->huge;
 		return true;
 	default:
 		return false;
@@ -396,19 +444,26 @@ static int add_line(const struct show *show, struct libscols_table *table,
 		    const struct subject *s)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char buf[2048];
+	struct cgm_marks marks = { .size = sizeof(marks) };
+	char buf[2048], letters[4];
 	size_t pos = 0;
 	uint64_t bytes;
 
 	if (!line)
 		return -ENOMEM;
+	if (tells_marks(show))
+		marks = marks_of(show, s);
+	marks_text(&marks, letters, sizeof(letters));
 	for (size_t i = 0; i < show->chosen.count; i++) {
 		int column = show->chosen.columns[i];
 
 		if (column == COL_NODES)
 			pos += set_nodes(show, line, pos, s);
-		else if (bytes_of(show, s, column, &bytes))
-			set_size(show, line, pos++, bytes, false);
+		else if (bytes_of(show, s, column, &marks, &bytes))
+			set_size(show, line, pos++, bytes,
+				 column == (s->vma ? COL_PAGE : COL_TOTAL) ? letters : "");
+		else if (column == COL_MARKS)
+			scols_line_set_data(line, pos++, *letters ? letters : "-");
 		else
 			scols_line_set_data(line, pos++,
 					    cell_text(column, s, buf, sizeof(buf)));
@@ -427,6 +482,8 @@ static int add_vmas(const struct show *show, struct libscols_table *table,
 
 	if (cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout))
 		return 0;
+	if (tells_marks(show))
+		cgm_layout_read_marks(layout);
 	for (size_t i = 0; !err && !cgm_layout_vma(layout, i, &vma); i++) {
 		s.vma = &vma;
 		s.placement = vma.placement;
@@ -523,8 +580,14 @@ static json_t *json_vmas(const struct show *show, pid_t pid)
 
 	if (cgm_layout_read_pid(show->app->ctx, pid, 0, &layout))
 		return list;
-	for (size_t i = 0; !cgm_layout_vma(layout, i, &vma); i++)
-		json_array_append_new(list, json_vma(show->app, &vma));
+	cgm_layout_read_marks(layout);
+	for (size_t i = 0; !cgm_layout_vma(layout, i, &vma); i++) {
+		json_t *object = json_vma(show->app, &vma);
+
+		json_object_set_new(object, "locked", json_integer(vma.locked));
+		json_object_set_new(object, "huge", json_integer(vma.huge));
+		json_array_append_new(list, object);
+	}
 	cgm_layout_free(layout);
 	return list;
 }
@@ -562,7 +625,12 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 {
 	json_t *object = json_pack("{s:o, s:o}", "mems", json_nodes(&e->mems), "placement",
 				   json_placement(show->app, e->placement));
+	struct cgm_marks marks = { .size = sizeof(marks) };
 
+	if (!cgm_placement_marks(e->placement, &marks)) {
+		json_object_set_new(object, "locked", json_integer(marks.locked));
+		json_object_set_new(object, "huge", json_integer(marks.huge));
+	}
 	if (e->cgroup)
 		json_object_set_new(object, "cgroup", json_string(e->cgroup));
 	if (cgm_nodeset_weight(&e->unit_mems))

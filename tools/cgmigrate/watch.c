@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A table that is drawn again and again: on a terminal in place, cut to its
- * height, with what was cut counted; else one below the other.
+ * height, with keys to go up and down; else one below the other.
  */
 #include <poll.h>
 #include <signal.h>
@@ -66,39 +66,136 @@ static size_t count_lines(const char *text)
 	return lines;
 }
 
-/* Lines that fit, each cleared to its end, so that nothing flickers. */
-static void draw(const char *text)
+/* What of a table is to be seen. The heading always is. */
+struct view {
+	bool heading;
+	size_t first;		/* line below the heading that is seen first */
+	size_t lines;		/* lines below the heading */
+	size_t room;		/* that fit below it */
+};
+
+static void print_line(const char **text)
 {
-	size_t room = height() - 2, lines = count_lines(text), shown = 0;
+	size_t len = strcspn(*text, "\n");
+
+	printf("%.*s\033[K\n", (int)len, *text);
+	*text += len + ((*text)[len] == '\n');
+}
+
+static void skip_lines(const char **text, size_t count)
+{
+	for (; count && **text; count--)
+		*text += strcspn(*text, "\n") + ((*text)[strcspn(*text, "\n")] == '\n');
+}
+
+/* The table may have become shorter, and the screen too. */
+static void fit(struct view *view, const char *text)
+{
+	size_t lines = count_lines(text), heading = view->heading && lines;
+
+	view->room = height() - 2 - heading;
+	view->lines = lines - heading;
+	if (view->lines <= view->room)
+		view->first = 0;
+	else if (view->first > view->lines - view->room)
+		view->first = view->lines - view->room;
+}
+
+/* Lines that fit, each cleared to its end, so that nothing flickers. */
+static void draw(struct view *view, const char *text)
+{
+	size_t shown = 0;
 	char now[32];
 	time_t seconds = time(NULL);
 	struct tm tm;
 
+	fit(view, text);
 	fputs("\033[H", stdout);
-	for (; *text && shown < room; shown++) {
-		size_t len = strcspn(text, "\n");
-
-		printf("%.*s\033[K\n", (int)len, text);
-		text += len + (text[len] == '\n');
-	}
+	if (view->heading && *text)
+		print_line(&text);
+	skip_lines(&text, view->first);
+	for (; *text && shown < view->room; shown++)
+		print_line(&text);
 	strftime(now, sizeof(now), "%H:%M:%S", localtime_r(&seconds, &tm));
 	printf("\033[J\033[7m%s  ", now);
-	if (lines > shown)
-		printf("%zu more  ", lines - shown);
+	if (view->lines > shown)
+		printf("%zu-%zu of %zu  j, k and PgDn, PgUp scroll  ", view->first + 1,
+		       view->first + shown, view->lines);
 	fputs("q quits\033[0m\033[K", stdout);
 	fflush(stdout);
 }
 
-/* Wait for the next time. True when a key says that it is enough. */
-static bool rest(uint64_t usec, bool keys, const sigset_t *waiting)
+static void scroll_up(struct view *view, size_t lines)
 {
+	view->first -= lines < view->first ? lines : view->first;
+}
+
+/* Too far is put right when it is drawn. */
+static void scroll_down(struct view *view, size_t lines)
+{
+	view->first += lines;
+}
+
+/* Where a key leads to. The terminal sends arrows as several characters. */
+static void scroll(struct view *view, const char *key)
+{
+	if (!strcmp(key, "j") || !strcmp(key, "\033[B") || !strcmp(key, "\033OB"))
+		scroll_down(view, 1);
+	else if (!strcmp(key, "k") || !strcmp(key, "\033[A") || !strcmp(key, "\033OA"))
+		scroll_up(view, 1);
+	else if (!strcmp(key, "\033[6~") || !strcmp(key, " "))
+		scroll_down(view, view->room);
+	else if (!strcmp(key, "\033[5~"))
+		scroll_up(view, view->room);
+}
+
+/* The length of the key at the start of what was typed. */
+static size_t key_length(const char *typed)
+{
+	if (typed[0] != '\033' || (typed[1] != '[' && typed[1] != 'O'))
+		return 1;
+	for (size_t i = 2; typed[i]; i++)
+		if (typed[i] >= '@' && typed[i] <= '~')
+			return i + 1;
+	return strlen(typed);
+}
+
+/* Take what was typed. True when it says that it is enough. */
+static bool take_keys(struct view *view)
+{
+	char typed[64], key[64];
+	ssize_t len = read(STDIN_FILENO, typed, sizeof(typed) - 1);
+
+	if (len <= 0)
+		return true;
+	typed[len] = '\0';
+	for (const char *p = typed; *p; p += strlen(key)) {
+		snprintf(key, sizeof(key), "%.*s", (int)key_length(p), p);
+		if (!strcmp(key, "q") || !strcmp(key, "Q"))
+			return true;
+		scroll(view, key);
+	}
+	return false;
+}
+
+enum rested { TIME_IS_UP, KEY, ENOUGH };
+
+/* Wait for the next time, for a key, or for another size of the screen. */
+static enum rested rest(struct view *view, uint64_t until, bool keys,
+			const sigset_t *waiting)
+{
+	uint64_t now = now_usec(), usec = until > now ? until - now : 0;
 	struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
 	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	char key;
+	int ready = ppoll(&pfd, keys ? 1 : 0, &time, waiting);
 
-	if (ppoll(&pfd, keys ? 1 : 0, &time, waiting) <= 0)
-		return false;
-	return read(STDIN_FILENO, &key, 1) <= 0 || key == 'q' || key == 'Q';
+	if (ended || ferror(stdout))
+		return ENOUGH;
+	if (ready < 0)
+		return KEY;
+	if (!ready)
+		return TIME_IS_UP;
+	return take_keys(view) ? ENOUGH : KEY;
 }
 
 static bool read_keys(struct termios *before)
@@ -145,12 +242,29 @@ static void suspend(struct screen *screen, const sigset_t *waiting)
 	enter(screen);
 }
 
+/* Until it is time for other numbers: keys only show another part of these. */
+static bool rest_and_scroll(struct screen *screen, struct view *view, const char *text,
+			    uint64_t usec, const sigset_t *waiting)
+{
+	uint64_t until = now_usec() + usec;
+	enum rested rested;
+
+	while ((rested = rest(view, until, screen->keys, waiting)) == KEY) {
+		if (suspended)
+			suspend(screen, waiting);
+		if (screen->on)
+			draw(view, text);
+	}
+	return rested == TIME_IS_UP;
+}
+
 /*
  * @text gives what to show, to be freed, or NULL to end: with an error that was
  * told, but on a screen that is gone.
  */
 void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64_t usec)
 {
+	struct view view = { .heading = !app->noheadings };
 	struct screen screen;
 	sigset_t waiting;
 	char *now = text(data);
@@ -160,19 +274,16 @@ void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64
 	listen(&waiting);
 	enter(&screen);
 	while (now) {
+		bool more;
+
 		if (screen.on)
-			draw(now);
+			draw(&view, now);
 		else
 			printf("%s\n\n", now);
 		fflush(stdout);
+		more = rest_and_scroll(&screen, &view, now, usec, &waiting);
 		free(now);
-		now = NULL;
-		if (rest(usec, screen.keys, &waiting))
-			break;
-		if (suspended)
-			suspend(&screen, &waiting);
-		if (!ended && !ferror(stdout))
-			now = text(data);
+		now = more ? text(data) : NULL;
 	}
 	leave(&screen);
 	if (screen.on && *app->error)

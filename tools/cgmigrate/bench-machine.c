@@ -139,9 +139,9 @@ static json_t *json_node_list(const struct app *app)
 		snprintf(path, sizeof(path), "sys/devices/system/node/node%d/cpulist", n);
 		bench_read(app, path, cpus, sizeof(cpus));
 		cpus[strcspn(cpus, "\n")] = '\0';
-		json_array_append_new(list, json_pack("{s:i, s:I, s:s, s:o}", "node", n,
+		json_array_append_new(list, json_pack("{s:i, s:I, s:o, s:o}", "node", n,
 						      "bytes", (json_int_t)node.total,
-						      "cpus", cpus, "distances",
+						      "cpus", json_text(cpus), "distances",
 						      json_distances(app, n)));
 	}
 	return list;
@@ -155,8 +155,9 @@ json_t *bench_machine(struct bench *bench)
 
 	bench_read(app, "proc/cpuinfo", info, sizeof(info));
 	uname(&name);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "cgmigrate", cgm_version(), "kernel", app->features.release,
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "cgmigrate", cgm_version(), "kernel",
+			 json_text(app->features.release),
 			 "backend", cgm_backend_name(app->features.backend), "architecture",
 			 name.machine, "cpu", json_cpu(info), "cpus",
 			 (int)sysconf(_SC_NPROCESSORS_ONLN), "virtual",

@@ -130,6 +130,8 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
 void print_json(json_t *object);
 json_t *json_nodes(const cgm_nodeset *set);
 json_t *json_text(const char *text);
+json_t *json_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool json_can_name(const char *name);
 json_t *json_vma(const struct app *app, const struct cgm_vma *vma);
 json_t *json_placement(const struct app *app, const struct cgm_placement *p);
 void close_stdout(void);

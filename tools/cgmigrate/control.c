@@ -88,8 +88,9 @@ static void tell(struct app *app, struct control *control, const char *key,
 {
 	control->changed |= changed;
 	control->shown++;
-	json_array_append_new(control->targets, json_pack("{s:s, s:b}", key, name,
-							  "changed", changed));
+	json_array_append_new(control->targets, json_pack("{s:o, s:b}", key,
+							  json_text(name), "changed",
+							  changed));
 	if (!app->json)
 		printf("%s: %s\n", name, changed ? done_text[control->what] :
 						   idle_text[control->what]);

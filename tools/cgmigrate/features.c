@@ -80,12 +80,12 @@ static json_t *json_features(const struct app *app)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		json_object_set_new(features, table[i].name,
 				    json_boolean(f->flags & table[i].flag));
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o}",
-			 "command", app->verb, "kernel", f->release,
+	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o}",
+			 "command", app->verb, "kernel", json_text(f->release),
 			 "backend", cgm_backend_name(f->backend),
 			 "cgroups", cgm_cgroup_mode_name(f->mode),
 			 "cpuset_version", f->cpuset_version,
-			 "cpuset_mount", f->cpuset_mount,
+			 "cpuset_mount", json_text(f->cpuset_mount),
 			 "nodes", json_nodes(&f->online),
 			 "memory_nodes", json_nodes(&f->memory),
 			 "own_nodes", json_nodes(&f->own), "features", features);

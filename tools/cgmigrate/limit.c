@@ -53,8 +53,9 @@ static void tell(struct app *app, struct limit *limit, struct cgm_group *group,
 
 	limit->changed |= changed;
 	json_array_append_new(limit->targets,
-		json_pack("{s:s, s:o, s:b}", "cgroup", path, "rate", rate == CGM_RATE_MAX ?
-			  json_null() : json_integer(rate), "changed", changed));
+		json_pack("{s:o, s:o, s:b}", "cgroup", json_text(path), "rate",
+			  rate == CGM_RATE_MAX ? json_null() : json_integer(rate),
+			  "changed", changed));
 	if (app->json)
 		return;
 	if (rate == CGM_RATE_MAX)

@@ -98,7 +98,7 @@ static json_t *json_map(struct app *app, const struct cgm_layout *layout,
 			   json_cells(app, layout), "vmas", vmas);
 	if (target->group)
 		json_object_set_new(object, "cgroup",
-				    json_string(cgm_group_path(target->group)));
+				    json_text(cgm_group_path(target->group)));
 	return object;
 }
 

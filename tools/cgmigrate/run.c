@@ -50,7 +50,7 @@ static int tell_refusal(struct app *app, json_t *object, const char *error)
 {
 	if (!app->json)
 		return fail(app, EXIT_REFUSED, "%s", error);
-	json_object_set_new(object, "error", json_pack("{s:s}", "message", error));
+	json_object_set_new(object, "error", json_pack("{s:o}", "message", json_text(error)));
 	return tell(app, object, "refused", EXIT_REFUSED, false);
 }
 
@@ -304,6 +304,26 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 	return code;
 }
 
+/*
+ * Some things are undone, also after the command was killed, by what the job's record
+ * says. It has to be able to name the cgroups.
+ */
+static int check_names(struct app *app, const struct cgm_plan *plan,
+		       const struct run_options *options)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	const char *option = options->freeze ? "--freeze" : options->rate ? "--rate" : "--cpus";
+
+	if (!options->freeze && !options->rate && options->cpus.mode == CPUS_KEEP)
+		return 0;
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
+		if (item.group && !json_can_name(cgm_group_path(item.group)))
+			return fail(app, EXIT_REFUSED,
+				    "%s: its name is not UTF-8, so that no record can name it, which %s needs",
+				    cgm_group_path(item.group), option);
+	return 0;
+}
+
 /* Look at what a plan takes, then do it. Returns the exit code. */
 static int check_and_run(struct app *app, struct cgm_plan *plan,
 			 const struct run_options *options)
@@ -314,6 +334,9 @@ static int check_and_run(struct app *app, struct cgm_plan *plan,
 
 	if (err)
 		return fail_errno(app, err);
+	code = check_names(app, plan, options);
+	if (code)
+		return code;
 	code = cpus_plan(app, plan, &options->cpus, &cpus);
 	if (!code && options->freeze)
 		code = freeze_plan(app, plan, &frozen);

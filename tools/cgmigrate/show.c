@@ -562,11 +562,11 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 				   json_placement(show->app, e->placement));
 
 	if (e->cgroup)
-		json_object_set_new(object, "cgroup", json_string(e->cgroup));
+		json_object_set_new(object, "cgroup", json_text(e->cgroup));
 	if (cgm_nodeset_weight(&e->unit_mems))
 		json_object_set_new(object, "systemd_mems", json_nodes(&e->unit_mems));
 	if (e->user)
-		json_object_set_new(object, "user", json_string(e->user + 1));
+		json_object_set_new(object, "user", json_text(e->user + 1));
 	if (e->pid)
 		json_object_set_new(object, "pid", json_integer(e->pid));
 	if (keep_processes(show) && e->pid)

@@ -68,12 +68,13 @@ int cmd_bench(struct app *app, int argc, char **argv);
 
 /* options.c */
 #define GO_ON (-1)		/* no exit code */
-#define COMMON_SHORT ":hJ"
+#define COMMON_SHORT ":hVJ"
 #define TABLE_SHORT "bnr"
 #define OPT_SYSROOT 1000
 #define OPT_WRITE_SYSROOT 1001
 #define COMMON_LONG \
 	{ "help", no_argument, NULL, 'h' }, \
+	{ "version", no_argument, NULL, 'V' }, \
 	{ "json", no_argument, NULL, 'J' }, \
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT }, \
 	{ "write-sysroot", no_argument, NULL, OPT_WRITE_SYSROOT }
@@ -81,20 +82,24 @@ int cmd_bench(struct app *app, int argc, char **argv);
 	{ "bytes", no_argument, NULL, 'b' }, \
 	{ "noheadings", no_argument, NULL, 'n' }, \
 	{ "raw", no_argument, NULL, 'r' }
+#define OPTIONS_HEAD "\nOptions:\n"
 #define COMMON_HELP \
 	"  -J, --json             write JSON, errors too\n" \
-	"  -h, --help             this text\n"
+	"  -h, --help             this text\n" \
+	"  -V, --version          print the version\n"
 
 /* What a verb takes. */
 struct options {
 	const char *shorts;	/* COMMON_SHORT and more */
 	const struct option *longs; /* COMMON_LONG and more */
-	const char *help;
+	const char *help;	/* with OPTIONS_HEAD before the options */
+	const char *page;	/* its man page, where that is named for another verb */
 	void (*more_help)(void);
 	/* One of its own options; 0 or an exit code. */
 	int (*take)(struct app *app, int c, void *data);
 };
 
+void print_version(void);
 int read_options(struct app *app, int argc, char **argv, const struct options *options,
 		 void *data);
 int usage_error(struct app *app, const char *fmt, ...)

@@ -13,7 +13,7 @@ static const char help[] =
 	"Usage: cgmigrate features\n"
 	"\n"
 	"Tell what this kernel and system can do, and what that means.\n"
-	"\n"
+	OPTIONS_HEAD
 	COMMON_HELP;
 
 static const struct {

@@ -21,7 +21,7 @@ static const char help[] =
 	"\n"
 	"Show or set how many bytes a second may move in a cgroup and below it, all\n"
 	"moves together. It stays until it is set again.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --rate RATE        bytes per second (500M), \"max\" for no limit; 0 holds\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	COMMON_HELP;

@@ -22,7 +22,7 @@ static const char help[] =
 	"Work out in which order cgroups can get other nodes, and whether there is room.\n"
 	"Nothing is changed. SPEC is a file as cgmigrate-plan(5) describes, in JSON or in\n"
 	"the syntax of cgconfig.conf; \"-\" is the standard input.\n"
-	"\n"
+	OPTIONS_HEAD
 	SPEC_HELP
 	"  -o, --output FILE      write the plan, for \"cgmigrate apply\"\n"
 	"  -b, --bytes            print sizes in bytes\n"

@@ -19,7 +19,7 @@ static const char help[] =
 	"Usage: cgmigrate settle CGROUP...\n"
 	"\n"
 	"Move memory that lies outside a cgroup's nodes to the nearest of them.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"

@@ -25,7 +25,7 @@ static const char help[] =
 	"\n"
 	"Show on which nodes memory is: of the cgroups that have nodes of their own, or\n"
 	"of the targets named. Memory on a node where it is not allowed is marked *.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --all              every cgroup\n"
 	"      --by kind          a line for anon, file, shmem, hugetlb and kernel memory\n"
 	"      --by process       a line for every process\n"

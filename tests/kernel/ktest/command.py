@@ -20,7 +20,7 @@ COMMAND = os.path.abspath(
     os.path.join(os.path.dirname(NUMALOAD), "..", "bin", "cgmigrate")
 )
 SCHEMA = os.path.join(
-    os.path.dirname(__file__), "..", "..", "..", "Documentation", "cgmigrate.schema.json"
+    os.path.dirname(__file__), "../../../Documentation/cgmigrate.schema.json"
 )
 PATIENCE = 240
 

@@ -147,11 +147,12 @@ void close_stdout(void);
 struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
 	bool cancel;		/* stop the job after that time */
+	bool leave;		/* SIGHUP leaves the job, it does not stop it */
 	sigset_t waiting;	/* from follow_prepare() */
 };
 
 void follow_prepare(sigset_t *waiting);
-
+void follow_alone(void);
 bool follow_interrupted(const struct follow_options *options);
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);

@@ -149,11 +149,13 @@ static void go_on_alone(struct run *run)
 	int code;
 
 	setsid();
+	follow_alone();
 	record_take_over(run->app, run->record);
 	close_terminal();
 	if (chdir("/"))
 		_exit(EXIT_FAILED);
 	run->follow.timeout_usec = 0;
+	run->follow.leave = false;
 	run->app->json = true;	/* no progress */
 	if (follow_job(run->app, run->job, &run->follow, &code))
 		finish(run, code, true);
@@ -277,6 +279,7 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		.frozen = frozen,
 		.follow.timeout_usec = options->timeout_usec,
 		.follow.cancel = options->cancel_on_timeout,
+		.follow.leave = true,
 	};
 	const char *refused;
 	int code;

@@ -260,6 +260,7 @@ def test_features(run):
     assert out["kernel"] == "6.12.117-test" and out["backend"] == "stock-v2"
     assert out["cpuset_version"] == 2 and out["memory_nodes"] == "0-3"
     assert out["features"]["numa"] is True and out["features"]["engine"] is False
+    assert out["engine"] is None
     text = run("features").stdout
     assert "backend         stock-v2" in text
     assert all(len(line.split()) > 1 for line in text.splitlines())
@@ -267,7 +268,24 @@ def test_features(run):
 
 def test_features_of_the_engine(machine, run):
     machine.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
-    assert run.json("features")["backend"] == "engine-v2"
+    out = run.json("features")
+    assert out["backend"] == "engine-v2"
+    assert out["engine"] == {
+        "max_stall_usec": 2000,
+        "workers": None,
+        "exempt": None,
+        "pagecache": None,
+        "swap_fallback": None,
+    }
+    machine.write("sys/kernel/mm/numa/migrate/workers", "4\n")
+    machine.write("sys/kernel/mm/numa/migrate/exempt", "1\n")
+    machine.write("sys/kernel/mm/numa/migrate/pagecache", "1\n")
+    machine.write("sys/kernel/mm/numa/migrate/swap_fallback", "0\n")
+    out = run.json("features")["engine"]
+    assert out["workers"] == 4 and out["exempt"] is True
+    assert out["pagecache"] is True and out["swap_fallback"] is False
+    text = run("features").stdout
+    assert "max_stall_usec  2000 " in text and "swap_fallback   no " in text
 
 
 def test_features_without_privilege(machine, run):
@@ -275,6 +293,21 @@ def test_features_without_privilege(machine, run):
     features = run.json("features")["features"]
     assert not features["cap_sys_nice"] and not features["pagemap_pfn"]
     assert "without CAP_SYS_NICE only unshared pages" in run("features").stdout
+
+
+def test_max_stall_is_not_the_engines(live):
+    text = "--max-stall has no effect on the engine: its bound is "
+    text += "/sys/kernel/mm/numa/migrate/max_stall_usec"
+    args = ["move", "/web", "--to", "2-3", "--max-stall", "5ms", "--dry-run"]
+    notes = live.json(*args)["notes"]
+    assert {"severity": "warning", "message": text} in notes
+    assert f"warning: {text}\n" in live(*args).stderr
+    assert text not in live("move", "/web", "--to", "2-3", "--dry-run").stderr
+
+
+def test_max_stall_is_the_stock_kernels(run):
+    args = ["move", "/web", "--to", "2-3", "--max-stall", "5ms", "--dry-run"]
+    assert "--max-stall" not in run(*args).stderr
 
 
 def test_wait(machine, run):

@@ -205,6 +205,11 @@ int state_lock(int dirfd);
 int replace_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
 int state_save(int dirfd, const char *name, const json_t *object, bool sync);
 json_t *state_load(int dirfd, const char *name);
+bool read_text(const struct app *app, const char *name, char *buf, size_t size);
+
+/* knobs.c */
+json_t *json_knobs(const struct app *app);
+void print_knobs(const struct app *app);
 
 /* interrupted.c */
 json_t *interrupted_state(struct app *app, const json_t *record);

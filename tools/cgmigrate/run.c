@@ -261,6 +261,22 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	return code;
 }
 
+/* The engine has one bound for all moves. */
+static void warn_of_stall(const struct cgm_plan *plan, json_t *object)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
+		if (!item.change || (item.backend != CGM_BACKEND_ENGINE_V2 &&
+				     item.backend != CGM_BACKEND_ENGINE_V1))
+			continue;
+		json_array_append_new(json_object_get(object, "notes"),
+			json_pack("{s:s, s:s}", "severity", "warning", "message",
+				  "--max-stall has no effect on the engine: its bound is /sys/kernel/mm/numa/migrate/max_stall_usec"));
+		return;
+	}
+}
+
 /* Do what a plan says, as the options want it. Returns the exit code. */
 static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		    json_t *frozen, const struct run_options *options)
@@ -287,6 +303,8 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 	run.object = report_plan(app, plan);
 	cpus_report(cpus, run.object);
 	freeze_report(frozen, run.object);
+	if (options->max_stall_usec)
+		warn_of_stall(plan, run.object);
 	if (!app->json) {
 		print_plan(app, run.object);
 		print_notes(app, run.object);

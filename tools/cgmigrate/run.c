@@ -271,8 +271,9 @@ static void warn_of_stall(const struct cgm_plan *plan, json_t *object)
 				     item.backend != CGM_BACKEND_ENGINE_V1))
 			continue;
 		json_array_append_new(json_object_get(object, "notes"),
-			json_pack("{s:s, s:s}", "severity", "warning", "message",
-				  "--max-stall has no effect on the engine: its bound is /sys/kernel/mm/numa/migrate/max_stall_usec"));
+			json_pack("{s:s, s:o}", "severity", "warning", "message",
+				  json_textf("--max-stall has no effect on the engine: its bound is %s",
+					     "/sys/kernel/mm/numa/migrate/max_stall_usec")));
 		return;
 	}
 }

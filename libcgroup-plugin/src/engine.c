@@ -36,6 +36,7 @@ static const struct {
 	[EC_MOVED] = { "migrate_moved", CGM_MOVED },
 	[EC_INPLACE] = { "migrate_inplace", CGM_INPLACE },
 	[EC_GONE] = { "migrate_gone", CGM_GONE },
+	[EC_SPLIT] = { "migrate_split", CGM_REASON_COUNT },
 	[EC_SWAPPED] = { "migrate_swapped", CGM_SWAPPED },
 	[EC_LEFT] = { "migrate_left", CGM_LEFT },
 	[EC_SKIP_VMA] = { "migrate_skip_vma", CGM_SKIP_VMA },

@@ -21,7 +21,7 @@ enum cgm_backend group_backend(struct cgm_group *group);
 /* The counters of the stat file, in the order of its names (engine.c). */
 enum engine_counter {
 	EC_PENDING, EC_HELD, EC_TOTAL,
-	EC_SCANNED, EC_MOVED, EC_INPLACE, EC_GONE, EC_SWAPPED, EC_LEFT,
+	EC_SCANNED, EC_MOVED, EC_INPLACE, EC_GONE, EC_SPLIT, EC_SWAPPED, EC_LEFT,
 	EC_SKIP_VMA, EC_SKIP_EXEMPT, EC_SKIP_SHARED,
 	EC_FAIL_NOMEM, EC_FAIL_PINNED, EC_FAIL_BUSY, EC_FAIL_FS, EC_FAIL_NONLRU,
 	EC_FAIL_HUGETLB,

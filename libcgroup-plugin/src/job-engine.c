@@ -355,10 +355,22 @@ static bool superseded(struct job_run *run)
 	       !cgm_nodeset_equal(&mems, &run->item->written);
 }
 
+/* It counts pages of any size, once each; they are base pages now. */
+static void note_split(struct job_run *run)
+{
+	uint64_t split = delta(run->private, EC_SPLIT);
+
+	if (split)
+		run_note(run, "%s: %llu huge page%s split for want of huge pages on the new nodes",
+			 run->item->group->path, (unsigned long long)split,
+			 split == 1 ? " was" : "s were");
+}
+
 static void finish(struct job_run *run, enum cgm_state state)
 {
 	restore_rate(run);
 	end_hold(run);
+	note_split(run);
 	if (state != CGM_STATE_SUPERSEDED)
 		unit_tell(run, UNIT_ENDED);
 	run_read_after(run);

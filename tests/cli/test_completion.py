@@ -17,16 +17,19 @@ FILE = os.path.join(
 @pytest.fixture
 def complete(tmp_path):
     """What is offered for the last of some words."""
-    for name in ("web/inner", "webmail", "db"):
+    units = ("system.slice/ssh.service", "system.slice/jam.service")
+    for name in ("web/inner", "webmail", "db", *units):
         (tmp_path / "cgroup" / name).mkdir(parents=True)
     (tmp_path / "jobs").mkdir()
     for name in ("j1.json", "j12.json", "totals.json"):
         (tmp_path / "jobs" / name).write_text("{}")
     (tmp_path / "mounts").write_text(f"none {tmp_path}/cgroup cgroup2 rw 0 0\n")
+    (tmp_path / "nodes").write_text("0-1,3\n")
     environment = {
         **os.environ,
         "CGMIGRATE_MOUNTS": str(tmp_path / "mounts"),
         "CGMIGRATE_JOBS": str(tmp_path / "jobs"),
+        "CGMIGRATE_NODES": str(tmp_path / "nodes"),
     }
 
     def run(*words):
@@ -68,11 +71,34 @@ def test_options(complete):
 def test_targets(complete):
     assert complete("show", "/w") == ["/web", "/webmail"]
     assert complete("show", "/web/") == ["/web/inner"]
-    assert complete("settle", "") == ["/db", "/web", "/webmail"]
-    assert complete("cancel", "j") == ["j1", "j12"]
+    assert complete("settle", "") == ["/db", "/system.slice", "/web", "/webmail"]
     assert "/web" in complete("cancel", "") and "j1" in complete("cancel", "")
     assert "@root" in complete("show", "@ro")
     assert complete("features", "") == [] and complete("bench", "") == []
+
+
+def test_units(complete):
+    assert complete("show", "ss") == ["ssh.service"]
+    assert complete("move", "sys") == ["system.slice"]
+    assert complete("cancel", "ja") == ["jam.service"]
+    assert complete("cancel", "j") == ["j1", "j12", "jam.service"]
+
+
+def test_nodes(complete):
+    """One by one, or all as the kernel lists them."""
+    assert complete("move", "/web", "--to", "") == ["0", "1", "3", "0-1,3"]
+    assert complete("move", "/web", "--to", "3") == ["3"]
+    assert complete("plan", "--evict", "0,") == ["0,1", "0,3"]
+
+
+def test_run(complete, tmp_path, monkeypatch):
+    assert complete("run", "--settle", "a") == ["auto", "always"]
+    assert "journal" in complete("run", "--report", "")
+    assert "--report" in complete("run", "--r")
+    assert complete("run", "--", "mktem") == ["mktemp"]
+    assert complete("run", "--no-wait", "--", "mktem") == ["mktemp"]
+    monkeypatch.chdir(tmp_path)
+    assert complete("run", "--", "cat", "mou") == ["mounts"]
 
 
 def test_values(complete):

@@ -12,6 +12,7 @@ def test_features(run):
     assert out["kernel"] == "6.12.117-test" and out["backend"] == "stock-v2"
     assert out["cpuset_version"] == 2 and out["memory_nodes"] == "0-3"
     assert out["features"]["numa"] is True and out["features"]["engine"] is False
+    assert out["engine"] is None
     text = run("features").stdout
     assert "backend         stock-v2" in text
     assert all(len(line.split()) > 1 for line in text.splitlines())
@@ -19,7 +20,24 @@ def test_features(run):
 
 def test_features_of_the_engine(machine, run):
     machine.write("sys/kernel/mm/numa/migrate/max_stall_usec", "2000\n")
-    assert run.json("features")["backend"] == "engine-v2"
+    out = run.json("features")
+    assert out["backend"] == "engine-v2"
+    assert out["engine"] == {
+        "max_stall_usec": 2000,
+        "workers": None,
+        "exempt": None,
+        "pagecache": None,
+        "swap_fallback": None,
+    }
+    machine.write("sys/kernel/mm/numa/migrate/workers", "4\n")
+    machine.write("sys/kernel/mm/numa/migrate/exempt", "1\n")
+    machine.write("sys/kernel/mm/numa/migrate/pagecache", "1\n")
+    machine.write("sys/kernel/mm/numa/migrate/swap_fallback", "0\n")
+    out = run.json("features")["engine"]
+    assert out["workers"] == 4 and out["exempt"] is True
+    assert out["pagecache"] is True and out["swap_fallback"] is False
+    text = run("features").stdout
+    assert "max_stall_usec  2000 " in text and "swap_fallback   no " in text
 
 
 def test_features_without_privilege(machine, run):

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from conftest import VALIDATOR, Command
+from moving import moves_end
 
 
 def test_the_schema_is_one():
@@ -33,8 +34,9 @@ def test_the_schema_is_one():
     ids=" ".join,
 )
 def test_every_verb(run, args):
-    """And a member less, or one of another type, is seen."""
+    """And a member less, one more, or one of another type, is seen."""
     out = run.json(*args)
+    assert not VALIDATOR.is_valid({**out, "unheard_of": 1})
     for name in VALIDATOR.schema["required"]:
         less = copy.deepcopy(out)
         del less[name]
@@ -61,6 +63,7 @@ def test_every_verb(run, args):
 def test_errors_too(run, args, code):
     out = run.json(*args, code=code)
     assert out["error"]["message"] and out["exit"] == code and out["changed"] is False
+    assert not VALIDATOR.is_valid({**out, "unheard_of": 1})
 
 
 def test_whatever_is_done(live):
@@ -126,3 +129,14 @@ def test_a_record_of_the_plugin():
         assert not validator.is_valid({**PLUGIN_RECORD, "moves": [{**move, **wrong}]})
     half = {"cgroup": "/a", "nodes": "2-3", "stray": 0}
     assert not validator.is_valid({**PLUGIN_RECORD, "after": half})
+
+
+def test_what_a_running_job_will_put_back(live, kernel):
+    kernel.engine("/web", pending=1)
+    out = live.json("move", "/web", "--to", "2-3", "--no-wait", "--rate", "5M")
+    (limit,) = out["limits"]
+    assert limit["cgroup"] == "/web" and limit["before"] is None
+    moves_end(kernel)
+    assert live.json("wait", out["job"])["state"] == "done"
+    (job,) = live.json("report", out["job"])["jobs"]
+    assert job["limits"] == out["limits"]

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import platform
+import re
 import struct
 import subprocess
 
@@ -13,7 +14,9 @@ import pytest
 from conftest import COMMAND, Command
 
 VERBS = ["show", "map", "move", "settle", "wait", "pause", "resume", "cancel", "limit"]
-VERBS += ["report", "features", "plan", "apply", "undo", "bench"]
+VERBS += ["report", "features", "plan", "apply", "undo", "bench", "run"]
+MAN = os.path.join(os.path.dirname(__file__), "..", "..", "Documentation", "man")
+PAGES = {"apply": "plan", "undo": "plan", "resume": "pause", "cancel": "pause"}
 
 
 def test_help_names_every_verb():
@@ -30,11 +33,51 @@ def test_help_of_a_verb(verb):
         assert result.returncode == 0 and result.stderr == ""
         assert result.stdout.startswith(f"Usage: cgmigrate {verb}")
         assert all(len(line) <= 80 for line in result.stdout.splitlines())
+        assert "\n\nOptions:\n" in result.stdout
+        page = PAGES.get(verb, verb)
+        end = f"\n\nFor more details see cgmigrate-{page}(8).\n"
+        assert result.stdout.endswith(end)
 
 
-def test_version():
-    result = subprocess.run([COMMAND, "--version"], capture_output=True, text=True)
-    assert result.returncode == 0 and result.stdout.startswith("cgmigrate 0.")
+def options_of_help(verb):
+    text = Command()(verb, "--help").stdout
+    return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
+
+
+def options_of_page(page):
+    """All that are the head of a paragraph below OPTIONS."""
+    with open(os.path.join(MAN, f"cgmigrate-{page}.8"), encoding="utf-8") as file:
+        text = file.read().replace("\\-", "-")
+    section = text.split(".SH OPTIONS\n")[1].split(".SH ")[0]
+    found = set()
+    for head in re.findall(r"^\.TP\n(.*)", section, re.MULTILINE):
+        found |= set(re.findall(r"--[a-z-]+", head))
+    return found
+
+
+@pytest.mark.parametrize("page", sorted({PAGES.get(verb, verb) for verb in VERBS}))
+def test_help_and_man_page_have_the_same_options(page):
+    verbs = [verb for verb in VERBS if PAGES.get(verb, verb) == page]
+    assert options_of_page(page) == set().union(*map(options_of_help, verbs))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_what_is_taken(verb):
+    """An option that the help has is none of those that there are not."""
+    for option in options_of_help(verb) - {"--help", "--version"}:
+        result = Command()(verb, option, "--help")
+        assert "no such option" not in result.stderr, option
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_version(verb):
+    words = [verb] if verb else []
+    for option in ("-V", "--version"):
+        result = subprocess.run(
+            [COMMAND, *words, option], capture_output=True, text=True
+        )
+        assert result.returncode == 0 and result.stdout.startswith("cgmigrate 0.")
+        assert len(result.stdout.splitlines()) == 1
 
 
 USAGE = [
@@ -261,6 +304,21 @@ def test_the_root_of_a_namespace_is_not_the_root(run, machine):
     machine.cgroup("/", "0-3")
     for way, extra in zip(ways, more):
         assert "is changed from outside" in run(*way, **extra).stderr
+
+
+def test_max_stall_is_not_the_engines(live):
+    text = "--max-stall has no effect on the engine: its bound is "
+    text += "/sys/kernel/mm/numa/migrate/max_stall_usec"
+    args = ["move", "/web", "--to", "2-3", "--max-stall", "5ms", "--dry-run"]
+    notes = live.json(*args)["notes"]
+    assert {"severity": "warning", "message": text} in notes
+    assert f"warning: {text}\n" in live(*args).stderr
+    assert text not in live("move", "/web", "--to", "2-3", "--dry-run").stderr
+
+
+def test_max_stall_is_the_stock_kernels(run):
+    args = ["move", "/web", "--to", "2-3", "--max-stall", "5ms", "--dry-run"]
+    assert "--max-stall" not in run(*args).stderr
 
 
 def test_wait(machine, run):

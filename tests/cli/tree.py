@@ -154,9 +154,7 @@ class Tree:
             f"CapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
         )
 
-    def process(
-        self, pid, comm, vmas, pss=None, allowed="0-3", policies=None
-    ):
+    def process(self, pid, comm, vmas, pss=None, allowed="0-3", policies=None):
         """A process. vmas: [(file, {node: pages}, more words)]; file "" is private.
 
         policies: one for each of the mappings, else all have "default".

@@ -2,11 +2,19 @@
 """Moves that are told by another command to wait, go on or stop, and job records."""
 
 import json
+import signal
 import time
 
 import pytest
 
-from ktest.command import cgmigrate, end, start, told, wait_for_start
+from ktest.command import (
+    cgmigrate,
+    end,
+    start,
+    start_slowly,
+    told,
+    wait_for_start,
+)
 from ktest.cpusets import wait_until
 from ktest.machine import mib
 
@@ -73,6 +81,101 @@ def test_no_wait_leaves_a_record(top, spawn, name):
     wait_until(lambda: record()["state"] != "running", "the record to be complete")
     assert record()["state"] == "done"
     assert record()["result"]["totals"]["moved"] >= 16 << 20
+
+
+def record(job):
+    return told("report", job)["jobs"][0]
+
+
+@pytest.fixture
+def under_way(top, spawn, name, engine):
+    """A move of a job that takes long enough to be told something."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(64), nodes=(0, 1))
+    process = start_slowly(cpuset, name(cpuset), engine, "-J")
+    wait_for_start(cpuset, engine)
+    yield cpuset, load, process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def wait_for_record(job):
+    wait_until(lambda: record(job)["state"] != "running", "the record to be complete")
+    return record(job)
+
+
+@pytest.mark.v2only("records are the same on v1")
+def test_closed_terminal_leaves_the_move(under_way, engine):
+    """Another process goes on with it, and nothing of it stays."""
+    cpuset, load, process = under_way
+    process.send_signal(signal.SIGHUP)
+    code, text, _ = end(process)
+    out = json.loads(text)
+    assert code == 0 and out["state"] == "running"
+    left = record(out["job"])
+    assert left["state"] == "running" and left["pid"] != process.pid
+    if engine:
+        cpuset.write("hold", "0")
+    assert wait_for_record(out["job"])["state"] == "done"
+    assert set(load.where("anon")) <= {2, 3} and cpuset.mems() == [2, 3]
+    load.verify()
+
+
+@pytest.mark.v2only("records are the same on v1")
+def test_interrupted_twice(under_way, name, engine):
+    """Whether the second comes before the move has stopped or after, it is recorded."""
+    cpuset, load, process = under_way
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    code, text, _ = end(process)
+    out = json.loads(text)
+    assert code == 5 and out["state"] in ("running", "cancelled")
+    ended = wait_for_record(out["job"])
+    assert ended["state"] == "cancelled"
+    assert ended["result"]["totals"]["left"] > 1 << 20
+    load.verify()
+    if engine:
+        cpuset.write("hold", "0")
+        told("settle", name(cpuset))
+    else:
+        told("move", name(cpuset), "--to", "2-3")
+    assert set(load.where("anon")) <= {2, 3} and cpuset.mems() == [2, 3]
+    load.verify()
+
+
+@pytest.mark.v2only("the journal is the same on v1")
+def test_apply_that_is_interrupted_goes_on_later(top, spawn, name, engine, tmp_path):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(128), nodes=(0, 1))
+    plan = tmp_path / "plan.json"
+    target = {"cgroup": name(cpuset), "to": "2-3"}
+    plan.write_text(json.dumps({"targets": [target]}))
+    if engine:
+        cpuset.write("hold", "1")
+    process = start("apply", plan, "-J")
+    if engine:
+        wait_for_start(cpuset, engine)
+    else:
+        wait_until(lambda: cpuset.mems() == [0, 1, 2, 3], "the cpuset to be wide")
+    process.send_signal(signal.SIGINT)
+    code, text, _ = end(process)
+    out = json.loads(text)
+    assert code == 5 and out["state"] == "cancelled"
+    assert set(load.where("anon")) & {0, 1}
+    if engine:
+        cpuset.write("hold", "0")
+
+    assert told("apply", plan, code=4)["state"] == "refused"
+    told("apply", "--continue")
+    assert cpuset.mems() == [2, 3]
+    if engine:  # its nodes were in force already, and what was left are strays
+        told("settle", name(cpuset))
+    assert set(load.where("anon")) <= {2, 3}
+    load.verify()
 
 
 def test_limit_of_zero_holds(top, spawn, name, engine):

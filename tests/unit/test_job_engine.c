@@ -305,6 +305,20 @@ static void another_move_is_noted(void **state)
 	assert_non_null(strstr(cgm_result_note(cgm_job_result(f->job), 0), "another move"));
 }
 
+static void split_pages_are_noted(void **state)
+{
+	struct fixture *f = *state;
+	static const char stat[] = "sys/fs/cgroup/web/cpuset.mems.stat";
+
+	tree_write(&f->tree, "migrate_pending 0\nmigrate_split 5\n", stat);
+	start(f, "2-3", 0);
+	tree_write(&f->tree, "migrate_pending 0\nmigrate_split 8\n", stat);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_string_equal(cgm_result_note(cgm_job_result(f->job), 0),
+			    "/web: 3 huge pages were split for want of huge pages on the new nodes");
+	assert_null(cgm_result_note(cgm_job_result(f->job), 1));
+}
+
 static void waiting_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +431,7 @@ int main(void)
 		TEST(lower_limit_is_kept),
 		TEST(limit_of_others_stays),
 		TEST(another_move_is_noted),
+		TEST(split_pages_are_noted),
 		TEST(waiting_ends),
 		TEST(settle_brings_strays_in),
 		TEST(group_gone_fails),

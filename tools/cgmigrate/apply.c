@@ -47,11 +47,13 @@ static const char apply_help[] =
 	"\n"
 	"Carry out what \"cgmigrate plan\" wrote, or anything it takes. The order is worked\n"
 	"out again from where everything is now, and printed first.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --continue         go on with what was interrupted or killed\n"
 	"      --dry-run          print the plan, change nothing\n"
 	SPEC_HELP
 	"  -b, --bytes            print sizes in bytes\n"
+	"  -n, --noheadings       no heading\n"
+	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
 	COMMON_HELP;
 
 static const char undo_help[] =
@@ -59,10 +61,12 @@ static const char undo_help[] =
 	"\n"
 	"Give all cgroups of the last apply the nodes back that they had before, also\n"
 	"when it was interrupted or killed.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --dry-run          print the plan, change nothing\n"
 	"      --force            also if somebody has changed them since\n"
 	"  -b, --bytes            print sizes in bytes\n"
+	"  -n, --noheadings       no heading\n"
+	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
 	COMMON_HELP;
 
 struct apply {
@@ -359,7 +363,7 @@ int cmd_apply(struct app *app, int argc, char **argv)
 {
 	static const struct options options = {
 		.shorts = COMMON_SHORT TABLE_SHORT, .longs = apply_options,
-		.help = apply_help, .take = take_option,
+		.help = apply_help, .page = "plan", .take = take_option,
 	};
 	struct apply apply = { .app = app, .dirfd = -1, .lock = -1 };
 	int code = read_options(app, argc, argv, &options, &apply);
@@ -383,7 +387,7 @@ int cmd_undo(struct app *app, int argc, char **argv)
 {
 	static const struct options options = {
 		.shorts = COMMON_SHORT TABLE_SHORT, .longs = undo_options,
-		.help = undo_help, .take = take_option,
+		.help = undo_help, .page = "plan", .take = take_option,
 	};
 	struct apply apply = { .app = app, .dirfd = -1, .lock = -1 };
 	int code = read_options(app, argc, argv, &options, &apply);

@@ -88,7 +88,7 @@ static bool thp_missing(struct bench *bench, char *why, size_t size)
 {
 	char text[256];
 
-	if (!bench_read(bench->app, THP "enabled", text, sizeof(text))) {
+	if (!read_text(bench->app, THP "enabled", text, sizeof(text))) {
 		snprintf(why, size, "this kernel has no transparent huge pages");
 		return true;
 	}
@@ -96,7 +96,7 @@ static bool thp_missing(struct bench *bench, char *why, size_t size)
 		snprintf(why, size, "/" THP "enabled is \"never\"");
 		return true;
 	}
-	bench_read(bench->app, THP "hpage_pmd_size", text, sizeof(text));
+	read_text(bench->app, THP "hpage_pmd_size", text, sizeof(text));
 	bench->thp_size = strtoull(text, NULL, 10);
 	if (!bench->thp_size)
 		snprintf(why, size, "/" THP "hpage_pmd_size cannot be read");
@@ -137,7 +137,7 @@ static bool hugetlb_missing(struct bench *bench, char *why, size_t size)
 	const char *line;
 	int node;
 
-	bench_read(bench->app, "proc/meminfo", text, sizeof(text));
+	read_text(bench->app, "proc/meminfo", text, sizeof(text));
 	line = strstr(text, "Hugepagesize:");
 	bench->huge_size = line ? strtoull(line + 13, NULL, 10) * 1024 : 0;
 	if (!bench->huge_size)

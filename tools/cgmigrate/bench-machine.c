@@ -12,23 +12,6 @@
 #define THP "sys/kernel/mm/transparent_hugepage/"
 #define ENGINE "sys/kernel/mm/numa/migrate/"
 
-/* A small file, from the start. False: it cannot be read, or is empty. */
-bool bench_read(const struct app *app, const char *name, char *buf, size_t size)
-{
-	char path[4096];
-	size_t n = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", app->sysroot ? app->sysroot : "", name);
-	file = fopen(path, "re");
-	if (file) {
-		n = fread(buf, 1, size - 1, file);
-		fclose(file);
-	}
-	buf[n] = '\0';
-	return n;
-}
-
 /* What comes after "key :" in /proc/cpuinfo. */
 static bool cpuinfo(const char *text, const char *key, char *buf, size_t size)
 {
@@ -67,11 +50,11 @@ static json_t *json_virtual(const struct app *app, const char *info)
 	char text[8192];
 
 	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
-		if (bench_read(app, signs[i], text, sizeof(text)))
+		if (read_text(app, signs[i], text, sizeof(text)))
 			return json_true();
 	if (cpuinfo(info, "flags", text, sizeof(text)))
 		return json_boolean(strstr(text, " hypervisor"));
-	if (bench_read(app, "sys/class/dmi/id/sys_vendor", text, sizeof(text)) &&
+	if (read_text(app, "sys/class/dmi/id/sys_vendor", text, sizeof(text)) &&
 	    !strncmp(text, "QEMU", 4))
 		return json_true();
 	return json_null();
@@ -82,7 +65,7 @@ static json_t *json_choice(const struct app *app, const char *name)
 {
 	char text[256], *open, *close;
 
-	if (!bench_read(app, name, text, sizeof(text)))
+	if (!read_text(app, name, text, sizeof(text)))
 		return json_null();
 	text[strcspn(text, "\n")] = '\0';
 	open = strchr(text, '[');
@@ -97,7 +80,7 @@ static json_t *json_number(const struct app *app, const char *name)
 {
 	char text[64];
 
-	return bench_read(app, name, text, sizeof(text)) ?
+	return read_text(app, name, text, sizeof(text)) ?
 	       json_integer(strtoll(text, NULL, 10)) : json_null();
 }
 
@@ -137,11 +120,11 @@ static json_t *json_node_list(const struct app *app)
 
 		cgm_node_read(app->ctx, n, &node);
 		snprintf(path, sizeof(path), "sys/devices/system/node/node%d/cpulist", n);
-		bench_read(app, path, cpus, sizeof(cpus));
+		read_text(app, path, cpus, sizeof(cpus));
 		cpus[strcspn(cpus, "\n")] = '\0';
-		json_array_append_new(list, json_pack("{s:i, s:I, s:s, s:o}", "node", n,
+		json_array_append_new(list, json_pack("{s:i, s:I, s:o, s:o}", "node", n,
 						      "bytes", (json_int_t)node.total,
-						      "cpus", cpus, "distances",
+						      "cpus", json_text(cpus), "distances",
 						      json_distances(app, n)));
 	}
 	return list;
@@ -153,10 +136,11 @@ json_t *bench_machine(struct bench *bench)
 	static char info[16384];
 	struct utsname name;
 
-	bench_read(app, "proc/cpuinfo", info, sizeof(info));
+	read_text(app, "proc/cpuinfo", info, sizeof(info));
 	uname(&name);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "cgmigrate", cgm_version(), "kernel", app->features.release,
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "cgmigrate", cgm_version(), "kernel",
+			 json_text(app->features.release),
 			 "backend", cgm_backend_name(app->features.backend), "architecture",
 			 name.machine, "cpu", json_cpu(info), "cpus",
 			 (int)sysconf(_SC_NPROCESSORS_ONLN), "virtual",

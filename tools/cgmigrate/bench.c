@@ -40,7 +40,7 @@ static const char help[] =
 	"\n"
 	"Measure how fast memory moves on this machine, and how long the process it is\n"
 	"moved from under is held up: by each kind of memory and each way to move it.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --from NODES       nodes to move from (the first node)\n"
 	"      --to NODES         nodes to move to, as many (the next one)\n"
 	"      --size SIZE        memory to move (256M)\n"

@@ -112,7 +112,6 @@ int bench_series(struct bench *bench, enum bench_kind kind, enum bench_way way,
 		 uint64_t rate);
 
 /* bench-machine.c */
-bool bench_read(const struct app *app, const char *name, char *buf, size_t size);
 json_t *bench_machine(struct bench *bench);
 
 /* bench-report.c */

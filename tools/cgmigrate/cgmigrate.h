@@ -68,12 +68,13 @@ int cmd_bench(struct app *app, int argc, char **argv);
 
 /* options.c */
 #define GO_ON (-1)		/* no exit code */
-#define COMMON_SHORT ":hJ"
+#define COMMON_SHORT ":hVJ"
 #define TABLE_SHORT "bnr"
 #define OPT_SYSROOT 1000
 #define OPT_WRITE_SYSROOT 1001
 #define COMMON_LONG \
 	{ "help", no_argument, NULL, 'h' }, \
+	{ "version", no_argument, NULL, 'V' }, \
 	{ "json", no_argument, NULL, 'J' }, \
 	{ "sysroot", required_argument, NULL, OPT_SYSROOT }, \
 	{ "write-sysroot", no_argument, NULL, OPT_WRITE_SYSROOT }
@@ -81,20 +82,24 @@ int cmd_bench(struct app *app, int argc, char **argv);
 	{ "bytes", no_argument, NULL, 'b' }, \
 	{ "noheadings", no_argument, NULL, 'n' }, \
 	{ "raw", no_argument, NULL, 'r' }
+#define OPTIONS_HEAD "\nOptions:\n"
 #define COMMON_HELP \
 	"  -J, --json             write JSON, errors too\n" \
-	"  -h, --help             this text\n"
+	"  -h, --help             this text\n" \
+	"  -V, --version          print the version\n"
 
 /* What a verb takes. */
 struct options {
 	const char *shorts;	/* COMMON_SHORT and more */
 	const struct option *longs; /* COMMON_LONG and more */
-	const char *help;
+	const char *help;	/* with OPTIONS_HEAD before the options */
+	const char *page;	/* its man page, where that is named for another verb */
 	void (*more_help)(void);
 	/* One of its own options; 0 or an exit code. */
 	int (*take)(struct app *app, int c, void *data);
 };
 
+void print_version(void);
 int read_options(struct app *app, int argc, char **argv, const struct options *options,
 		 void *data);
 int usage_error(struct app *app, const char *fmt, ...)
@@ -130,6 +135,8 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
 void print_json(json_t *object);
 json_t *json_nodes(const cgm_nodeset *set);
 json_t *json_text(const char *text);
+json_t *json_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool json_can_name(const char *name);
 json_t *json_vma(const struct app *app, const struct cgm_vma *vma);
 json_t *json_placement(const struct app *app, const struct cgm_placement *p);
 void close_stdout(void);
@@ -140,11 +147,12 @@ void close_stdout(void);
 struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
 	bool cancel;		/* stop the job after that time */
+	bool leave;		/* SIGHUP leaves the job, it does not stop it */
 	sigset_t waiting;	/* from follow_prepare() */
 };
 
 void follow_prepare(sigset_t *waiting);
-
+void follow_alone(void);
 bool follow_interrupted(const struct follow_options *options);
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);
@@ -198,6 +206,11 @@ int state_lock(int dirfd);
 int replace_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
 int state_save(int dirfd, const char *name, const json_t *object, bool sync);
 json_t *state_load(int dirfd, const char *name);
+bool read_text(const struct app *app, const char *name, char *buf, size_t size);
+
+/* knobs.c */
+json_t *json_knobs(const struct app *app);
+void print_knobs(const struct app *app);
 
 /* interrupted.c */
 json_t *interrupted_state(struct app *app, const json_t *record);

@@ -29,7 +29,7 @@ static const struct option cancel_options[] = {
 	"the kernel a cgroup is told, and all moves in it and below it obey; on stock\n" \
 	"kernels, and where --map says what goes where, the processes that run the jobs\n" \
 	"are.\n" \
-	"\n"
+	OPTIONS_HEAD
 
 static const char pause_help[] =
 	"Usage: cgmigrate pause CGROUP|JOB...\n"
@@ -88,8 +88,9 @@ static void tell(struct app *app, struct control *control, const char *key,
 {
 	control->changed |= changed;
 	control->shown++;
-	json_array_append_new(control->targets, json_pack("{s:s, s:b}", key, name,
-							  "changed", changed));
+	json_array_append_new(control->targets, json_pack("{s:o, s:b}", key,
+							  json_text(name), "changed",
+							  changed));
 	if (!app->json)
 		printf("%s: %s\n", name, changed ? done_text[control->what] :
 						   idle_text[control->what]);
@@ -395,7 +396,7 @@ int cmd_pause(struct app *app, int argc, char **argv)
 int cmd_resume(struct app *app, int argc, char **argv)
 {
 	static const struct options options = {
-		.shorts = COMMON_SHORT, .longs = long_options, .help = resume_help,
+		.shorts = COMMON_SHORT, .longs = long_options, .help = resume_help, .page = "pause",
 		.take = take_option,
 	};
 
@@ -405,7 +406,7 @@ int cmd_resume(struct app *app, int argc, char **argv)
 int cmd_cancel(struct app *app, int argc, char **argv)
 {
 	static const struct options options = {
-		.shorts = COMMON_SHORT, .longs = cancel_options, .help = cancel_help,
+		.shorts = COMMON_SHORT, .longs = cancel_options, .help = cancel_help, .page = "pause",
 		.take = take_option,
 	};
 

@@ -198,8 +198,8 @@ void cpus_report(const struct cpus *cpus, json_t *object)
 					    json_item(item));
 		if (item->warning)
 			json_array_append_new(notes,
-				json_pack("{s:s, s:s}", "severity", "warning", "message",
-					  item->warning));
+				json_pack("{s:s, s:o}", "severity", "warning", "message",
+					  json_text(item->warning)));
 	}
 }
 
@@ -296,20 +296,6 @@ static const char *end_move(struct app *app, struct cgm_group *group, const cgm_
 	return err ? cgm_context_error(app->ctx) : NULL;
 }
 
-static void add_note(json_t *notes, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void add_note(json_t *notes, const char *fmt, ...)
-{
-	json_t *text;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = json_vsprintf(fmt, ap);
-	va_end(ap);
-	json_array_append_new(notes, text);
-}
-
 /*
  * The memory has moved, or will not any more. False if not all CPUs and threads are
  * where they should be, and @notes tell why.
@@ -328,12 +314,12 @@ bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *p
 			continue;
 		failed = end_move(app, item.group, &item.to, cpus->items[i].move);
 		if (failed)
-			add_note(notes, "%s", failed);
+			json_array_append_new(notes, json_text(failed));
 		info_of(&cpus->items[i], &info);
 		if (info.failed)
-			add_note(notes,
-				 "%s: %zu threads could not be pinned anew, and may run on all of its CPUs",
-				 cgm_group_path(item.group), info.failed);
+			json_array_append_new(notes,
+				json_textf("%s: %zu threads could not be pinned anew, and may run on all of its CPUs",
+					   cgm_group_path(item.group), info.failed));
 		done &= !failed && !info.failed;
 	}
 	return done;

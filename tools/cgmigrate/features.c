@@ -13,7 +13,7 @@ static const char help[] =
 	"Usage: cgmigrate features\n"
 	"\n"
 	"Tell what this kernel and system can do, and what that means.\n"
-	"\n"
+	OPTIONS_HEAD
 	COMMON_HELP;
 
 static const struct {
@@ -70,6 +70,7 @@ static void print_features(const struct app *app)
 		printf("%-15s %-3s  %s\n", table[i].name, has ? "yes" : "no",
 		       has ? table[i].yes : table[i].no);
 	}
+	print_knobs(app);
 }
 
 static json_t *json_features(const struct app *app)
@@ -80,15 +81,16 @@ static json_t *json_features(const struct app *app)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		json_object_set_new(features, table[i].name,
 				    json_boolean(f->flags & table[i].flag));
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o}",
-			 "command", app->verb, "kernel", f->release,
+	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "command", app->verb, "kernel", json_text(f->release),
 			 "backend", cgm_backend_name(f->backend),
 			 "cgroups", cgm_cgroup_mode_name(f->mode),
 			 "cpuset_version", f->cpuset_version,
-			 "cpuset_mount", f->cpuset_mount,
+			 "cpuset_mount", json_text(f->cpuset_mount),
 			 "nodes", json_nodes(&f->online),
 			 "memory_nodes", json_nodes(&f->memory),
-			 "own_nodes", json_nodes(&f->own), "features", features);
+			 "own_nodes", json_nodes(&f->own), "features", features,
+			 "engine", json_knobs(app));
 }
 
 static const struct options options = {

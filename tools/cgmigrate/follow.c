@@ -10,7 +10,7 @@
 
 #define REDRAW_USEC 200000
 
-static volatile sig_atomic_t interrupts, paused;
+static volatile sig_atomic_t interrupts, hangups, paused;
 
 static void on_signal(int sig)
 {
@@ -18,12 +18,22 @@ static void on_signal(int sig)
 		paused = 1;
 	else if (sig == FOLLOW_RESUME)
 		paused = 0;
+	else if (sig == SIGHUP)
+		hangups++;
 	else
 		interrupts++;
 }
 
 /* What a job's process is told with. */
-static const int signals[] = { SIGINT, SIGTERM, FOLLOW_PAUSE, FOLLOW_RESUME };
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP, FOLLOW_PAUSE, FOLLOW_RESUME };
+
+/* As nohup(1) has it. */
+static bool is_ignored(int sig)
+{
+	struct sigaction action;
+
+	return !sigaction(sig, NULL, &action) && action.sa_handler == SIG_IGN;
+}
 
 /*
  * Signals are held back except while waiting, so that none gets lost. Before a
@@ -37,12 +47,21 @@ void follow_prepare(sigset_t *waiting)
 	sigemptyset(&action.sa_mask);
 	sigemptyset(&held);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		sigaction(signals[i], &action, NULL);
+		if (signals[i] != SIGHUP || !is_ignored(SIGHUP))
+			sigaction(signals[i], &action, NULL);
 		sigaddset(&held, signals[i]);
 	}
 	sigprocmask(SIG_BLOCK, &held, waiting);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigdelset(waiting, signals[i]);
+}
+
+/* A process of its own goes on; what its parent was told is done with. */
+void follow_alone(void)
+{
+	signal(SIGHUP, SIG_IGN);
+	interrupts = 0;
+	hangups = 0;
 }
 
 static void draw(struct app *app, const struct cgm_progress *p)
@@ -96,7 +115,7 @@ bool follow_interrupted(const struct follow_options *options)
 	struct timespec now = { 0 };
 
 	ppoll(NULL, 0, &now, &options->waiting);
-	return interrupts;
+	return interrupts + hangups;
 }
 
 /*
@@ -127,7 +146,11 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 			*code = EXIT_CANCELLED;
 			return false;
 		}
-		if (interrupts && !cancelled) {
+		if (hangups && options->leave) {
+			*code = EXIT_OK;
+			return false;
+		}
+		if (interrupts + hangups && !cancelled) {
 			cgm_job_cancel(job);
 			cancelled = true;
 			paused = 0;

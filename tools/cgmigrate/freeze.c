@@ -32,8 +32,8 @@ int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out)
 			json_array_append_new(*out,
 				json_pack("{s:s, s:o}", "cgroup",
 					  cgm_group_path(item.group), "thaw",
-					  json_sprintf("echo %s >%s", freezer.thawed,
-						       freezer.file)));
+					  json_textf("echo %s >%s", freezer.thawed,
+						     freezer.file)));
 	}
 	return err ? fail_errno(app, err) : 0;
 }
@@ -75,10 +75,10 @@ json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes)
 		json_array_append(left, object);
 		if (notes)
 			json_array_append_new(notes,
-				json_sprintf("%s; it is still frozen: %s",
-					     cgm_context_error(app->ctx),
-					     json_string_value(json_object_get(object,
-									       "thaw"))));
+				json_textf("%s; it is still frozen: %s",
+					   cgm_context_error(app->ctx),
+					   json_string_value(json_object_get(object,
+									     "thaw"))));
 	}
 	return left;
 }

@@ -111,7 +111,7 @@ static void set_process(const struct app *app, json_t *object)
 
 	process_start(app, getpid(), start, sizeof(start));
 	json_object_set_new(object, "pid", json_integer(getpid()));
-	json_object_set_new(object, "pid_start", json_string(start));
+	json_object_set_new(object, "pid_start", json_text(start));
 }
 
 static bool is_alive(const struct app *app, const json_t *object)
@@ -139,7 +139,7 @@ static json_t *user_name(void)
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", getuid());
-	return json_string(user ? user->pw_name : number);
+	return json_text(user ? user->pw_name : number);
 }
 
 static const char *state_of(const json_t *object)

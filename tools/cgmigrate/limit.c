@@ -23,7 +23,7 @@ static const char help[] =
 	"\n"
 	"Show or set how many bytes a second may move in a cgroup and below it, all\n"
 	"moves together. It stays until it is set again.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --rate RATE        bytes per second (500M), \"max\" for no limit; 0 holds\n"
 	"      --all              every cgroup that has a limit\n"
 	"  -b, --bytes            print sizes in bytes\n"
@@ -60,8 +60,9 @@ static void tell(struct app *app, struct limit *limit, struct cgm_group *group,
 
 	limit->changed |= changed;
 	json_array_append_new(limit->targets,
-		json_pack("{s:s, s:o, s:b}", "cgroup", path, "rate", rate == CGM_RATE_MAX ?
-			  json_null() : json_integer(rate), "changed", changed));
+		json_pack("{s:o, s:o, s:b}", "cgroup", json_text(path), "rate",
+			  rate == CGM_RATE_MAX ? json_null() : json_integer(rate),
+			  "changed", changed));
 	if (app->json)
 		return;
 	if (rate == CGM_RATE_MAX)

@@ -38,7 +38,12 @@ static void print_usage(FILE *out)
 	fputs("\n"
 	      "A TARGET is a cgroup (/web), a systemd unit (web.service), a process (1234) or\n"
 	      "a user (@alice).\n"
-	      "\"cgmigrate VERB --help\" tells more; so does cgmigrate(8).\n", out);
+	      "\n"
+	      "Options:\n"
+	      COMMON_HELP
+	      "\n"
+	      "\"cgmigrate VERB --help\" tells of a verb. For more details see cgmigrate(8).\n",
+	      out);
 }
 
 static int no_such_verb(struct app *app, const char *name)
@@ -85,7 +90,7 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (argc > 1 && (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version"))) {
-		printf("cgmigrate %s\n", cgm_version());
+		print_version();
 		return EXIT_OK;
 	}
 	if (argc < 2) {

@@ -24,7 +24,7 @@ static const char help[] =
 	"\n"
 	"Draw the memory of a process in order of address, each block in the colour and\n"
 	"with the number of the node it is on. Of a cgroup the largest process is taken.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --pid PID          this process of the cgroup\n"
 	"  -o, --output FILE      write a picture: FILE.svg or FILE.png\n"
 	"      --diff FILE        draw what \"cgmigrate map -J >FILE\" saw before, too\n"
@@ -98,7 +98,7 @@ static json_t *json_map(struct app *app, const struct cgm_layout *layout,
 			   json_cells(app, layout), "vmas", vmas);
 	if (target->group)
 		json_object_set_new(object, "cgroup",
-				    json_string(cgm_group_path(target->group)));
+				    json_text(cgm_group_path(target->group)));
 	return object;
 }
 

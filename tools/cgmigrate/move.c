@@ -38,7 +38,7 @@ static const char help[] =
 	"\n"
 	"Move memory to other nodes (sets cpuset.mems), or processes with their memory\n"
 	"into a cgroup.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --to NODES         the nodes to move to, such as 2-3\n"
 	"      --into CGROUP      the cgroup to move processes into\n"
 	"      --map WHICH        what goes where: relative (if not given), distance, or\n"

@@ -61,6 +61,20 @@ static int bad_option(struct app *app, int c, char **argv)
 			   argv[optind - 1]);
 }
 
+static void print_help(const struct app *app, const struct options *options)
+{
+	fputs(options->help, stdout);
+	if (options->more_help)
+		options->more_help();
+	printf("\nFor more details see cgmigrate-%s(8).\n",
+	       options->page ? options->page : app->verb);
+}
+
+void print_version(void)
+{
+	printf("cgmigrate %s\n", cgm_version());
+}
+
 /*
  * Read the options of a verb; its targets start at argv[optind] then. Returns
  * GO_ON, or an exit code when there is nothing more to do.
@@ -73,9 +87,11 @@ int read_options(struct app *app, int argc, char **argv, const struct options *o
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, options->shorts, options->longs, NULL)) != -1) {
 		if (c == 'h') {
-			fputs(options->help, stdout);
-			if (options->more_help)
-				options->more_help();
+			print_help(app, options);
+			return EXIT_OK;
+		}
+		if (c == 'V') {
+			print_version();
 			return EXIT_OK;
 		}
 		if (c == '?' || c == ':')

@@ -22,7 +22,7 @@ static const char help[] =
 	"Work out in which order cgroups can get other nodes, and whether there is room.\n"
 	"Nothing is changed. SPEC is a file as cgmigrate-plan(5) describes, in JSON or in\n"
 	"the syntax of cgconfig.conf; \"-\" is the standard input.\n"
-	"\n"
+	OPTIONS_HEAD
 	SPEC_HELP
 	"  -o, --output FILE      write the plan, for \"cgmigrate apply\"\n"
 	"  -b, --bytes            print sizes in bytes\n"
@@ -231,7 +231,11 @@ static int add_wish(struct app *app, struct cgm_schedule *schedule, const struct
 
 	if (err)
 		return fail_errno(app, err);
-	if (wish->has_from && cgm_group_has_cpuset(group)) {
+	if (!json_can_name(wish->cgroup))
+		code = fail(app, EXIT_REFUSED,
+			    "%s: its name is not UTF-8, so that no plan can name it",
+			    wish->cgroup);
+	if (!code && wish->has_from && cgm_group_has_cpuset(group)) {
 		err = cgm_group_mems(group, &now);
 		if (!err && !cgm_nodeset_equal(&now, &wish->from))
 			code = fail(app, EXIT_REFUSED,

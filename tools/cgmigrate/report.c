@@ -24,7 +24,7 @@ static const char help[] =
 	"       cgmigrate report --openmetrics [--file FILE]\n"
 	"\n"
 	"List the last hundred jobs, or tell all that became of one (j17).\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --openmetrics      totals of all jobs since the machine was started, as\n"
 	"                         text for node_exporter's textfile collector\n"
 	"      --file FILE        replace this file instead of writing to the terminal\n"

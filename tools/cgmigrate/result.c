@@ -72,7 +72,7 @@ static json_t *json_item(const struct app *app, const struct cgm_plan *plan, siz
 			   "before", json_placement(app, item->before));
 	if (item->group)
 		json_object_set_new(object, "cgroup",
-				    json_string(cgm_group_path(item->group)));
+				    json_text(cgm_group_path(item->group)));
 	if (map)
 		json_object_set_new(object, "map", map);
 	if (item->pid_count)
@@ -115,8 +115,9 @@ static json_t *json_plan_notes(const struct cgm_plan *plan)
 	const char *text;
 
 	for (size_t i = 0; (text = cgm_plan_note(plan, i, &severity)); i++)
-		json_array_append_new(notes, json_pack("{s:s, s:s}", "severity",
-						       names[severity], "message", text));
+		json_array_append_new(notes, json_pack("{s:s, s:o}", "severity",
+						       names[severity], "message",
+						       json_text(text)));
 	return notes;
 }
 
@@ -180,7 +181,7 @@ json_t *report_result(struct app *app, const struct cgm_plan *plan, struct cgm_j
 				    json_placement(app, cgm_result_after(result, i)));
 	}
 	for (size_t i = 0; (text = cgm_result_note(result, i)); i++)
-		json_array_append_new(notes, json_string(text));
+		json_array_append_new(notes, json_text(text));
 	cgm_job_progress(job, &progress);
 	json_object_set_new(object, "result",
 		json_pack("{s:I, s:o, s:I, s:I, s:o}", "scanned",

@@ -50,7 +50,7 @@ static int tell_refusal(struct app *app, json_t *object, const char *error)
 {
 	if (!app->json)
 		return fail(app, EXIT_REFUSED, "%s", error);
-	json_object_set_new(object, "error", json_pack("{s:s}", "message", error));
+	json_object_set_new(object, "error", json_pack("{s:o}", "message", json_text(error)));
 	return tell(app, object, "refused", EXIT_REFUSED, false);
 }
 
@@ -152,11 +152,13 @@ static void go_on_alone(struct run *run)
 	int code;
 
 	setsid();
+	follow_alone();
 	record_take_over(run->app, run->record);
 	close_terminal();
 	if (chdir("/"))
 		_exit(EXIT_FAILED);
 	run->follow.timeout_usec = 0;
+	run->follow.leave = false;
 	run->app->json = true;	/* no progress */
 	if (follow_job(run->app, run->job, &run->follow, &code))
 		finish(run, code, true);
@@ -262,6 +264,23 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	return code;
 }
 
+/* The engine has one bound for all moves. */
+static void warn_of_stall(const struct cgm_plan *plan, json_t *object)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
+		if (!item.change || (item.backend != CGM_BACKEND_ENGINE_V2 &&
+				     item.backend != CGM_BACKEND_ENGINE_V1))
+			continue;
+		json_array_append_new(json_object_get(object, "notes"),
+			json_pack("{s:s, s:o}", "severity", "warning", "message",
+				  json_textf("--max-stall has no effect on the engine: its bound is %s",
+					     "/sys/kernel/mm/numa/migrate/max_stall_usec")));
+		return;
+	}
+}
+
 /* Do what a plan says, as the options want it. Returns the exit code. */
 static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		    json_t *frozen, const struct run_options *options)
@@ -280,6 +299,7 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		.frozen = frozen,
 		.follow.timeout_usec = options->timeout_usec,
 		.follow.cancel = options->cancel_on_timeout,
+		.follow.leave = true,
 	};
 	const char *refused;
 	int code;
@@ -287,6 +307,8 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 	run.object = report_plan(app, plan);
 	cpus_report(cpus, run.object);
 	freeze_report(frozen, run.object);
+	if (options->max_stall_usec)
+		warn_of_stall(plan, run.object);
 	if (!app->json) {
 		print_plan(app, run.object);
 		print_notes(app, run.object);
@@ -307,6 +329,26 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 	return code;
 }
 
+/*
+ * Some things are undone, also after the command was killed, by what the job's record
+ * says. It has to be able to name the cgroups.
+ */
+static int check_names(struct app *app, const struct cgm_plan *plan,
+		       const struct run_options *options)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	const char *option = options->freeze ? "--freeze" : options->rate ? "--rate" : "--cpus";
+
+	if (!options->freeze && !options->rate && options->cpus.mode == CPUS_KEEP)
+		return 0;
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
+		if (item.group && !json_can_name(cgm_group_path(item.group)))
+			return fail(app, EXIT_REFUSED,
+				    "%s: its name is not UTF-8, so that no record can name it, which %s needs",
+				    cgm_group_path(item.group), option);
+	return 0;
+}
+
 /* Look at what a plan takes, then do it. Returns the exit code. */
 static int check_and_run(struct app *app, struct cgm_plan *plan,
 			 const struct run_options *options)
@@ -317,6 +359,9 @@ static int check_and_run(struct app *app, struct cgm_plan *plan,
 
 	if (err)
 		return fail_errno(app, err);
+	code = check_names(app, plan, options);
+	if (code)
+		return code;
 	code = cpus_plan(app, plan, &options->cpus, &cpus);
 	if (!code && options->freeze)
 		code = freeze_plan(app, plan, &frozen);

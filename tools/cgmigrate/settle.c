@@ -29,7 +29,7 @@ static const char help[] =
 	"       cgmigrate settle --all\n"
 	"\n"
 	"Move memory that lies outside a cgroup's nodes to the nearest of them.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --all              every cgroup that has memory outside its nodes\n"
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"

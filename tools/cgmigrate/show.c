@@ -29,7 +29,7 @@ static const char help[] =
 	"of the targets named. Memory on a node where it is not allowed is marked *;\n"
 	"letters after a total, or the page size of a mapping: h has transparent huge\n"
 	"pages, l has locked memory, p has pinned memory.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --all              every cgroup\n"
 	"      --by kind          a line for anon, file, shmem, hugetlb and kernel memory\n"
 	"      --by process       a line for every process\n"
@@ -632,11 +632,11 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 		json_object_set_new(object, "huge", json_integer(marks.huge));
 	}
 	if (e->cgroup)
-		json_object_set_new(object, "cgroup", json_string(e->cgroup));
+		json_object_set_new(object, "cgroup", json_text(e->cgroup));
 	if (cgm_nodeset_weight(&e->unit_mems))
 		json_object_set_new(object, "systemd_mems", json_nodes(&e->unit_mems));
 	if (e->user)
-		json_object_set_new(object, "user", json_string(e->user + 1));
+		json_object_set_new(object, "user", json_text(e->user + 1));
 	if (e->pid)
 		json_object_set_new(object, "pid", json_integer(e->pid));
 	if (keep_processes(show) && e->pid)

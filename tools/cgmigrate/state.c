@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Where the command keeps what it has to remember, and JSON files there. */
+/* Small files: what the command has to remember, as JSON, and what the system says. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -133,6 +133,23 @@ int state_save(int dirfd, const char *name, const json_t *object, bool sync)
 
 	free(text);
 	return err;
+}
+
+/* A small file, from the start. False: it cannot be read, or is empty. */
+bool read_text(const struct app *app, const char *name, char *buf, size_t size)
+{
+	char path[4096];
+	size_t n = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", app->sysroot ? app->sysroot : "", name);
+	file = fopen(path, "re");
+	if (file) {
+		n = fread(buf, 1, size - 1, file);
+		fclose(file);
+	}
+	buf[n] = '\0';
+	return n;
 }
 
 /* NULL where there is none, or it cannot be understood. */

@@ -22,6 +22,7 @@ enum { OPT_RATE = 1, OPT_MAX_STALL, OPT_NO_WAIT, OPT_SETTLE, OPT_REPORT };
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ "json", no_argument, NULL, 'J' },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "max-stall", required_argument, NULL, OPT_MAX_STALL },
@@ -36,7 +37,7 @@ static const char help[] =
 	"\n"
 	"Run a tool of libcgroup, such as cgclassify or cgset, with the plugin that takes\n"
 	"memory along. The exit status is the tool's.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --rate BYTES       at most so much a second (500M)\n"
 	"      --max-stall TIME   longest stall of the job, stock kernels (2ms)\n"
 	"      --no-wait          the tool does not wait for memory, a process goes on\n"

@@ -28,9 +28,9 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	if (app->quiet)
 		return code;
 	if (app->json)
-		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:s}}", "command", app->verb,
+		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
 				     "state", code_name(code), "exit", code, "changed", 0,
-				     "error", "message", text));
+				     "error", "message", json_text(text)));
 	else
 		fprintf(stderr, "cgmigrate: %s%s%s\n", app->verb, *app->verb ? ": " : "",
 			text);
@@ -97,9 +97,15 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
 	return buf;
 }
 
-/* Takes the object over. */
+static bool json_lost;	/* there was no object to print */
+
+/* Takes the object over. NULL, where there was no memory for it, is told at the end. */
 void print_json(json_t *object)
 {
+	if (!object) {
+		json_lost = true;
+		return;
+	}
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);
@@ -144,7 +150,10 @@ json_t *json_placement(const struct app *app, const struct cgm_placement *p)
 			 "nodes", nodes, "kinds", kinds);
 }
 
-/* JSON is UTF-8; names of files and processes are any bytes. */
+/*
+ * JSON is UTF-8; arguments and names of files, cgroups and processes are any bytes.
+ * Whatever is not the command's own goes through here.
+ */
 json_t *json_text(const char *text)
 {
 	json_t *string = json_string(text);
@@ -160,15 +169,39 @@ json_t *json_text(const char *text)
 	return string;
 }
 
+json_t *json_textf(const char *fmt, ...)
+{
+	json_t *string = NULL;
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) >= 0) {
+		string = json_text(text);
+		free(text);
+	}
+	va_end(ap);
+	return string;
+}
+
+/* Can JSON name it, so that what reads that finds it again? */
+bool json_can_name(const char *name)
+{
+	json_t *string = json_string(name);
+
+	json_decref(string);
+	return string;
+}
+
 json_t *json_vma(const struct app *app, const struct cgm_vma *vma)
 {
 	char start[24], end[24];
 
 	snprintf(start, sizeof(start), "%llx", (unsigned long long)vma->start);
 	snprintf(end, sizeof(end), "%llx", (unsigned long long)vma->end);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:o}", "start", start, "end",
+	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:o}", "start", start, "end",
 			 end, "name", json_text(vma->name), "kind", cgm_kind_name(vma->kind), "policy",
-			 vma->policy, "page_size", (json_int_t)vma->page_size, "cell",
+			 json_text(vma->policy), "page_size", (json_int_t)vma->page_size, "cell",
 			 (json_int_t)vma->cell, "placement",
 			 json_placement(app, vma->placement));
 }
@@ -180,6 +213,10 @@ void close_stdout(void)
 
 	if (fclose(stdout) && errno != EBADF)
 		failed = true;
+	if (json_lost) {
+		fputs("cgmigrate: cannot write JSON: out of memory\n", stderr);
+		_exit(EXIT_FAILED);
+	}
 	if (failed) {
 		fprintf(stderr, "cgmigrate: cannot write output: %s\n", strerror(errno));
 		_exit(EXIT_FAILED);

@@ -19,7 +19,7 @@ static const char help[] =
 	"Wait until the kernel moves no memory of these cgroups, or until a job has\n"
 	"ended (j17, see \"cgmigrate report\"); the exit status is that of the job then.\n"
 	"Without the engine there is nothing to wait for but jobs.\n"
-	"\n"
+	OPTIONS_HEAD
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
 	COMMON_HELP;
 

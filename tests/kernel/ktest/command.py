@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs the cgmigrate command, on a process that has much for it to move."""
 
+import functools
 import json
 import os
 import subprocess
@@ -10,10 +11,30 @@ from ktest.cpusets import wait_until
 from ktest.load import NUMALOAD
 from ktest.machine import mib
 
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
 COMMAND = os.path.abspath(
     os.path.join(os.path.dirname(NUMALOAD), "..", "bin", "cgmigrate")
 )
+SCHEMA = os.path.join(
+    os.path.dirname(__file__), "../../../Documentation/cgmigrate.schema.json"
+)
 PATIENCE = 240
+
+
+@functools.cache
+def validator():
+    with open(SCHEMA, encoding="utf-8") as file:
+        return jsonschema.Draft202012Validator(json.load(file))
+
+
+def validate(out):
+    """Is it as the schema says? Where nobody can tell that is not known."""
+    if jsonschema:
+        validator().validate(out)
 
 
 def cgmigrate(*args, **more):
@@ -34,6 +55,7 @@ def told(*args, code=0):
     said = out.get("error") or out.get("result")
     assert result.returncode == code, json.dumps(said)
     assert out["exit"] == code
+    validate(out)
     return out
 
 

@@ -235,15 +235,12 @@ static void print_end(struct app *app, const json_t *object, int code)
 
 /* With everything written down. What a round could not do was told by it. */
 static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
-			bool back)
+			bool back, struct record *record)
 {
 	struct app *app = apply->app;
 	struct rounds rounds = { .app = app, .schedule = schedule, .object = object };
-	struct record *record = record_new(app, object);
 	int code, failed;
 
-	if (record)
-		json_object_set_new(object, "job", json_string(record_id(record)));
 	app->quiet = app->json;	/* errors of rounds go into the object below */
 	code = rounds_run(&rounds);
 	app->quiet = false;
@@ -261,6 +258,41 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	return code;
 }
 
+static int write_down(struct apply *apply, const json_t *object, bool back)
+{
+	if (back || apply->go_on)
+		return save_journal(apply, back ? "undoing" : "applying");
+	return new_journal(apply, object);
+}
+
+/* There is something to do. Returns the exit code. */
+static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
+		 bool back)
+{
+	struct record *record = record_new(apply->app, object);
+	int code = others_check(apply->app, record);
+
+	if (!code)
+		code = write_down(apply, object, back);
+	if (code) {
+		record_drop(record);
+		return code;
+	}
+	if (record)
+		json_object_set_new(object, "job", json_string(record_id(record)));
+	return run_schedule(apply, schedule, object, back, record);
+}
+
+/* Nothing to do: everything is where the journal says that it goes. */
+static int end(struct apply *apply, json_t *object, bool back)
+{
+	int code = 0;
+
+	if (back || apply->go_on)
+		code = save_journal(apply, back ? "undone" : "applied");
+	return code ? code : tell(apply->app, object, "unchanged", 0, false);
+}
+
 /* Returns the exit code. */
 static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool back)
 {
@@ -274,18 +306,9 @@ static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool ba
 	code = refuse_schedule(app, schedule, object);
 	if (!code && apply->dry_run)
 		tell(app, object, steps ? "planned" : "unchanged", 0, false);
-	if (code || apply->dry_run) {
-		json_decref(object);
-		return code;
-	}
-	if (back || apply->go_on)
-		code = save_journal(apply, !steps ? back ? "undone" : "applied" :
-				    back ? "undoing" : "applying");
-	else if (steps)
-		code = new_journal(apply, object);
-	if (!code)
-		code = steps ? run_schedule(apply, schedule, object, back) :
-			       tell(app, object, "unchanged", 0, false);
+	else if (!code)
+		code = steps ? start(apply, schedule, object, back) :
+			       end(apply, object, back);
 	json_decref(object);
 	return code;
 }

@@ -223,6 +223,9 @@ bool record_unwatched(const json_t *object);
 void record_forget(const struct app *app, const char *id, const char *key);
 int record_signal(const struct app *app, const json_t *object, int sig);
 
+/* others.c */
+int others_check(struct app *app, const struct record *record);
+
 /* rate.c */
 void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate);
 int rate_claim(struct app *app, struct record *record);

@@ -84,7 +84,7 @@ static long *list_numbers(int dirfd, size_t *count)
 	return list;
 }
 
-/* When a process started, as text; "" when there is none. */
+/* When a process started, as text; "" when there is none, or it has ended. */
 static void process_start(const struct app *app, pid_t pid, char *buf, size_t size)
 {
 	bool recorded = app->sysroot && !app->write_sysroot;
@@ -99,6 +99,8 @@ static void process_start(const struct app *app, pid_t pid, char *buf, size_t si
 	p = fgets(stat, sizeof(stat), file);
 	fclose(file);
 	p = p ? strrchr(p, ')') : NULL;
+	if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3)))
+		return;
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (p)

@@ -206,6 +206,7 @@ void print_interrupted(const json_t *list);
 /* jobs.c */
 struct record;
 
+json_t *user_name(void);
 struct record *record_new(const struct app *app, const json_t *plan);
 void record_free(struct record *record);
 const char *record_id(const struct record *record);
@@ -222,6 +223,10 @@ bool record_runs(const json_t *object);
 bool record_unwatched(const json_t *object);
 void record_forget(const struct app *app, const char *id, const char *key);
 int record_signal(const struct app *app, const json_t *object, int sig);
+
+/* entry.c: what the system's journal gets */
+void entry_of_job(const struct app *app, const json_t *record);
+void entry_of_change(const struct app *app, const json_t *targets, int code);
 
 /* others.c */
 int others_check(struct app *app, const struct record *record);

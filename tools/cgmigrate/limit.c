@@ -116,6 +116,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 		code = limit_group(app, &limit, target.group);
 		target_close(&target);
 	}
+	entry_of_change(app, limit.targets, code);
 	if (!code && app->json)
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
 				     "state", limit.changed ? "done" : "unchanged", "exit",

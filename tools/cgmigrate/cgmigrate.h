@@ -233,6 +233,8 @@ int others_check(struct app *app, const struct record *record);
 
 /* rate.c */
 void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate);
+void rate_plan_schedule(const struct app *app, json_t *object,
+			const struct cgm_schedule *schedule, uint64_t rate);
 int rate_claim(struct app *app, struct record *record);
 void rates_put_back(struct app *app);
 
@@ -302,6 +304,8 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object);
 const char *code_name(int code);
 
 /* run.c: plan, start, follow and report; shared by move and settle */
+#define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */
+
 struct run_options {
 	uint64_t rate;
 	uint64_t max_stall_usec;

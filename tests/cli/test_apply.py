@@ -200,6 +200,48 @@ def test_evict(nested):
     assert result.returncode == 2 and "no node would be left" in result.stderr
 
 
+def told_notes(out):
+    """But for those about what comes together on fewer nodes."""
+    assert {note["severity"] for note in out["notes"]} <= {"note"}
+    messages = [note["message"] for note in out["notes"]]
+    return [text for text in messages if "comes to fewer nodes" not in text]
+
+
+def test_evict_tells_what_stays(nested):
+    """Strays, and those that may be anywhere; a parent's numbers contain others'."""
+    nested.job("/far", "2-3", 7, 0, 90)
+    nested.job("/far/in", "3", 2, 0, 0, 40)
+    nested.cgroup("/free", charged={"anon": [5 * MIB, MIB, 0, 0]})
+    nested.cgroup("/free/deep", charged={"anon": [4 * MIB, 0, 0, 0]})
+    nested.cgroup("/else", charged={"anon": [0, MIB, 0, 0]})
+    plan = Command(nested)
+    out = plan.json("plan", "--evict", "0")
+    assert {target["cgroup"] for target in out["targets"]} == {"/top", "/top/a"}
+    first, *others = told_notes(out)
+    assert first == "12.0M on node 0 belong to cgroups that the plan does not move"
+    assert sorted(others) == [
+        '/far/in: 2.0M of that are outside its nodes: "cgmigrate settle /far/in" '
+        "brings them in",
+        '/far: 5.0M of that are outside its nodes: "cgmigrate settle /far" '
+        "brings them in",
+        "/free: 5.0M of that; it has no nodes of its own",
+    ]
+    assert first in plan("plan", "--evict", "0").stderr
+    live = Command(nested, write=True)
+    assert told_notes(live.json("apply", "--evict", "0"))[0] == first
+    assert told_notes(live.json("undo")) == []
+
+
+def test_evict_where_nothing_is_to_be_planned(jobs):
+    jobs.job("/far", "2-3", 7)
+    result = Command(jobs)("plan", "--evict", "0-1")
+    assert result.returncode == 0 and result.stdout == "nothing to do\n"
+    assert "7.0M on nodes 0-1 belong to cgroups that the plan does" in result.stderr
+    assert '"cgmigrate settle /far" brings them in' in result.stderr
+    jobs.job("/far", "2-3", 0, 0, 7)
+    assert told_notes(Command(jobs).json("plan", "--evict", "0-1")) == []
+
+
 def test_balance(jobs):
     for n in range(4):
         jobs.job(f"/j{n}", "0", 100)

@@ -314,10 +314,11 @@ static int end(struct apply *apply, json_t *object, bool back)
 }
 
 /* Returns the exit code. */
-static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool back)
+static int carry_out(struct apply *apply, struct cgm_schedule *schedule,
+		     const struct wishes *wishes, bool back)
 {
 	struct app *app = apply->app;
-	json_t *object = json_schedule(app, schedule);
+	json_t *object = json_schedule(app, schedule, wishes);
 	bool steps = json_array_size(json_object_get(object, "steps"));
 	int code = 0;
 
@@ -347,7 +348,7 @@ static int run(struct apply *apply, char **arguments, bool back)
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);
 	if (!code)
-		code = carry_out(apply, schedule, back);
+		code = carry_out(apply, schedule, &wishes, back);
 	cgm_schedule_free(schedule);
 	wishes_free(&wishes);
 	return code;

@@ -2,19 +2,15 @@
 /* One JSON record for each thing that a user does. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core.h"
-
-#define JOURNAL "/run/systemd/journal/socket"
+#include "journal.h"
 
 json_t *report_nodes(const cgm_nodeset *nodes)
 {
@@ -101,25 +97,19 @@ static json_t *make_record(const struct event *event, int returned, json_t *afte
 	return record;
 }
 
-/* To journald, in its own protocol: a line a field, none has a newline in it. */
 static void send_to_journal(const struct event *event, const char *record)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char *text;
-	int len;
+	struct journal_entry entry;
+	char message[512];
 
-	if (fd < 0)
-		return;
-	len = asprintf(&text,
-		       "MESSAGE=%s: %s\nPRIORITY=6\nSYSLOG_IDENTIFIER=cgmigrate\nCGMIGRATE_RECORD=%s\n",
-		       program_invocation_short_name, event->call.function, record);
-	if (len >= 0) {
-		sendto(fd, text, len, MSG_NOSIGNAL, (struct sockaddr *)&address,
-		       offsetof(struct sockaddr_un, sun_path) + sizeof(JOURNAL));
-		free(text);
-	}
-	close(fd);
+	snprintf(message, sizeof(message), "%s: %s", program_invocation_short_name,
+		 event->call.function);
+	journal_begin(&entry);
+	journal_field(&entry, "MESSAGE", message);
+	journal_field(&entry, "PRIORITY", "6");
+	journal_field(&entry, "SYSLOG_IDENTIFIER", "cgmigrate");
+	journal_field(&entry, "CGMIGRATE_RECORD", record);
+	journal_end(&entry, JOURNAL_SOCKET);
 }
 
 /* A line is one write, so that records of several tools do not mix. */

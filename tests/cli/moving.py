@@ -33,9 +33,9 @@ def written(kernel, mems):
     wait_until(lambda: kernel.read(MEMS) == mems)
 
 
-def moves_end(kernel, more="", path="/web"):
-    """The kernel has ended its moves of a cgroup; seen as a whole or not at all."""
-    stat = os.path.join(kernel.path, f"sys/fs/cgroup{path}/cpuset.mems.stat")
+def moves_end(kernel, more="", cgroup="/web"):
+    """The kernel has ended its moves of it; seen as a whole or not at all."""
+    stat = os.path.join(kernel.path, f"sys/fs/cgroup{cgroup}/cpuset.mems.stat")
     with open(f"{stat}.new", "w", encoding="ascii") as file:
         file.write(f"migrate_pending 0\nmigrate_held 0\n{more}")
     os.rename(f"{stat}.new", stat)

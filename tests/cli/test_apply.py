@@ -200,6 +200,48 @@ def test_evict(nested):
     assert result.returncode == 2 and "no node would be left" in result.stderr
 
 
+def told_notes(out):
+    """But for those about what comes together on fewer nodes."""
+    assert {note["severity"] for note in out["notes"]} <= {"note"}
+    messages = [note["message"] for note in out["notes"]]
+    return [text for text in messages if "comes to fewer nodes" not in text]
+
+
+def test_evict_tells_what_stays(nested):
+    """Strays, and those that may be anywhere; a parent's numbers contain others'."""
+    nested.job("/far", "2-3", 7, 0, 90)
+    nested.job("/far/in", "3", 2, 0, 0, 40)
+    nested.cgroup("/free", charged={"anon": [5 * MIB, MIB, 0, 0]})
+    nested.cgroup("/free/deep", charged={"anon": [4 * MIB, 0, 0, 0]})
+    nested.cgroup("/else", charged={"anon": [0, MIB, 0, 0]})
+    plan = Command(nested)
+    out = plan.json("plan", "--evict", "0")
+    assert {target["cgroup"] for target in out["targets"]} == {"/top", "/top/a"}
+    first, *others = told_notes(out)
+    assert first == "12.0M on node 0 belong to cgroups that the plan does not move"
+    assert sorted(others) == [
+        '/far/in: 2.0M of that are outside its nodes: "cgmigrate settle /far/in" '
+        "brings them in",
+        '/far: 5.0M of that are outside its nodes: "cgmigrate settle /far" '
+        "brings them in",
+        "/free: 5.0M of that; it has no nodes of its own",
+    ]
+    assert first in plan("plan", "--evict", "0").stderr
+    live = Command(nested, write=True)
+    assert told_notes(live.json("apply", "--evict", "0"))[0] == first
+    assert told_notes(live.json("undo")) == []
+
+
+def test_evict_where_nothing_is_to_be_planned(jobs):
+    jobs.job("/far", "2-3", 7)
+    result = Command(jobs)("plan", "--evict", "0-1")
+    assert result.returncode == 0 and result.stdout == "nothing to do\n"
+    assert "7.0M on nodes 0-1 belong to cgroups that the plan does" in result.stderr
+    assert '"cgmigrate settle /far" brings them in' in result.stderr
+    jobs.job("/far", "2-3", 0, 0, 7)
+    assert told_notes(Command(jobs).json("plan", "--evict", "0-1")) == []
+
+
 def test_balance(jobs):
     for n in range(4):
         jobs.job(f"/j{n}", "0", 100)
@@ -385,14 +427,14 @@ def test_a_write_that_fails_is_told(pair, live_pair):
 
 # ---- killed ----
 
-CHANGES = "write,renameat,unlinkat,fsync,mkdir"
+CHANGES = ["write", "renameat", "unlinkat", "fsync"]
 
 
-def killed_at(tree, number, *args):
-    """Run the command and kill it at its number-th call that changes anything."""
-    inject = f"inject={CHANGES}:signal=KILL:when={number}"
+def killed_at(tree, call, number, *args):
+    """Run the command and kill it at its number-th such call."""
+    inject = f"inject={call}:signal=KILL:when={number}"
     result = subprocess.run(
-        ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={CHANGES}", "-e", inject]
+        ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
         + [COMMAND, *args, "--sysroot", tree.path, "--write-sysroot"],
         capture_output=True,
         text=True,
@@ -401,56 +443,75 @@ def killed_at(tree, number, *args):
     return result.returncode in (-9, 137)
 
 
+def points(kill):
+    """Every call that changes something: kill(call, number) until it is not reached.
+
+    Numbers count the calls of one kind. Returns how many there are.
+    """
+    total = 0
+    for call in CHANGES:
+        number = 1
+        while kill(call, number):
+            number += 1
+            assert number < 100, "it never ended"
+        total += number - 1
+    return total
+
+
 @pytest.mark.parametrize("way", ["continue", "undo"])
 def test_killed_at_any_call(tmp_path, way):
     """The end is reached, or the beginning; on the way every mask is one of both."""
     before = {"/top": "0-1", "/top/a": "0", "/top/b": "1"}
     after = {"/top": "2-3", "/top/a": "2", "/top/b": "3"}
     targets = [{"cgroup": path, "to": to} for path, to in after.items()]
-    interrupted = 0
-    for number in range(1, 200):
-        tree = Jobs(tmp_path / str(number))
+    states, masks = [], set()
+
+    def kill(*point):
+        tree = Jobs(tmp_path / "-".join(map(str, point)))
         for path, mems in before.items():
             tree.job(path, mems, 10, 10)
         tree.write("spec", json.dumps({"targets": targets}))
-        killed = killed_at(tree, number, "apply", f"{tree.path}/spec")
+        killed = killed_at(tree, *point, "apply", f"{tree.path}/spec")
         for path, mems in tree.all_mems().items():
             # A file of a tree is empty between being opened and written.
-            assert mems in (before[path], after[path], "0-3", ""), (number, path)
-        live = Command(tree, write=True)
+            assert mems in (before[path], after[path], "0-3", ""), (point, path)
+        masks.add(tuple(tree.all_mems().values()))
         begun = os.path.exists(os.path.join(tree.path, JOURNAL))
-        state = json.loads(tree.read(JOURNAL))["state"] if begun else None
-        interrupted += state == "applying"
-        if state != "applying":
+        states.append(json.loads(tree.read(JOURNAL))["state"] if begun else None)
+        if states[-1] != "applying":
             assert tree.all_mems() in (before, after)
         arguments = ["apply", "--continue"] if way == "continue" else ["undo"]
-        result = live(*arguments)
-        assert result.returncode == 0, (number, result)
-        if way == "undo":
-            assert tree.all_mems() == before, number
-        else:
-            assert tree.all_mems() == (after if begun else before), number
+        result = Command(tree, write=True)(*arguments)
+        assert result.returncode == 0, (point, result)
+        end = before if way == "undo" or not begun else after
+        assert tree.all_mems() == end, point
         shutil.rmtree(tree.path)
-        if not killed:
-            break
-    assert not killed and interrupted > 5
+        return killed
+
+    assert points(kill) > 20
+    assert states.count("applying") > 10 and {None, "applied"} < set(states)
+    assert len(masks) > 5
 
 
 def test_undo_that_is_killed(pair, live_pair):
-    for number in range(1, 60):
+    states = []
+
+    def kill(*point):
         if pair.mems("/a") == "0":
             live_pair("apply", "--swap", "/a", "/b")
-        killed = killed_at(pair, number, "undo")
-        if json.loads(pair.read(JOURNAL))["state"] == "undoing":
+        killed = killed_at(pair, *point, "undo")
+        states.append(json.loads(pair.read(JOURNAL))["state"])
+        if states[-1] == "undoing":
             result = live_pair("apply", "--swap", "/a", "/b")
             assert (
                 result.returncode == 4 and '"cgmigrate undo" goes on' in result.stderr
             )
         assert live_pair("undo").returncode == 0
-        assert pair.all_mems() == {"/a": "0", "/b": "1"}, number
-        if not killed:
-            return
-    pytest.fail("it never ended")
+        assert pair.all_mems() == {"/a": "0", "/b": "1"}, point
+        return killed
+
+    assert points(kill) > 10
+    assert states.count("undoing") > 5 and {"applied", "undone"} < set(states)
 
 
 def test_memory_is_handled_right(pair, valgrind):

@@ -66,6 +66,8 @@ def test_options_of_every_verb(complete, verb):
 def test_options(complete):
     assert complete("move", "--t") == ["--timeout", "--to"]
     assert complete("apply", "--con") == ["--continue"]
+    for verb in ("apply", "undo"):
+        assert {"--rate", "--max-stall"} <= set(complete(verb, "--"))
 
 
 def test_targets(complete):

@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
-from conftest import Command
+from conftest import COMMAND, Command
 from moving import PATIENCE, killed, moves_end, wait_until, written
 from tree import MIB
 
@@ -144,10 +145,81 @@ def test_one_limit_for_two_processes_of_a_cgroup(kernel, live):
     assert kernel.read(DB) == str(9 * MIB)
 
 
+# ---- apply and undo ----
+
+
+@pytest.fixture
+def applying(kernel, live):
+    """An apply at 1 MiB/s whose first move, of /db, the kernel has not ended."""
+    kernel.engine("/web", pending=1)
+    kernel.engine("/db", pending=1, rate=9 * MIB)
+    process = background(kernel, "apply", "--swap", "/web", "/db", "--rate", "1M")
+    wait_until(lambda: kernel.read("sys/fs/cgroup/db/cpuset.mems") == "0-1")
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def background(kernel, verb, *args):
+    return subprocess.Popen(
+        [COMMAND, verb, "--sysroot", kernel.path, "--write-sysroot", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_apply_limits_every_move(kernel, live, applying):
+    (job,) = live.json("report")["jobs"]
+    assert job["limits"] == [
+        {"cgroup": "/db", "rate": MIB, "before": 9 * MIB},
+        {"cgroup": "/web", "rate": MIB, "before": None},
+    ]
+    assert kernel.read(DB) == str(MIB) and kernel.read(WEB) == "max\n"
+    moves_end(kernel, cgroup="/db")
+    written(kernel, "2-3")
+    assert kernel.read(DB) == str(9 * MIB) and kernel.read(WEB) == str(MIB)
+    moves_end(kernel)
+    out, _ = applying.communicate(timeout=PATIENCE)
+    assert applying.returncode == 0, out
+    assert kernel.read(DB) == str(9 * MIB) and kernel.read(WEB) == "max"
+
+
+@pytest.mark.parametrize("args", [["apply", "--continue"], ["undo"]], ids=" ".join)
+def test_of_a_killed_apply_is_put_back(kernel, live, applying, args):
+    killed(applying)
+    assert kernel.read(DB) == str(MIB)
+    moves_end(kernel, cgroup="/db")
+    moves_end(kernel)
+    result = live(*args)
+    assert result.returncode == 0, result
+    assert "/db: put back the limit that job j1, which was killed" in result.stderr
+    assert kernel.read(DB) == str(9 * MIB) and kernel.read(WEB) == "max\n"
+
+
+def test_an_undo_has_one_too(kernel, live):
+    assert live("apply", "--swap", "/web", "/db").returncode == 0
+    assert live("undo", "--rate", "1M").returncode == 0
+    jobs = live.json("report")["jobs"]
+    assert "limits" not in jobs[0] and jobs[1]["limits"][0]["rate"] == MIB
+    assert kernel.read(WEB) == kernel.read(DB) == "max"
+
+
+def test_stock_kernels_have_none_to_record(machine):
+    machine.cgroup("/a", "0")
+    machine.cgroup("/b", "1")
+    live = Command(machine, write=True)
+    out = live.json("apply", "--swap", "/a", "/b", "--rate", "1M", "--max-stall", "1ms")
+    assert out["state"] == "done" and "limits" not in out
+
+
 def test_memory_is_handled_right(kernel, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (
         ["move", "/web", "--to", "2-3", "--rate", "1M"],
         ["move", "/web", "--to", "0-1", "--rate", "1M", "--no-wait", "-J"],
+        ["apply", "--swap", "/web", "/db", "--rate", "1M", "-J"],
+        ["undo", "--rate", "1M"],
     ):
         assert check(*args).returncode == 0, args

@@ -61,7 +61,7 @@ def test_rate_is_the_limit_while_it_moves(kernel, live, which):
     assert live("settle", which, "--rate", "1M", "--no-wait").returncode == 0
     assert kernel.read(f"{DB}.settle") == "1"
     wait_until(lambda: kernel.read(f"{DB}.max") == str(MIB))
-    moves_end(kernel, path="/db")
+    moves_end(kernel, cgroup="/db")
     wait_until(lambda: kernel.read(f"{DB}.max") == "max")
 
 
@@ -69,7 +69,7 @@ def test_is_stopped_after_a_time(kernel, live):
     kernel.engine("/db", pending=1)
     result = live("settle", "/db", "--timeout", "100ms", "-J")
     assert result.returncode == 6 and kernel.read(f"{DB}.stop") == ""
-    moves_end(kernel, path="/db")
+    moves_end(kernel, cgroup="/db")
     id_ = json.loads(result.stdout)["job"]
     wait_until(lambda: live.json("report", id_)["jobs"][0]["state"] != "running")
 

@@ -192,3 +192,60 @@ def test_limit_of_zero_holds(top, spawn, name, engine):
     assert told_changed("limit", name(cpuset), "--rate", "max")
     assert cgmigrate("wait", name(cpuset)).returncode == 0
     assert set(load.where("anon")) == {1}
+
+
+def by_hand(engine):
+    """Options that make a process move the pages, and not the engine, slowly."""
+    return ["--rate", "8M", *(["--map", "0:3,1:2"] if engine else [])]
+
+
+@pytest.fixture
+def moving(top, spawn, name, engine):
+    """A cpuset, its load, and a process that moves it to nodes 2 and 3."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=(0, 1))
+    process = start("move", name(cpuset), "--to", "2-3", "-J", *by_hand(engine))
+    wait_until(lambda: cpuset.mems() == [0, 1, 2, 3], "the cpuset to be wide")
+    yield cpuset, load, process
+    process.kill()
+    process.communicate()
+
+
+def test_another_one_is_refused_meanwhile(moving, name, tmp_path):
+    """It would find the wide mask, and lose its own to the first at the end."""
+    cpuset, load, process = moving
+    job = json.loads(cgmigrate("report", "-J").stdout)["jobs"][-1]["job"]
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"targets": [{"cgroup": name(cpuset), "to": "1"}]}))
+    for args in (["move", name(cpuset), "--to", "1"], ["apply", spec]):
+        result = cgmigrate(*args)
+        assert result.returncode == 4, result
+        assert f"job {job} is moving it" in result.stderr
+        assert cpuset.mems() == [0, 1, 2, 3]
+    code, text, _ = end(process)
+    assert code == 0 and json.loads(text)["state"] == "done"
+    assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    told("move", name(cpuset), "--to", "1")
+    assert cpuset.mems() == [1] and set(load.where("anon")) == {1}
+    load.verify()
+
+
+def test_of_three_that_start_at_once_one_moves(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(32), nodes=(0, 1))
+    args = ["move", name(cpuset), "--to", "2-3", *by_hand(engine)]
+    ends = [end(process) for process in [start(*args) for _ in range(3)]]
+    assert sorted(code for code, *_ in ends) == [0, 4, 4], ends
+    assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_one_that_was_killed_is_in_nobodys_way(moving, name):
+    cpuset, load, process = moving
+    process.kill()
+    process.communicate()
+    told("move", name(cpuset), "--to", "1")
+    assert cpuset.mems() == [1] and set(load.where("anon")) == {1}
+    load.verify()

@@ -2,6 +2,7 @@
 """Cgroups that belong to systemd, with systemd as process 1."""
 
 import itertools
+import json
 import os
 import statistics
 
@@ -214,6 +215,33 @@ def test_a_cgroup_that_only_looks_like_a_unit(unit, spawn, root):
         assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
     finally:
         cpuset.remove()
+
+
+def entries(*matches):
+    """What the journal has with these fields, the oldest first."""
+    text = run("journalctl", "-q", "--no-pager", "-o", "json", *matches).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_journal_has_an_entry(unit, spawn):
+    """With fields of its own for who, what, and how it ended."""
+    service = unit()
+    name = f"/system.slice/{service.name}"
+    start(spawn, service.cpuset)
+    job = move(service.name, "2-3")["job"]
+    found = []
+
+    def written():
+        found[:] = entries(f"CGMIGRATE_TARGET={name}")
+        return found
+
+    cpusets.wait_until(written, "the entry in the journal")
+    (entry,) = found
+    assert entry["CGMIGRATE_JOB"] == job and entry["CGMIGRATE_VERB"] == "move"
+    assert entry["CGMIGRATE_USER"] == "root" and entry["CGMIGRATE_STATE"] == "done"
+    assert entry["SYSLOG_IDENTIFIER"] == "cgmigrate" and entry["PRIORITY"] == "5"
+    assert entry["_TRANSPORT"] == "journal" and entry["_UID"] == "0"
+    assert entry["MESSAGE"].startswith(f"job {job} of root: move ")
 
 
 # How to take systemd away from a command, and what that says then.

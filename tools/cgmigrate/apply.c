@@ -21,13 +21,15 @@
 
 #define JOURNAL "apply.json"
 
-enum { OPT_CONTINUE = 1, OPT_DRY_RUN, OPT_FORCE };
+enum { OPT_CONTINUE = 1, OPT_DRY_RUN, OPT_FORCE, OPT_RATE, OPT_MAX_STALL };
 
 static const struct option apply_options[] = {
 	COMMON_LONG,
 	SPEC_LONG,
 	{ "continue", no_argument, NULL, OPT_CONTINUE },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "max-stall", required_argument, NULL, OPT_MAX_STALL },
 	TABLE_LONG,
 	{ NULL, 0, NULL, 0 },
 };
@@ -35,10 +37,16 @@ static const struct option apply_options[] = {
 static const struct option undo_options[] = {
 	COMMON_LONG,
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "max-stall", required_argument, NULL, OPT_MAX_STALL },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	TABLE_LONG,
 	{ NULL, 0, NULL, 0 },
 };
+
+#define PACE_HELP \
+	"      --rate BYTES       each move at most so much a second (500M)\n" \
+	"      --max-stall TIME   longest stall of the jobs, stock kernels (2ms)\n"
 
 static const char apply_help[] =
 	"Usage: cgmigrate apply [OPTION...] PLAN\n"
@@ -50,6 +58,7 @@ static const char apply_help[] =
 	OPTIONS_HEAD
 	"      --continue         go on with what was interrupted or killed\n"
 	"      --dry-run          print the plan, change nothing\n"
+	PACE_HELP
 	SPEC_HELP
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
@@ -64,6 +73,7 @@ static const char undo_help[] =
 	OPTIONS_HEAD
 	"      --dry-run          print the plan, change nothing\n"
 	"      --force            also if somebody has changed them since\n"
+	PACE_HELP
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
 	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
@@ -75,6 +85,8 @@ struct apply {
 	bool go_on;
 	bool dry_run;
 	bool force;
+	uint64_t rate;
+	uint64_t max_stall_usec;
 	int dirfd;		/* where the journal is, -1: nowhere yet */
 	int lock;
 	json_t *journal;	/* as found, or made; NULL: none */
@@ -239,15 +251,15 @@ static void print_end(struct app *app, const json_t *object, int code)
 
 /* With everything written down. What a round could not do was told by it. */
 static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
-			bool back)
+			bool back, struct record *record)
 {
 	struct app *app = apply->app;
-	struct rounds rounds = { .app = app, .schedule = schedule, .object = object };
-	struct record *record = record_new(app, object);
+	struct rounds rounds = {
+		.app = app, .schedule = schedule, .object = object, .rate = apply->rate,
+		.max_stall_usec = apply->max_stall_usec,
+	};
 	int code, failed;
 
-	if (record)
-		json_object_set_new(object, "job", json_string(record_id(record)));
 	app->quiet = app->json;	/* errors of rounds go into the object below */
 	code = rounds_run(&rounds);
 	app->quiet = false;
@@ -265,11 +277,52 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	return code;
 }
 
+static int write_down(struct apply *apply, const json_t *object, bool back)
+{
+	if (back || apply->go_on)
+		return save_journal(apply, back ? "undoing" : "applying");
+	return new_journal(apply, object);
+}
+
+/* There is something to do. Returns the exit code. */
+static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
+		 bool back)
+{
+	struct record *record;
+	int code;
+
+	rate_plan_schedule(apply->app, object, schedule, apply->rate);
+	record = record_new(apply->app, object);
+	code = others_check(apply->app, record);
+	if (!code)
+		code = rate_claim(apply->app, record);
+	if (!code)
+		code = write_down(apply, object, back);
+	if (code) {
+		record_drop(record);
+		return code;
+	}
+	if (record)
+		json_object_set_new(object, "job", json_string(record_id(record)));
+	return run_schedule(apply, schedule, object, back, record);
+}
+
+/* Nothing to do: everything is where the journal says that it goes. */
+static int end(struct apply *apply, json_t *object, bool back)
+{
+	int code = 0;
+
+	if (back || apply->go_on)
+		code = save_journal(apply, back ? "undone" : "applied");
+	return code ? code : tell(apply->app, object, "unchanged", 0, false);
+}
+
 /* Returns the exit code. */
-static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool back)
+static int carry_out(struct apply *apply, struct cgm_schedule *schedule,
+		     const struct wishes *wishes, bool back)
 {
 	struct app *app = apply->app;
-	json_t *object = json_schedule(app, schedule);
+	json_t *object = json_schedule(app, schedule, wishes);
 	bool steps = json_array_size(json_object_get(object, "steps"));
 	int code = 0;
 
@@ -278,18 +331,9 @@ static int carry_out(struct apply *apply, struct cgm_schedule *schedule, bool ba
 	code = refuse_schedule(app, schedule, object);
 	if (!code && apply->dry_run)
 		tell(app, object, steps ? "planned" : "unchanged", 0, false);
-	if (code || apply->dry_run) {
-		json_decref(object);
-		return code;
-	}
-	if (back || apply->go_on)
-		code = save_journal(apply, !steps ? back ? "undone" : "applied" :
-				    back ? "undoing" : "applying");
-	else if (steps)
-		code = new_journal(apply, object);
-	if (!code)
-		code = steps ? run_schedule(apply, schedule, object, back) :
-			       tell(app, object, "unchanged", 0, false);
+	else if (!code)
+		code = steps ? start(apply, schedule, object, back) :
+			       end(apply, object, back);
 	json_decref(object);
 	return code;
 }
@@ -304,10 +348,11 @@ static int run(struct apply *apply, char **arguments, bool back)
 		code = wishes_from_journal(apply, back, &wishes);
 	else
 		code = spec_read(apply->app, &apply->spec, arguments, &wishes);
+	interrupted_put_back(apply->app);
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);
 	if (!code)
-		code = carry_out(apply, schedule, back);
+		code = carry_out(apply, schedule, &wishes, back);
 	cgm_schedule_free(schedule);
 	wishes_free(&wishes);
 	return code;
@@ -329,6 +374,10 @@ static int take_option(struct app *app, int c, void *data)
 	case OPT_FORCE:
 		apply->force = true;
 		return 0;
+	case OPT_RATE:
+		return parse_size(app, "--rate", optarg, &apply->rate);
+	case OPT_MAX_STALL:
+		return parse_time(app, "--max-stall", optarg, &apply->max_stall_usec);
 	default:
 		return spec_option(app, c, &apply->spec);
 	}
@@ -370,6 +419,8 @@ int cmd_apply(struct app *app, int argc, char **argv)
 
 	if (code != GO_ON)
 		return code;
+	if (apply.max_stall_usec > MAX_STALL_USEC)
+		return usage_error(app, "--max-stall: at most 10s");
 	if (apply.go_on && (argv[optind] || apply.spec.kind != SPEC_FILE))
 		return usage_error(app, "--continue: takes nothing else, the journal says what to do");
 	code = apply.go_on ? 0 : spec_check(app, &apply.spec, argv + optind);
@@ -394,6 +445,8 @@ int cmd_undo(struct app *app, int argc, char **argv)
 
 	if (code != GO_ON)
 		return code;
+	if (apply.max_stall_usec > MAX_STALL_USEC)
+		return usage_error(app, "--max-stall: at most 10s");
 	if (optind < argc)
 		return usage_error(app, "%s: undo takes no target; it undoes the last apply",
 				   argv[optind]);

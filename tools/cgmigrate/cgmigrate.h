@@ -220,6 +220,7 @@ void print_interrupted(const json_t *list);
 /* jobs.c */
 struct record;
 
+json_t *user_name(void);
 struct record *record_new(const struct app *app, const json_t *plan);
 void record_free(struct record *record);
 const char *record_id(const struct record *record);
@@ -237,8 +238,17 @@ bool record_unwatched(const json_t *object);
 void record_forget(const struct app *app, const char *id, const char *key);
 int record_signal(const struct app *app, const json_t *object, int sig);
 
+/* entry.c: what the system's journal gets */
+void entry_of_job(const struct app *app, const json_t *record);
+void entry_of_change(const struct app *app, const json_t *targets, int code);
+
+/* others.c */
+int others_check(struct app *app, const struct record *record);
+
 /* rate.c */
 void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate);
+void rate_plan_schedule(const struct app *app, json_t *object,
+			const struct cgm_schedule *schedule, uint64_t rate);
 int rate_claim(struct app *app, struct record *record);
 void rates_put_back(struct app *app);
 
@@ -312,6 +322,8 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object);
 const char *code_name(int code);
 
 /* run.c: plan, start, follow and report; shared by move and settle */
+#define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */
+
 struct run_options {
 	uint64_t rate;
 	uint64_t max_stall_usec;

@@ -362,6 +362,7 @@ static int run(struct app *app, struct control *control, char **targets)
 	for (; *targets && !code; targets++)
 		code = job_number(*targets) ? tell_job(app, control, *targets) :
 					      tell_cgroup(app, control, *targets);
+	entry_of_change(app, control->targets, code);
 	interrupted_put_back(app);
 	if (!code && app->json)
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,7 +83,7 @@ static long *list_numbers(int dirfd, size_t *count)
 	return list;
 }
 
-/* When a process started, as text; "" when there is none. */
+/* When a process started, as text; "" when there is none, or it has ended. */
 static void process_start(const struct app *app, pid_t pid, char *buf, size_t size)
 {
 	bool recorded = app->sysroot && !app->write_sysroot;
@@ -99,6 +98,8 @@ static void process_start(const struct app *app, pid_t pid, char *buf, size_t si
 	p = fgets(stat, sizeof(stat), file);
 	fclose(file);
 	p = p ? strrchr(p, ')') : NULL;
+	if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3)))
+		return;
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (p)
@@ -133,7 +134,8 @@ static json_t *json_time(time_t when)
 	return json_string(text);
 }
 
-static json_t *user_name(void)
+/* Who runs this, as a string. */
+json_t *user_name(void)
 {
 	struct passwd *user = getpwuid(getuid());
 	char number[16];
@@ -316,28 +318,6 @@ static void add_totals(int dirfd, const json_t *object)
 	close(lock);
 }
 
-/* One line in the system's journal: who, what, how it ended. */
-static void tell_journal(const struct app *app, const struct record *record)
-{
-	json_t *result = json_object_get(record->object, "result"), *arg;
-	char line[1024] = "";
-	size_t i;
-
-	if (app->sysroot)
-		return;
-	json_array_foreach(json_object_get(record->object, "arguments"), i, arg)
-		snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s%s",
-			 i ? " " : "", json_string_value(arg));
-	openlog("cgmigrate", LOG_PID, LOG_DAEMON);
-	syslog(LOG_NOTICE, "job %s of %s: %s: %s, %lld bytes moved, %lld ms", record->id,
-	       json_string_value(json_object_get(record->object, "user")), line,
-	       state_of(record->object),
-	       json_integer_value(json_object_get(json_object_get(result, "totals"),
-						  "moved")),
-	       json_integer_value(json_object_get(result, "elapsed_usec")) / 1000);
-	closelog();
-}
-
 /* The end: @object is what --json tells of it. */
 void record_end(const struct app *app, struct record *record, const json_t *object)
 {
@@ -347,7 +327,7 @@ void record_end(const struct app *app, struct record *record, const json_t *obje
 	json_object_set_new(record->object, "ended", json_time(time(NULL)));
 	if (!save(record))
 		add_totals(record->dirfd, record->object);
-	tell_journal(app, record);
+	entry_of_job(app, record->object);
 	record_free(record);
 }
 

@@ -171,6 +171,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 	limit.targets = json_array();
 	code = limit.all ? limit_all(app, &limit) :
 			   limit_targets(app, &limit, argv + optind);
+	entry_of_change(app, limit.targets, code);
 	if (!code && app->json)
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
 				     "state", limit.changed ? "done" : "unchanged", "exit",

@@ -82,7 +82,7 @@ static json_t *json_rooms(const struct app *app, const struct cgm_schedule *sche
 	return list;
 }
 
-static json_t *json_notes(const struct cgm_schedule *schedule)
+static json_t *json_notes(const struct cgm_schedule *schedule, json_t *more)
 {
 	enum cgm_severity severity;
 	json_t *list = json_array();
@@ -93,16 +93,19 @@ static json_t *json_notes(const struct cgm_schedule *schedule)
 						      severity == CGM_REFUSAL ? "refusal" :
 						      severity == CGM_WARNING ? "warning" :
 						      "note", "message", json_text(text)));
+	if (more)
+		json_array_extend(list, more);
 	return list;
 }
 
 /* The plan, as it is told, written to a file and kept in a job's record. */
-json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule)
+json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule,
+		      const struct wishes *wishes)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "command", app->verb, "format",
 			 "cgmigrate-plan-1", "targets", json_targets(schedule), "steps",
 			 json_steps(schedule), "capacity", json_rooms(app, schedule),
-			 "notes", json_notes(schedule));
+			 "notes", json_notes(schedule, wishes->notes));
 }
 
 /* ---- and as tables ---- */
@@ -191,10 +194,10 @@ void print_schedule(struct app *app, const json_t *object)
 {
 	if (!json_array_size(json_object_get(object, "steps"))) {
 		puts("nothing to do");
-		return;
+	} else {
+		print_steps(app, object);
+		print_rooms(app, object);
 	}
-	print_steps(app, object);
-	print_rooms(app, object);
 	print_notes(app, object);
 }
 
@@ -280,9 +283,10 @@ static int write_plan(struct app *app, const char *file, const json_t *object)
 	return err ? fail(app, EXIT_FAILED, "%s: cannot write: %s", file, strerror(-err)) : 0;
 }
 
-static int tell(struct app *app, const struct plan *plan, const struct cgm_schedule *schedule)
+static int tell(struct app *app, const struct plan *plan, const struct cgm_schedule *schedule,
+		const struct wishes *wishes)
 {
-	json_t *object = json_schedule(app, schedule);
+	json_t *object = json_schedule(app, schedule, wishes);
 	bool steps = json_array_size(json_object_get(object, "steps"));
 	int code = 0;
 
@@ -335,7 +339,7 @@ int cmd_plan(struct app *app, int argc, char **argv)
 	if (!code)
 		code = schedule_from(app, &wishes, &schedule);
 	if (!code)
-		code = tell(app, &plan, schedule);
+		code = tell(app, &plan, schedule, &wishes);
 	cgm_schedule_free(schedule);
 	wishes_free(&wishes);
 	return code;

@@ -28,6 +28,15 @@ static const json_t *find(const json_t *limits, const char *path)
 	return NULL;
 }
 
+static void add_limit(json_t *limits, const struct cgm_group *group, uint64_t rate)
+{
+	const char *path = cgm_group_path(group);
+
+	if (!find(limits, path))
+		json_array_append_new(limits, json_pack("{s:s, s:I}", "cgroup", path, "rate",
+							(json_int_t)rate));
+}
+
 /* Say in what a record is made of which cgroups will have a limit. */
 void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate)
 {
@@ -41,11 +50,23 @@ void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate)
 		if (!item.change || (item.backend != CGM_BACKEND_ENGINE_V2 &&
 				     item.backend != CGM_BACKEND_ENGINE_V1))
 			continue;
-		if (!find(limits, cgm_group_path(item.group)))
-			json_array_append_new(limits, json_pack("{s:s, s:I}",
-				"cgroup", cgm_group_path(item.group),
-				"rate", (json_int_t)rate));
+		add_limit(limits, item.group, rate);
 	}
+	json_object_set_new(object, KEY, limits);
+}
+
+/* The same for moves that a schedule will make, one after the other. */
+void rate_plan_schedule(const struct app *app, json_t *object,
+			const struct cgm_schedule *schedule, uint64_t rate)
+{
+	struct cgm_step step = { .size = sizeof(step) };
+	json_t *limits;
+
+	if (!rate || !(app->features.flags & CGM_FEATURE_ENGINE))
+		return;
+	limits = json_array();
+	for (size_t i = 0; !cgm_schedule_step(schedule, i, &step); i++)
+		add_limit(limits, step.group, rate);
 	json_object_set_new(object, KEY, limits);
 }
 

@@ -46,7 +46,8 @@ static int run_job(struct rounds *rounds, struct cgm_plan *plan, uint64_t *staye
 	struct app *app = rounds->app;
 	struct cgm_progress progress = { .size = sizeof(progress) };
 	struct cgm_job_options how = {
-		.size = sizeof(how), .flags = CGM_JOB_FORCE,
+		.size = sizeof(how), .flags = CGM_JOB_FORCE, .rate = rounds->rate,
+		.max_stall_usec = rounds->max_stall_usec,
 	};
 	const char *refusal;
 	struct cgm_job *job;

@@ -9,6 +9,8 @@ struct rounds {
 	struct app *app;
 	const struct cgm_schedule *schedule;
 	struct follow_options follow;
+	uint64_t rate;		/* of every move, 0: not limited */
+	uint64_t max_stall_usec;
 	json_t *object;		/* gets a "result" over all rounds */
 	bool changed;
 };

@@ -243,7 +243,9 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	cpus_record(run->cpus, run->plan, run->object);
 	run->record = record_new(app, run->object);
 	set_id(run, run->object);
-	code = rate_claim(app, run->record);
+	code = others_check(app, run->record);
+	if (!code)
+		code = rate_claim(app, run->record);
 	if (!code)
 		code = start_job(run, how);
 	if (code) {

@@ -260,7 +260,7 @@ int spec_evict(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes)
 	}
 	free_jobs(&jobs);
 	free(used);
-	return code;
+	return code ? code : spec_left(app, nodes, wishes);
 }
 
 /* ---- balance ---- */

@@ -39,6 +39,7 @@ void wishes_free(struct wishes *wishes)
 	for (size_t i = 0; i < wishes->count; i++)
 		free(wishes->list[i].cgroup);
 	free(wishes->list);
+	json_decref(wishes->notes);
 }
 
 /* ---- JSON ---- */

@@ -15,6 +15,7 @@ struct wish {
 struct wishes {
 	struct wish *list;
 	size_t count;
+	json_t *notes;		/* for the plan, or NULL */
 };
 
 enum spec_kind { SPEC_FILE, SPEC_SWAP, SPEC_EVICT, SPEC_BALANCE };
@@ -52,11 +53,15 @@ int spec_swap(struct app *app, char **cgroups, struct wishes *wishes);
 int spec_evict(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes);
 int spec_balance(struct app *app, struct wishes *wishes);
 
+/* spec-left.c */
+int spec_left(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes);
+
 /* plan.c */
 int schedule_from(struct app *app, const struct wishes *wishes,
 		  struct cgm_schedule **schedule);
 int refuse_schedule(struct app *app, const struct cgm_schedule *schedule, json_t *object);
-json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule);
+json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule,
+		      const struct wishes *wishes);
 void print_schedule(struct app *app, const json_t *object);
 
 #endif /* SPEC_H */

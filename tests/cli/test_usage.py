@@ -50,7 +50,7 @@ def options_of_page(page):
         text = file.read().replace("\\-", "-")
     section = text.split(".SH OPTIONS\n")[1].split(".SH ")[0]
     found = set()
-    for head in re.findall(r"^\.TP\n(.*)", section, re.MULTILINE):
+    for head in re.findall(r"^\.T[PQ]\n(.*)", section, re.MULTILINE):
         found |= set(re.findall(r"--[a-z-]+", head))
     return found
 

@@ -48,13 +48,14 @@ static void listen(sigset_t *waiting)
 	sigprocmask(SIG_BLOCK, &held, waiting);
 }
 
-static size_t height(void)
+/* The terminal's size; what cannot be is taken for one that can. */
+static struct winsize terminal_size(void)
 {
 	struct winsize size;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row < 4)
-		return 24;
-	return size.ws_row;
+		return (struct winsize){ .ws_row = 24, .ws_col = 80 };
+	return size;
 }
 
 static size_t count_lines(const char *text)
@@ -93,7 +94,7 @@ static void fit(struct view *view, const char *text)
 {
 	size_t lines = count_lines(text), heading = view->heading && lines;
 
-	view->room = height() - 2 - heading;
+	view->room = terminal_size().ws_row - 2 - heading;
 	view->lines = lines - heading;
 	if (view->lines <= view->room)
 		view->first = 0;
@@ -101,13 +102,27 @@ static void fit(struct view *view, const char *text)
 		view->first = view->lines - view->room;
 }
 
+/* The last line, cut to what fits. */
+static void draw_status(const struct view *view, size_t shown)
+{
+	char now[32], text[128];
+	time_t seconds = time(NULL);
+	struct tm tm;
+	int len;
+
+	strftime(now, sizeof(now), "%H:%M:%S", localtime_r(&seconds, &tm));
+	len = snprintf(text, sizeof(text), "%s  q quits", now);
+	if (view->lines > shown)
+		snprintf(text + len, sizeof(text) - len,
+			 "  %zu-%zu of %zu: j, k, PgDn, PgUp scroll", view->first + 1,
+			 view->first + shown, view->lines);
+	printf("\033[J\033[7m%.*s\033[0m\033[K", terminal_size().ws_col, text);
+}
+
 /* Lines that fit, each cleared to its end, so that nothing flickers. */
 static void draw(struct view *view, const char *text)
 {
 	size_t shown = 0;
-	char now[32];
-	time_t seconds = time(NULL);
-	struct tm tm;
 
 	fit(view, text);
 	fputs("\033[H", stdout);
@@ -116,12 +131,7 @@ static void draw(struct view *view, const char *text)
 	skip_lines(&text, view->first);
 	for (; *text && shown < view->room; shown++)
 		print_line(&text);
-	strftime(now, sizeof(now), "%H:%M:%S", localtime_r(&seconds, &tm));
-	printf("\033[J\033[7m%s  ", now);
-	if (view->lines > shown)
-		printf("%zu-%zu of %zu  j, k and PgDn, PgUp scroll  ", view->first + 1,
-		       view->first + shown, view->lines);
-	fputs("q quits\033[0m\033[K", stdout);
+	draw_status(view, shown);
 	fflush(stdout);
 }
 

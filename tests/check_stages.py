@@ -186,10 +186,10 @@ def stages(everything):
     kernels = {"stock": 420, "engine": 420, "debug": 600}
     found = [*build_stages(kernels), module_stage("engine"), module_stage("debug")]
     found.append(unit_stage())
-    found.append(host_stage("cli", ["tests/cli"], 60, ("programs",)))
+    quick = [] if everything else ["-m", "not long"]
+    found.append(host_stage("cli", ["tests/cli", *quick], 180, ("programs",)))
     found.append(host_stage("parts", PARTS, 5, ()))
-    model = [] if everything else ["-m", "not long"]
-    found.append(host_stage("model", ["tests/model", *model], 60, ()))
+    found.append(host_stage("model", ["tests/model", *quick], 60, ()))
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
     stock = ["--expect-defects", *subset]

@@ -493,6 +493,7 @@ def test_killed_at_any_call(tmp_path, way):
     assert len(masks) > 5
 
 
+@pytest.mark.long
 def test_undo_that_is_killed(pair, live_pair):
     states = []
 

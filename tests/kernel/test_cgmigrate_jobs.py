@@ -218,11 +218,13 @@ def test_another_one_is_refused_meanwhile(moving, name, tmp_path):
     job = json.loads(cgmigrate("report", "-J").stdout)["jobs"][-1]["job"]
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps({"targets": [{"cgroup": name(cpuset), "to": "1"}]}))
+    told("pause", job)
     for args in (["move", name(cpuset), "--to", "1"], ["apply", spec]):
         result = cgmigrate(*args)
         assert result.returncode == 4, result
         assert f"job {job} is moving it" in result.stderr
         assert cpuset.mems() == [0, 1, 2, 3]
+    told("resume", job)
     code, text, _ = end(process)
     assert code == 0 and json.loads(text)["state"] == "done"
     assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}

@@ -121,6 +121,7 @@ void cm_change_busy(struct cpuset_change *change, int n)
 {
 	lockdep_assert_held(&cm_lock);
 
+	/* Pairs with the acquire in change_wait(). */
 	smp_store_release(&change->busy, change->busy + n);
 	if (!change->busy)
 		wake_up_all(&change->wait);

@@ -2,7 +2,7 @@
 #
 # Everything starts here; `make` alone lists what there is.
 
-# KERNEL: stock, engine or debug. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
+# KERNEL: stock, engine or debug. MINUTES, SEED: of the stress test. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
 KERNEL ?= engine
 VM ?=
 PREFIX ?= /usr/local
@@ -33,6 +33,7 @@ tests: lib ## build the programs the tests need into build/tests
 	@scripts/deps build check
 	$(MAKE) -C tests/unit $(parts) all
 	$(MAKE) -C tests/kernel $(parts) all
+	$(MAKE) -C tests/stress $(parts) all
 
 demo: ## move a live server's memory on both kernels and compare; results in build/demo
 	@demo/run
@@ -40,6 +41,11 @@ demo: ## move a live server's memory on both kernels and compare; results in bui
 bench: ## compare stock and engine in figures (QUICK=1: fewer runs); results in build/bench
 	@scripts/deps build guest bench
 	@tests/bench/run $(if $(QUICK),--quick)
+
+stress: ## move everything while everything happens (MINUTES=, SEED=, KERNEL=); results in build/stress
+	@scripts/deps build guest
+	@$(MAKE) -s -C tests/stress $(parts) all
+	@tests/stress/run --kernel $(KERNEL) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 check: ## build everything and test it; results in build/check
 	@scripts/deps build guest check lint
@@ -86,4 +92,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean
+.PHONY: help kernel lib plugin tools tests demo bench stress check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean

@@ -14,7 +14,7 @@ PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 # Seconds for a test, fixtures included, on a kernel: it hangs, rather than being slow.
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
-PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/bench"]
+PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/bench", "tests/stress"]
 # Leaks are looked for after the tests; a splat makes vm exit with 255.
 LEAKS = """"$@"; status=$?
 echo scan >/sys/kernel/debug/kmemleak; sleep 7; echo scan >/sys/kernel/debug/kmemleak
@@ -169,6 +169,19 @@ def debug_stage(name, arguments, seconds):
     return stage
 
 
+def stress_stage():
+    """The first rows of a seed, which is always the same."""
+    command = ["tests/stress/run", "--seed", "1", "--minutes", "2"]
+    return Stage(
+        "stress",
+        [*command, "--out", path("stress", "out")],
+        lambda status: results.from_status("stress", status),
+        180,
+        ("programs", "kernel-engine"),
+        guest=True,
+    )
+
+
 def systemd_stage(kernel):
     """A guest with systemd, which has to enable the controller for the tests."""
     arguments = ["-m", "systemd"]
@@ -188,7 +201,7 @@ def stages(everything):
     found.append(unit_stage())
     quick = [] if everything else ["-m", "not long"]
     found.append(host_stage("cli", ["tests/cli", *quick], 180, ("programs",)))
-    found.append(host_stage("parts", PARTS, 5, ()))
+    found.append(host_stage("parts", PARTS, 40, ("programs",)))
     found.append(host_stage("model", ["tests/model", *quick], 60, ()))
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
@@ -222,6 +235,7 @@ def stages(everything):
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
+        found.append(stress_stage())
         series = ["scripts/series"]
 
         def count(status):

@@ -16,6 +16,10 @@
 /* At most, between two operations. */
 #define REST_US		2000
 
+/* For a thread, while others have what the cgroup may have: some 20 s. */
+#define START_TRIES	1000
+#define START_REST_US	20000
+
 static int op_write(struct worker *w, struct random *r, size_t from, size_t count)
 {
 	(void)r;
@@ -150,6 +154,19 @@ static void act(struct worker *w, const struct op **ops, int count)
 	}
 }
 
+/* The limits of its cgroup, or of the machine, may not allow it just now. */
+static int start_checker(struct worker *w, pthread_t *checker)
+{
+	int tries, ret = EAGAIN;
+
+	for (tries = 0; tries < START_TRIES && ret == EAGAIN; tries++) {
+		if (tries)
+			usleep(START_REST_US);
+		ret = pthread_create(checker, NULL, check_main, w->area);
+	}
+	return ret;
+}
+
 /**
  * worker_main - be a worker until all has to end
  * @ops: names of operations, with blanks between
@@ -166,7 +183,7 @@ void worker_main(struct worker *w, const char *ops)
 	atomic_store(&own_slot->addr, (uintptr_t)area_page(w->area, 0));
 	if (ret)
 		board_fail("cannot map memory of kind %s: %s", w->area->kind->name, strerror(-ret));
-	ret = pthread_create(&checker, NULL, check_main, w->area);
+	ret = start_checker(w, &checker);
 	if (ret)
 		board_fail("cannot start a thread: %s", strerror(ret));
 	else

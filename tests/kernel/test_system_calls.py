@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import mmap
 import os
 import pickle
 import signal
@@ -386,15 +387,50 @@ def test_mbind_leaves_what_is_pinned(own):
 
 @both
 def test_mbind_interleaves(own):
-    """Page by page, but for those that are on one of the nodes already."""
+    """Page by page."""
 
     def check(memory):
         first = memory.address // PAGE
-        wanted = [1 + (first + index) % 2 for index in range(PAGES)]
         memory.bind(INTERLEAVE, [1, 2], MOVE)
-        assert memory.nodes() == wanted
-        memory.bind(INTERLEAVE, [0, 1, 2], MOVE | STRICT)
-        assert memory.nodes() == wanted
+        assert memory.nodes() == [1 + (first + n) % 2 for n in range(PAGES)]
+
+    own(check)
+
+
+@pytest.mark.defect("O")
+def test_mbind_interleaves_what_is_on_the_nodes_already(own, defects):
+    """Each page goes to its own node; on stock all stay where they were filled."""
+
+    def check(memory):
+        first = memory.address // PAGE
+        for nodes in [0, 1, 2], [0, 2]:
+            memory.bind(INTERLEAVE, nodes, MOVE | STRICT)
+            turn = nodes if not defects else [0]
+            wanted = [turn[(first + n) % len(turn)] for n in range(PAGES)]
+            assert memory.nodes() == wanted
+
+    own(check)
+
+
+@pytest.mark.defect("O")
+def test_mbind_interleaves_several_mappings_at_once(own, defects):
+    """Each file begins with another node. On stock all are interleaved as the first."""
+
+    def check(_memory):
+        files = [calls.Mapping(HALF, mmap.MAP_SHARED) for _ in range(8)]
+        exact = []
+        for memory in files:
+            memory.bind(BIND, [0], MOVE)
+        for low, high in itertools.permutations(files, 2):
+            if low.address + HALF * PAGE != high.address:
+                continue
+            calls.mbind(low.address, 2 * HALF * PAGE, INTERLEAVE, [1, 2], MOVE)
+            moved = high.nodes()
+            high.advise(calls.REMOVE)
+            high.write(HALF)
+            exact.append(moved == high.nodes())
+        assert exact and all(exact) is not defects
+        assert all(memory.intact() for memory in files)
 
     own(check)
 

@@ -15,7 +15,7 @@ STRICT, MOVE, MOVE_ALL = 1, 2, 4  # MPOL_MF_STRICT and so on
 BIND, INTERLEAVE = 2, 3  # MPOL_BIND and so on
 CAP_SYS_NICE = 23
 UNTOUCHED = -9999  # a status that the kernel has not written
-NOMIGRATE, MIGRATE, SOFT_OFFLINE = 120, 121, 101
+NOMIGRATE, MIGRATE, SOFT_OFFLINE, REMOVE = 120, 121, 101, 9
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -102,9 +102,9 @@ def take_fd(pid, number):
 class Mapping:
     """Pages of this process, each full of its number."""
 
-    def __init__(self, count):
+    def __init__(self, count, flags=mmap.MAP_PRIVATE):
         self.count = count
-        self.memory = mmap.mmap(-1, count * machine.PAGE, mmap.MAP_PRIVATE)
+        self.memory = mmap.mmap(-1, count * machine.PAGE, flags)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         self.write(count)
 

@@ -126,7 +126,8 @@ static void settle_add(struct cpuset_change *change, struct cpuset *cs)
 	if (nodes_empty(mems))
 		return;
 
-	part = cpuset_change_add_cpuset(change, cs, &mems, true);
+	part = cpuset_change_add_cpuset(change, cs, &mems,
+					is_memory_migrate(cs));
 	css_task_iter_start(&cs->css, 0, &it);
 	while ((task = css_task_iter_next(&it)))
 		cpuset_change_add_task(part, task, &mems);

@@ -216,12 +216,16 @@ static void part_finish(struct cm_part *part)
 		event = CM_EVENT_STOPPED;
 	else if (part->partial)
 		event = CM_EVENT_PARTIAL;
-	if (part->announced)
-		cm_event(part->cs, event);
 
+	/* Who is told looks at what is pending, and who waits at all of it. */
 	spin_lock(&cm_lock);
 	list_del(&part->node);
-	part_busy(part, -1);
+	cm_stat_pending(part->cs, -1);
+	spin_unlock(&cm_lock);
+	if (part->announced)
+		cm_event(part->cs, event);
+	spin_lock(&cm_lock);
+	cm_change_busy(part->change, -1);
 	spin_unlock(&cm_lock);
 	part_free(part);
 }
@@ -357,7 +361,10 @@ static bool part_missed(struct cm_part *part, struct task_struct *task,
 	return true;
 }
 
-/* Add the address spaces of tasks forked since; true if there are any. */
+/*
+ * Add the address spaces of tasks forked since; true if there are any.  Who forks
+ * and exits faster than pages move gets away in the end, which is counted.
+ */
 static bool part_add_missed(struct cm_part *part)
 {
 	struct cpuset *cs = part->cs;
@@ -366,8 +373,9 @@ static bool part_add_missed(struct cm_part *part)
 	struct mm_struct *mm;
 
 	if (READ_ONCE(part->stopped) || !part->map ||
-	    part->rounds++ >= CM_CLOSE_ROUNDS)
+	    part->rounds > CM_CLOSE_ROUNDS)
 		return false;
+	part->only_count = part->rounds++ == CM_CLOSE_ROUNDS;
 
 	css_task_iter_start(&cs->css, 0, &it);
 	while ((task = css_task_iter_next(&it))) {

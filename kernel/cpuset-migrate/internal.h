@@ -33,7 +33,7 @@ static inline u64 cm_elapsed(u64 since)
 	return max_t(s64, local_clock() - since, 0);
 }
 
-/* Kernel threads that move pages at the same time. */
+/* Kernel threads that move pages at the same time, on the whole machine. */
 #define CM_WORKERS		4U
 #define CM_WORKERS_MAX		64U
 #define CM_CACHE_WORKERS	1U
@@ -113,7 +113,8 @@ struct cpuset_change {
  * @move: pages move; otherwise policies are rebound and that is all
  * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
  *	cm_lock.
- * @rounds: how often the closing sweep found somebody
+ * @rounds: how often the closing sweep looked for somebody
+ * @only_count: often enough: the pages of who is found now are left
  * @cached: the job for cache that nobody maps was made, or is not needed
  * @announced: CM_EVENT_START was sent
  * @partial: pages failed to move
@@ -135,6 +136,7 @@ struct cm_part {
 	bool			move;
 	unsigned int		nr_jobs;
 	unsigned int		rounds;
+	bool			only_count;
 	bool			cached;
 	bool			announced;
 	bool			partial;
@@ -155,7 +157,7 @@ bool cm_is_below(struct cpuset *cs, struct cpuset *top);
 
 enum cm_job_state {
 	CM_JOB_NEW,		/* enrolled, its change has not ended */
-	CM_JOB_QUEUED,		/* on the workqueue */
+	CM_JOB_QUEUED,		/* has a worker, or waits for one */
 	CM_JOB_RUNNING,
 	CM_JOB_THROTTLED,	/* waits for a limit; a writer waits through that */
 	CM_JOB_HELD,		/* would run but for a hold file or a limit of 0 */
@@ -169,7 +171,7 @@ struct cm_tally {
 
 /**
  * struct cpuset_migrate_job - one address space, or cache, and one change
- * @ref: its place in *@slot or @next, and the workqueue
+ * @ref: its place in *@slot or @next, and its worker
  * @mm: the address space; mm_count only, so that exit frees its memory.  NULL
  *	for cache that nobody maps
  * @slot: where it is found: mm->cpuset_job, or cache_job of the cpuset
@@ -178,6 +180,7 @@ struct cm_tally {
  *	change was written or, if that took the address space over from a
  *	change written further up, where that was.  A reference
  * @node: in part->jobs, then in the list of all jobs
+ * @line: in the line for a worker, see worker.c; under cm_lock
  * @state: under cm_lock
  * @stop: somebody wrote to the stop file; under cm_lock
  * @exited: the address space has no user any more; under cm_lock
@@ -226,6 +229,7 @@ struct cpuset_migrate_job {
 	struct cm_part		*part;
 	struct cpuset		*origin;
 	struct list_head	node;
+	struct list_head	line;
 	struct work_struct	work;
 	enum cm_job_state	state;
 	bool			stop;
@@ -277,13 +281,20 @@ void cm_jobs_stop(struct cpuset *cs);
 void cm_jobs_recheck(void);
 void cm_job_queue(struct cpuset_migrate_job *job);
 void cm_job_wake(struct cpuset_migrate_job *job);
-void cm_job_queue_mate(struct cpuset_migrate_job *job,
-		       struct work_struct *work);
 bool cm_job_nap(struct cpuset_migrate_job *job, unsigned int usec);
 
-void cm_job_set_workers(unsigned int nr);
-
 extern unsigned int cm_max_stall_usec;
+
+/* worker.c */
+
+void cm_worker_queue(struct cpuset_migrate_job *job);
+bool cm_worker_queue_mate(struct cpuset_migrate_job *job,
+			  struct work_struct *work);
+void cm_worker_leave(struct cpuset_migrate_job *job);
+void cm_worker_return(struct cpuset_migrate_job *job);
+void cm_mmap_read_lock(struct cpuset_migrate_job *job);
+unsigned int cm_workers_nr(void);
+void cm_workers_set(unsigned int nr);
 
 /* limit.c */
 
@@ -433,8 +444,6 @@ static inline void cm_cache_left(struct cpuset_migrate_job *job) {}
 #endif
 
 /* move.c */
-
-extern atomic_t cm_running;
 
 struct cm_batch *cm_batch_alloc(struct cpuset_migrate_job *job);
 void cm_batch_free(struct cm_batch *batch);

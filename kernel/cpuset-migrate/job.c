@@ -11,7 +11,7 @@
  * ->cache_job there; there is one at a time, and at most one more behind a
  * running one, in ->next.  All state changes under cm_lock.
  * Only the worker ends a running job; a job that is not running is ended by
- * whoever supersedes it.  One that is held or throttled is on no workqueue.
+ * whoever supersedes it.  One that is held or throttled has no worker.
  *
  * A job holds mm_count, so exit frees the memory without asking: then
  * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() ends a
@@ -58,15 +58,7 @@
  */
 unsigned int cm_max_stall_usec = 2000;
 
-static struct workqueue_struct *cm_wq;
-
-/* Cache, which nobody waits for, does not keep others from a worker. */
-static struct workqueue_struct *cm_cache_wq;
-
 static LIST_HEAD(cm_jobs);		/* all that have started and not ended */
-
-/* Workers that are moving pages right now. */
-atomic_t cm_running = ATOMIC_INIT(0);
 
 static void job_work(struct work_struct *work);
 
@@ -156,31 +148,7 @@ void cm_job_queue(struct cpuset_migrate_job *job)
 	job->turn = false;
 	job->state = CM_JOB_QUEUED;
 	refcount_inc(&job->ref);
-	queue_work_node(first_node(job->range[0].map->to),
-			job->mm ? cm_wq : cm_cache_wq, &job->work);
-}
-
-/**
- * cm_job_queue_mate - let somebody help a job's worker
- * @job: the job
- * @work: what is to be done
- */
-void cm_job_queue_mate(struct cpuset_migrate_job *job,
-		       struct work_struct *work)
-{
-	queue_work_node(first_node(job->range[0].map->to), cm_wq, work);
-}
-
-/**
- * cm_job_set_workers - set how many kernel threads move one address space
- * @nr: 1 to CM_WORKERS_MAX
- *
- * So many at least move pages at the same time, whatever they belong to.
- */
-void cm_job_set_workers(unsigned int nr)
-{
-	WRITE_ONCE(cm_workers, nr);
-	workqueue_set_max_active(cm_wq, max(nr, CM_WORKERS));
+	cm_worker_queue(job);
 }
 
 /*
@@ -323,7 +291,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	job_busy(job, 1);
 	job->state = CM_JOB_QUEUED;
 	/* Somebody may have written to the stop file while others started. */
-	job->stop = job->part->stopped;
+	job->stop = job->part->stopped || job->part->only_count;
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 
@@ -636,6 +604,8 @@ static bool job_chunk(struct cpuset_migrate_job *job, struct cm_batch *batch,
 
 	switch (cm_job_step(job, batch)) {
 	case CM_WALK_EXITED:
+		/* What stayed is free. */
+		memset(&job->outside, 0, sizeof(job->outside));
 		return false;
 	case CM_WALK_END:
 		return job_next_pass(job);
@@ -651,7 +621,10 @@ static void job_bind(struct cpuset_migrate_job *job)
 		/* What was read or written a moment ago is on no list yet. */
 		cm_drain_lru();
 	} else if (mmget_not_zero(job->mm)) {
+		/* No page moves, and mmap_lock may not be had for long. */
+		cm_worker_leave(job);
 		mpol_rebind_mm(job->mm, &job->part->mems);
+		cm_worker_return(job);
 		mmput(job->mm);
 	}
 	job->bound = true;
@@ -665,7 +638,8 @@ static bool job_count_left(struct cpuset_migrate_job *job)
 
 	if (!job->mm)
 		cm_cache_left(job);
-	if (!job->mm || job->pass || !mmget_not_zero(job->mm))
+	if (!job->mm || (job->pass && !job->part->only_count) ||
+	    !mmget_not_zero(job->mm))
 		return false;
 	more = cm_walk_left(job);
 	mmput(job->mm);
@@ -695,7 +669,6 @@ static void job_work(struct work_struct *work)
 	enum job_verdict verdict;
 	bool more;
 
-	atomic_inc(&cm_running);
 	while ((verdict = job_check(job)) != JOB_OFF) {
 		if (verdict == JOB_BIND) {
 			job_bind(job);
@@ -720,17 +693,8 @@ static void job_work(struct work_struct *work)
 	/* What is held for long does not keep memory from being taken away. */
 	if (READ_ONCE(job->state) == CM_JOB_HELD)
 		cm_swap_forget(job);
-	atomic_dec(&cm_running);
+	cm_worker_leave(job);
 	cm_team_free(team);
 	cm_batch_free(batch);
 	job_put(job);
 }
-
-static int __init cm_job_init(void)
-{
-	cm_wq = alloc_workqueue("cpuset_migrate", WQ_UNBOUND, CM_WORKERS);
-	cm_cache_wq = alloc_workqueue("cpuset_migrate_cache", WQ_UNBOUND,
-				      CM_CACHE_WORKERS);
-	return cm_wq && cm_cache_wq ? 0 : -ENOMEM;
-}
-core_initcall(cm_job_init);

@@ -168,7 +168,7 @@ static unsigned long zone_refill(struct zone *zone)
  */
 static bool node_has_room(int nid, unsigned int order, unsigned int nr)
 {
-	unsigned int workers = atomic_read(&cm_running);
+	unsigned int workers = max(cm_workers_nr(), 1U);
 	enum zone_type highest = gfp_zone(CM_GFP);
 	unsigned long take, free = 0, low = 0;
 	bool zone_ok = false;
@@ -301,24 +301,39 @@ static struct folio *alloc_huge(struct cm_batch *batch, struct folio *src,
 #endif
 
 static struct folio *alloc_on(struct cm_batch *batch, struct folio *src,
-			      int nid, bool compact)
+			      int nid)
 {
 	unsigned int order = folio_order(src);
-	gfp_t gfp = CM_GFP;
 
 	if (folio_test_hugetlb(src))
 		return alloc_huge(batch, src, nid);
-
-	if (compact) {
-		if (!batch_has_room(batch, nid, 0) ||
-		    !node_has_room(nid, 0, 1 << order))
-			return NULL;
-		gfp |= __GFP_DIRECT_RECLAIM | __GFP_NORETRY;
-	} else if (!batch_has_room(batch, nid, order)) {
+	if (!batch_has_room(batch, nid, order))
 		return NULL;
-	}
-	if (order)
-		gfp |= __GFP_COMP;
+	return __folio_alloc(order ? CM_GFP | __GFP_COMP : CM_GFP, order, nid,
+			     NULL);
+}
+
+/*
+ * With compaction, where there is room but in pieces.  The page allocator only
+ * compacts for what is costly: for less it would push out other people's pages.
+ */
+static struct folio *alloc_compacted(struct cm_batch *batch, struct folio *src,
+				     int nid)
+{
+	unsigned int order = folio_order(src);
+	unsigned int costly = max(order, PAGE_ALLOC_COSTLY_ORDER + 1U);
+	gfp_t gfp = CM_GFP | __GFP_COMP;
+	struct folio *folio;
+
+	if (!IS_ENABLED(CONFIG_COMPACTION) || !batch_has_room(batch, nid, 0) ||
+	    !node_has_room(nid, 0, 1 << costly))
+		return NULL;
+	folio = __folio_alloc(gfp | __GFP_DIRECT_RECLAIM | __GFP_NORETRY,
+			      costly, nid, NULL);
+	if (!folio || costly == order)
+		return folio;
+	/* What becomes free is large enough. */
+	folio_put(folio);
 	return __folio_alloc(gfp, order, nid, NULL);
 }
 
@@ -411,16 +426,16 @@ static void slot_alloc(struct cm_batch *batch, struct cm_slot *slot,
 		return;
 	}
 	if (slot_may_stay(batch, slot)) {
-		slot->dst = alloc_on(batch, src, slot->nid, false);
+		slot->dst = alloc_on(batch, src, slot->nid);
 		return;
 	}
 	for (nid = slot->nid; nid != NUMA_NO_NODE;
 	     nid = cm_nearest_node(slot->nid, &left)) {
 		node_clear(nid, left);
 
-		slot->dst = alloc_on(batch, src, nid, false);
+		slot->dst = alloc_on(batch, src, nid);
 		if (!slot->dst && can_split && nid == slot->nid)
-			slot->dst = alloc_on(batch, src, nid, true);
+			slot->dst = alloc_compacted(batch, src, nid);
 		if (slot->dst)
 			break;
 		if (can_split && node_has_room(nid, 0, slot->nr)) {

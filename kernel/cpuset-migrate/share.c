@@ -5,8 +5,8 @@
  * A change of one cpuset must not take a page off a node where another one may
  * have it, to one where it may not: that one would have memory outside of its
  * nodes, and nobody would bring it back.  Where neither node is right for the
- * other, the last change wins.  And what one of those who map it keeps where it
- * is, stays.
+ * other, the last change wins.  What one of those who map it keeps where it is,
+ * stays, and so does text that others execute too: it is where they all want it.
  */
 
 #include <linux/mempolicy.h>
@@ -19,12 +19,14 @@
 /**
  * struct cm_share - looking for a mapping that wants a folio where it is
  * @mm: the address space that moves, whose cpuset does not
+ * @moving: whose tasks move: this cpuset and those below
  * @fine: another one whose does not either, looked at last
  * @to: where the folio would go
  * @verdict: CM_MOVED, or why it does not
  */
 struct cm_share {
 	const struct mm_struct	*mm;
+	struct cpuset		*moving;
 	const struct mm_struct	*fine;
 	int			to;
 	enum cpuset_migrate_stat verdict;
@@ -48,9 +50,27 @@ static bool mm_wants(struct mm_struct *mm, int from, int to)
 	rcu_read_unlock();
 	return wants;
 }
+
+/* Is an address space one of those that move, or exiting? */
+static bool mm_moves(struct mm_struct *mm, struct cpuset *moving)
+{
+	struct task_struct *owner;
+	bool moves;
+
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	moves = !owner || cm_is_below(task_cs(owner), moving);
+	rcu_read_unlock();
+	return moves;
+}
 #else
 /* Whose address space it is cannot be told. */
 static bool mm_wants(struct mm_struct *mm, int from, int to)
+{
+	return false;
+}
+
+static bool mm_moves(struct mm_struct *mm, struct cpuset *moving)
 {
 	return false;
 }
@@ -75,15 +95,17 @@ static bool share_one(struct folio *folio, struct vm_area_struct *vma,
 		      unsigned long addr, void *arg)
 {
 	struct mm_struct *mm = vma->vm_mm;
+	bool text = (vma->vm_flags & VM_EXEC) && !folio_test_anon(folio);
 	struct cm_share *share = arg;
 
 	if (vma_migration_exempt(vma) && vma_maps(folio, vma, addr)) {
 		share->verdict = CM_SKIP_EXEMPT;
 		return false;
 	}
-	if (mm == share->mm || mm == share->fine)
+	if (mm == share->mm || (mm == share->fine && !text))
 		return true;
-	if (!mm_wants(mm, folio_nid(folio), share->to)) {
+	if (!(text && !mm_moves(mm, share->moving)) &&
+	    !mm_wants(mm, folio_nid(folio), share->to)) {
 		share->fine = mm;
 		return true;
 	}
@@ -110,7 +132,8 @@ static bool folio_may_be_shared(struct folio *folio)
  * Context: may sleep; call without locks, also of pages.
  *
  * Return: CM_MOVED if it may; CM_SKIP_SHARED if a cpuset without @to maps it
- * too, and has the node it is on; CM_SKIP_EXEMPT if a VMA does that keeps its
+ * too, and has the node it is on, or if somebody executes it who does not move;
+ * CM_SKIP_EXEMPT if a VMA does that keeps its
  * pages; CM_FAIL_BUSY if that could not be found out.
  */
 enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
@@ -118,6 +141,7 @@ enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
 {
 	struct cm_share share = {
 		.mm = job->mm,
+		.moving = job->part->change->origin,
 		.to = to,
 		.verdict = CM_MOVED,
 	};

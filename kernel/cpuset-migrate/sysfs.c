@@ -48,7 +48,7 @@ static ssize_t workers_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 	if (kstrtouint(buf, 0, &nr) || !nr || nr > CM_WORKERS_MAX)
 		return -EINVAL;
-	cm_job_set_workers(nr);
+	cm_workers_set(nr);
 	return count;
 }
 

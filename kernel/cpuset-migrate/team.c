@@ -7,9 +7,9 @@
  * others at the end.  So all below the job's cursor is done with whenever the
  * state of the job can change, and nobody but its worker has to know of mates.
  *
- * Mates are work items of the same queue, which bounds how many there are on the
- * whole machine.  One that has not been started when the worker is done with its
- * own window never will be: the worker does that window too.
+ * Mates count as workers do, of whom there may be so many on the whole machine.
+ * One that has not been started when the worker is done with its own window never
+ * will be: the worker does that window too.
  */
 
 #include <linux/align.h>
@@ -36,6 +36,7 @@ unsigned int cm_workers;
 /**
  * struct cm_mate - somebody who helps the worker of a job
  * @work: on the queue, in a round
+ * @called: it is, or was
  * @job: what the walk and the batch see: the job with another cursor and limit,
  *	and counts of its own
  * @nr_skip_vma: what the job had counted when it began
@@ -43,6 +44,7 @@ unsigned int cm_workers;
  */
 struct cm_mate {
 	struct work_struct	work;
+	bool			called;
 	struct cpuset_migrate_job job;
 	unsigned long		nr_skip_vma;
 	struct cm_batch		*batch;
@@ -72,9 +74,8 @@ static void mate_work(struct work_struct *work)
 {
 	struct cm_mate *mate = container_of(work, struct cm_mate, work);
 
-	atomic_inc(&cm_running);
 	team_window(&mate->job, mate->batch);
-	atomic_dec(&cm_running);
+	cm_worker_leave(&mate->job);
 }
 
 static struct cm_team *team_alloc(unsigned int nr)
@@ -129,7 +130,7 @@ static void mate_start(struct cm_mate *mate, struct cpuset_migrate_job *job,
 	part->retry = job->retry;
 	cm_limit_init(part);
 	mate->batch = mate->batch ?: cm_batch_alloc(part);
-	cm_job_queue_mate(job, &mate->work);
+	mate->called = cm_worker_queue_mate(job, &mate->work);
 }
 
 /* Whoever was not reached in time need not come.  Then add up. */
@@ -138,10 +139,13 @@ static void mate_finish(struct cm_mate *mate, struct cpuset_migrate_job *job)
 	struct cpuset_migrate_job *part = &mate->job;
 	int i;
 
-	if (cancel_work(&mate->work))
-		team_window(part, mate->batch);
-	else
+	if (mate->called && !cancel_work(&mate->work)) {
 		flush_work(&mate->work);
+	} else {
+		if (mate->called)
+			cm_worker_leave(job);
+		team_window(part, mate->batch);
+	}
 
 	for (i = 0; i < CM_NR_STATS; i++)
 		job->outside.n[i] += part->outside.n[i];
@@ -171,7 +175,7 @@ static unsigned int team_windows(struct cpuset_migrate_job *job)
 
 	if (!mmget_not_zero(job->mm))
 		return 0;
-	mmap_read_lock(job->mm);
+	cm_mmap_read_lock(job);
 	vma = find_vma(job->mm, job->cursor);
 	if (vma) {
 		job->cursor = max(job->cursor, vma->vm_start);

@@ -202,12 +202,6 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 		return true;
 	}
 
-	/* Text that others execute too is where they all want it. */
-	if ((vma->vm_flags & VM_EXEC) && !folio_test_anon(folio) &&
-	    folio_likely_mapped_shared(folio)) {
-		why = CM_SKIP_SHARED;
-		goto leave;
-	}
 	if (cm_folio_is_pinned(folio, 0)) {
 		why = CM_FAIL_PINNED;
 		goto leave;
@@ -597,6 +591,29 @@ static const struct mm_walk_ops walk_ops = {
 	.walk_lock	= PGWALK_RDLOCK,
 };
 
+/*
+ * A chunk may end within a large folio that was dealt with as a whole, where a
+ * VMA does.  The next one would not know it any more, least of all when it has
+ * moved.
+ */
+static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	struct folio_walk fw;
+	struct folio *folio;
+
+	if (!w->large || folio_test_hugetlb(w->large))
+		return;
+	while ((vma = vma_lookup(mm, w->next))) {
+		folio = folio_walk_start(&fw, vma, w->next, 0);
+		if (folio)
+			folio_walk_end(&fw, vma);
+		if (!folio || folio != w->large || fw.level != FW_LEVEL_PTE)
+			break;
+		w->next += PAGE_SIZE;
+	}
+}
+
 /* Walk from @w->next; true if the end of the address space was reached. */
 static bool walk_run(struct cm_walk *w)
 {
@@ -607,7 +624,7 @@ static bool walk_run(struct cm_walk *w)
 	u64 begin;
 	int ret = 0;
 
-	mmap_read_lock(mm);
+	cm_mmap_read_lock(w->job);
 	begin = local_clock();
 	w->deadline = begin + stall / 2;
 	w->fast_left = w->job->granted ? w->job->granted >> PAGE_SHIFT :
@@ -615,6 +632,8 @@ static bool walk_run(struct cm_walk *w)
 	w->begin = w->next;
 	if (w->next < end)
 		ret = walk_page_range(mm, w->next, end, &walk_ops, w);
+	if (ret)
+		walk_rest_of_large(w, mm);
 	contended = mmap_lock_is_contended(mm);
 	mmap_read_unlock(mm);
 

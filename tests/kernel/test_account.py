@@ -216,3 +216,21 @@ def test_no_page_moves_twice(top, spawn):
     elsewhere = sum(sum(machine.mapped(each.pid).values()) for each in (load, child))
     assert change["migrate_moved"] <= elsewhere - PAGES
     assert sum_of(change, r"migrate_fail_\w+") == 0
+
+
+@pytest.mark.core
+def test_huge_page_under_two_policies_is_counted_once(top, spawn):
+    """The walk stops within it, and goes on in what has moved already."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(2), kind="thp", nodes=0)
+    moved_by(cpuset, "0-1,3")
+    without = moved_by(cpuset, "0-1")["migrate_scanned"]
+    load("mbind", "memory", mode="bind", nodes="0", count=mib(1))
+
+    change = moved_by(cpuset, "2-3")
+
+    assert load.where("memory") == {2: mib(2)}
+    assert change["migrate_moved_thp"] == mib(2)
+    assert abs(change["migrate_scanned"] - without) < mib(1) / 4
+    load.verify()

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Processes and threads that change their cpuset."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from ktest import machine
@@ -204,7 +208,58 @@ def test_v1_moves_only_when_told(top, spawn):
     assert machine.mems_allowed(load.pid) == [1]
     assert load.where("memory") == {0: PAGES}
 
+    cpuset.write("settle", "1")
+    assert load.where("memory") == {0: PAGES}
+
     cpuset.write("cpuset.memory_migrate", "1")
     cpuset.write("settle", "1")
     assert load.where("memory") == {1: PAGES}
     load.verify()
+
+
+# Lives on in children only, each of which has its memory from the one before.
+CHAIN = """
+import mmap, os, sys, time
+memory = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for at in range(0, len(memory), 4096):
+    memory[at] = at >> 12 & 255
+print("ready", flush=True)
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+print(os.getpid(), flush=True)
+sys.stdin.read()
+bad = sum(memory[at] != at >> 12 & 255 for at in range(0, len(memory), 4096))
+print("bad", bad, flush=True)
+"""
+
+
+def test_who_forks_and_exits_all_the_time(top):
+    """It may get away; then that is said, and settle brings it in."""
+    cpuset = top.mkdir("a", mems="0")
+    since = Since(cpuset)
+    command = [sys.executable, "-c", CHAIN, str(mib(64) * machine.PAGE), "4"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        text=True,
+        preexec_fn=lambda: cpuset.attach(os.getpid()),
+    ) as chain:
+        assert chain.stdout.readline() == "ready\n"
+        cpuset.set_mems("1")
+        pid = int(chain.stdout.readline())
+        cpuset.wait_idle()
+
+        change = since.gained()
+        outside = machine.mapped(pid).get(0, 0)
+        if change["migrate_left"]:
+            assert change["migrate_partial"] == 1
+        else:
+            assert outside <= mib(1)
+        cpuset.write("settle", "1")
+        assert machine.mapped(pid).get(0, 0) <= mib(1)
+        chain.stdin.close()
+        assert chain.stdout.readline() == "bad 0\n"

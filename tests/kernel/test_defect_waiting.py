@@ -29,23 +29,26 @@ def unrelated(top, spawn):
 
 @pytest.mark.defect("D")
 def test_nobody_else_waits(top, spawn, unrelated, defects):
-    source = top.mkdir("a", mems="0")
-    target = top.mkdir("b", mems="1")
-    load = spawn(source)
+    """Of three moves, since a busy host keeps anybody from anything now and then."""
+    cpusets = [top.mkdir("a", mems="0"), top.mkdir("b", mems="1")]
+    load = spawn(cpusets[0])
     load.alloc("memory", SIZE, nodes=0)
-    move = Background(target.attach, load)
-    others = {name: Repeated(call) for name, call in unrelated.items()}
-    duration = move.join()
-    longest = {name: max(other.stop()) for name, other in others.items()}
-    counts = {name: len(other.seconds) for name, other in others.items()}
-
-    assert load.where("memory") == {1: SIZE}
+    waited = {name: [] for name in unrelated}
+    for node in (1, 0, 1):
+        move = Background(cpusets[node].attach, load)
+        others = {name: Repeated(call) for name, call in unrelated.items()}
+        duration = move.join()
+        for name, other in others.items():
+            waited[name].append(max(other.stop()) / duration)
+            assert defects or len(other.seconds) >= 5, name
+        assert load.where("memory") == {node: SIZE}
     load.verify()
+
+    least = {name: min(parts) for name, parts in waited.items()}
     if defects:
-        assert min(longest.values()) > 0.5 * duration, (longest, duration)
+        assert min(least.values()) > 0.5, waited
     else:
-        assert max(longest.values()) < 0.25 * duration, (longest, duration)
-        assert min(counts.values()) >= 5, counts
+        assert max(least.values()) < 0.25, waited
 
 
 def longest_stall(load, call, *args):

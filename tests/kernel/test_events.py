@@ -93,3 +93,19 @@ def test_inotify(job):
     descriptor, mask = struct.unpack_from("iI", os.read(fd, 4096))
     os.close(fd)
     assert (descriptor, mask) == (watch, IN_MODIFY)
+
+
+def test_nothing_is_pending_when_the_end_is_told(job):
+    """Who was woken looks once: no other event would come."""
+    cpuset, load = job
+    with open(cpuset.file("events"), encoding="ascii") as file:
+        poll = select.poll()
+        poll.register(file, select.POLLPRI)
+        for turn in range(20):
+            done = cpuset.events()["migrate_done"]
+            cpuset.set_mems(str((turn + 1) % 2), nonblock=True)
+            while cpuset.events()["migrate_done"] == done:
+                file.seek(0)
+                file.read()
+                assert poll.poll(LONG_MS), "no event came for the end of the move"
+            assert cpuset.stat()["migrate_pending"] == 0

@@ -178,3 +178,20 @@ def test_file_system_without_a_migrate_method(ramfs, top, spawn):
     assert reasons(change)["fail_fs"] == FEW
     assert (change["migrate_done"], change["migrate_partial"]) == (0, 1)
     load.verify()
+
+
+@pytest.mark.core
+def test_text_of_several_who_all_move(top, spawn, path):
+    """Nobody stays who wants it where it was."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("file", FEW, kind="text", path=path, nodes=0)
+    sync_file(path)
+    child = load.fork()
+    child("touch", "file")
+
+    moved_by(cpuset, "1")
+
+    assert load.where("file") == child.where("file") == {1: FEW}
+    for each in (load, child):
+        each.verify()

@@ -99,3 +99,33 @@ def test_dies_while_it_moves(top, spawn):
     cpuset.kill()
     cpuset.wait_idle()
     assert cpuset.events()["migrate_start"] >= 1
+
+
+@pytest.mark.v2only("cpu.max")
+def test_who_keeps_mmap_lock_keeps_no_worker(root, top, spawn):
+    """Processes that hardly run, most of the time with mmap_lock taken for writing."""
+    for cgroup in (root, top):
+        if "cpu" not in cgroup.read("cgroup.controllers").split():
+            pytest.skip("the cpu controller is not in this hierarchy")
+        cgroup.write("cgroup.subtree_control", "+cpu")
+    slow, other = top.mkdir("slow", mems="0"), top.mkdir("other", mems="0")
+    stuck = [spawn(slow) for _ in range(6)]
+    for each in stuck:
+        each.alloc("memory", mib(1), nodes=0)
+        each("churn", threads=4, ops="mprotect,mmap")
+    load = spawn(other)
+    load.alloc("memory", mib(4), nodes=0)
+    slow.write("cpu.max", "1000 1000000")
+
+    slow.set_mems("1", nonblock=True)
+    for mems in "121212":
+        moved_by(other, mems)
+        assert load.where("memory") == {int(mems): mib(4)}
+    assert slow.stat()["migrate_pending"] > 0
+
+    slow.write("cpu.max", "max 100000")
+    slow.wait_idle()
+    for each in stuck:
+        each("calm")
+        assert each.where("memory") == {1: mib(1)}
+        each.verify()

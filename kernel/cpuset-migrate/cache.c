@@ -16,6 +16,8 @@
  *
  * A change moves what the ones before it had no time for too: each cpuset has
  * the map from where its cache may be to where it should be.
+ *
+ * A job of evacuate.c has a whole node, mapped or not and whosever it is.
  */
 
 #include <linux/cgroup.h>
@@ -192,6 +194,26 @@ struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
 }
 
 /**
+ * cm_evacuate_job - add the job that moves whatever is on a node
+ * @part: a part of the root cpuset, with the other nodes
+ * @map: a map on which all pages of the node are strays
+ * @nid: the node
+ *
+ * Call with cpuset_mutex held.  It has nothing to do with the cache of the
+ * cpuset, and is not overtaken.
+ */
+void cm_evacuate_job(struct cm_part *part, struct cm_map *map, int nid)
+{
+	struct cpuset_migrate_job *job = cm_job_alloc(NULL, part, map);
+
+	job->slot = &part->change->evacuation;
+	job->whole_node = true;
+	node_set(nid, job->nodes);
+	list_add_tail(&job->node, &part->jobs);
+	part->cached = true;
+}
+
+/**
  * cm_cache_is_stale - has a job been overtaken by what it does not know of?
  * @job: the job
  *
@@ -202,6 +224,8 @@ bool cm_cache_is_stale(struct cpuset_migrate_job *job)
 {
 	struct cpuset *cs = job->part->cs;
 
+	if (job->whole_node)
+		return false;
 	return READ_ONCE(cs->migrate.placement) != job->part->placement ||
 	       !is_cpuset_online(cs);
 }
@@ -220,11 +244,14 @@ void cm_cache_rewind(struct cpuset_migrate_job *job)
 /* Go on to the next node that is worth it; false if there is none. */
 static bool cache_next_node(struct cpuset_migrate_job *job)
 {
-	struct mem_cgroup *memcg = cache_memcg(job->part->cs);
+	struct mem_cgroup *memcg = NULL;
 	int nid = job->nid;
 
-	if (!memcg)
-		return false;
+	if (!job->whole_node) {
+		memcg = cache_memcg(job->part->cs);
+		if (!memcg)
+			return false;
+	}
 	for (nid = next_node(nid, job->nodes); nid < MAX_NUMNODES;
 	     nid = next_node(nid, job->nodes)) {
 		if (!node_state(nid, N_MEMORY))
@@ -232,10 +259,11 @@ static bool cache_next_node(struct cpuset_migrate_job *job)
 		job->nid = nid;
 		job->cursor = NODE_DATA(nid)->node_start_pfn;
 		job->nr_seen = 0;
-		job->nr_cache = cache_pages(memcg, nid);
+		job->nr_cache = memcg ? cache_pages(memcg, nid) : 0;
 		break;
 	}
-	mem_cgroup_put(memcg);
+	if (memcg)
+		mem_cgroup_put(memcg);
 	return nid < MAX_NUMNODES;
 }
 
@@ -247,6 +275,9 @@ static bool cache_is_ours(struct cpuset_migrate_job *job, struct folio *folio)
 {
 	struct cgroup_subsys_state *css = NULL;
 	struct mem_cgroup *memcg;
+
+	if (job->whole_node)
+		return folio_test_lru(folio) || folio_test_hugetlb(folio);
 
 	rcu_read_lock();
 	memcg = folio_memcg_check(folio);
@@ -260,8 +291,10 @@ static bool cache_is_ours(struct cpuset_migrate_job *job, struct folio *folio)
 }
 
 /* Is a folio, of which we have a reference, cache? */
-static bool cache_is_cache(struct folio *folio)
+static bool cache_is_cache(struct cpuset_migrate_job *job, struct folio *folio)
 {
+	if (job->whole_node)
+		return true;
 	if (page_has_type(&folio->page))
 		return false;
 	return cm_folio_file(folio) || folio_test_swapcache(folio);
@@ -277,10 +310,29 @@ static struct folio *cache_get_folio(struct cpuset_migrate_job *job,
 	if (!cache_is_ours(job, folio) || !folio_try_get(folio))
 		return NULL;
 	if (page_folio(page) == folio && cache_is_ours(job, folio) &&
-	    cache_is_cache(folio))
+	    cache_is_cache(job, folio))
 		return folio;
 	folio_put(folio);
 	return NULL;
+}
+
+/*
+ * The nodes that a folio may go to.  Those of a job are its cpuset's; of a whole
+ * node each folio has its own.
+ */
+static void cache_allowed(struct cpuset_migrate_job *job, struct folio *folio,
+			  nodemask_t *allowed)
+{
+	struct mem_cgroup *memcg;
+
+	*allowed = job->part->mems;
+	if (!job->whole_node)
+		return;
+	rcu_read_lock();
+	memcg = folio_memcg_check(folio);
+	if (memcg)
+		cpuset_limit_nodes(memcg->css.cgroup, allowed);
+	rcu_read_unlock();
 }
 
 /* What the owner of a mapping keeps where it is. */
@@ -306,6 +358,7 @@ static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
 {
 	unsigned long nr = folio_nr_pages(folio);
 	enum cpuset_migrate_stat why = CM_FAIL_BUSY;
+	nodemask_t allowed;
 	bool fixed = true;
 
 	/* Has arrived here, and is not what was counted before. */
@@ -313,17 +366,23 @@ static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
 	    xa_load(&job->part->change->moved, folio_pfn(folio)))
 		return true;
 
+	cache_allowed(job, folio, &allowed);
 	if (cache_is_immovable(folio))
 		why = CM_SKIP_VMA;
+	else if (nodes_empty(allowed))
+		why = CM_SKIP_SHARED;
 	else if (cm_folio_is_pinned(folio, 1))
 		why = CM_FAIL_PINNED;
 	else
 		fixed = false;
-	if (!fixed && cm_batch_is_full(batch, folio))
+	/* The folios of a batch may go to the same nodes. */
+	if (!fixed && (cm_batch_is_full(batch, folio) ||
+		       (batch->nr && !nodes_equal(allowed, batch->allowed))))
 		return false;
 
 	job->nr_seen += nr;
 	if (!fixed && cm_batch_isolate(batch, folio)) {
+		batch->allowed = allowed;
 		cm_batch_add(batch, folio, 0,
 			     job->range[0].map->dst[job->nid]);
 		return true;
@@ -356,7 +415,7 @@ static unsigned long cache_frame(struct cpuset_migrate_job *job,
 	folio = cache_get_folio(job, page);
 	if (!folio)
 		return 1;
-	if (folio_mapped(folio))
+	if (folio_mapped(folio) && !job->whole_node)
 		job->nr_seen += folio_nr_pages(folio);
 	else
 		go_on = cache_folio(job, batch, folio);
@@ -369,7 +428,8 @@ static unsigned long cache_frame(struct cpuset_migrate_job *job,
 /* Was everything seen that the counters know of, as far as they may lag? */
 static bool cache_seen_all(const struct cpuset_migrate_job *job)
 {
-	return job->nr_seen >= job->nr_cache + CM_CACHE_MIN +
+	return !job->whole_node &&
+	       job->nr_seen >= job->nr_cache + CM_CACHE_MIN +
 			       MEMCG_CHARGE_BATCH * num_online_cpus();
 }
 
@@ -408,7 +468,6 @@ enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
 	u64 deadline = local_clock() + stall / 2;
 
 	batch->room = 0;
-	batch->allowed = job->part->mems;
 	batch->chained = job->range[0].map->chained;
 	if (job->nid == NUMA_NO_NODE && !cache_next_node(job))
 		return CM_WALK_END;

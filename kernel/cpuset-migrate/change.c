@@ -88,7 +88,11 @@ void cpuset_migrate_css_offline(struct cpuset *cs)
 	cm_jobs_recheck();
 }
 
-static void change_put(struct cpuset_change *change)
+/**
+ * cm_change_put - drop a reference to a change
+ * @change: the change
+ */
+void cm_change_put(struct cpuset_change *change)
 {
 	if (!refcount_dec_and_test(&change->ref))
 		return;
@@ -98,15 +102,26 @@ static void change_put(struct cpuset_change *change)
 	kfree(change);
 }
 
-static void change_wait(struct callback_head *work)
+/**
+ * cm_change_wait - wait until a change has been made
+ * @change: the change
+ *
+ * Return: 0, or -ERESTARTSYS if a fatal signal came first; it goes on then.
+ */
+int cm_change_wait(struct cpuset_change *change)
+{
+	/* Who has waited finds in the files what there was to count. */
+	return wait_event_state(change->wait, !smp_load_acquire(&change->busy),
+				(TASK_KILLABLE | TASK_FREEZABLE));
+}
+
+static void change_wait_work(struct callback_head *work)
 {
 	struct cpuset_change *change =
 		container_of(work, struct cpuset_change, work);
 
-	/* Who has waited finds in the files what there was to count. */
-	wait_event_state(change->wait, !smp_load_acquire(&change->busy),
-			 (TASK_KILLABLE | TASK_FREEZABLE));
-	change_put(change);
+	cm_change_wait(change);
+	cm_change_put(change);
 }
 
 /**
@@ -183,7 +198,7 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 	change->origin = origin;
 	INIT_LIST_HEAD(&change->parts);
 	init_waitqueue_head(&change->wait);
-	init_task_work(&change->work, change_wait);
+	init_task_work(&change->work, change_wait_work);
 	change->wants_wait = wait && !(current->flags &
 				       (PF_KTHREAD | PF_IO_WORKER | PF_EXITING));
 	xa_init(&change->moved);
@@ -203,7 +218,7 @@ static void part_free(struct cm_part *part)
 	cm_map_put(part->sweep);
 	css_put(&part->origin->css);
 	css_put(&part->cs->css);
-	change_put(part->change);
+	cm_change_put(part->change);
 	kfree(part);
 }
 
@@ -225,6 +240,8 @@ static void part_finish(struct cm_part *part)
 	if (part->announced)
 		cm_event(part->cs, event);
 	spin_lock(&cm_lock);
+	if (part->partial)
+		part->change->partial = true;
 	cm_change_busy(part->change, -1);
 	spin_unlock(&cm_lock);
 	part_free(part);
@@ -460,7 +477,7 @@ static void part_close_work(struct work_struct *work)
 		part_finish(part);
 	}
 	css_put(&cs->css);
-	change_put(change);
+	cm_change_put(change);
 }
 
 /*
@@ -606,5 +623,5 @@ void cpuset_change_end(struct cpuset_change *change)
 	if (change->wants_wait && READ_ONCE(change->busy) &&
 	    !task_work_add(current, &change->work, TWA_RESUME))
 		return;
-	change_put(change);
+	cm_change_put(change);
 }

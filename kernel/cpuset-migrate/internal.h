@@ -82,6 +82,8 @@ void cm_map_put(struct cm_map *map);
  * @wait: where it waits
  * @work: makes it wait on its way to user space
  * @wants_wait: it does
+ * @partial: pages failed to move, once nothing is busy any more
+ * @evacuation: the job that empties a node
  * @moved: page frames that shared pages were moved to, where a map is chained
  */
 struct cpuset_change {
@@ -94,6 +96,8 @@ struct cpuset_change {
 	wait_queue_head_t	wait;
 	struct callback_head	work;
 	bool			wants_wait;
+	bool			partial;
+	struct cpuset_migrate_job *evacuation;
 	struct xarray		moved;
 };
 
@@ -150,6 +154,8 @@ extern spinlock_t cm_lock;
 void cm_part_put_job(struct cm_part *part);
 void cm_parts_stop(struct cpuset *cs);
 void cm_change_busy(struct cpuset_change *change, int n);
+int cm_change_wait(struct cpuset_change *change);
+void cm_change_put(struct cpuset_change *change);
 bool cm_is_held(struct cpuset *cs);
 bool cm_is_below(struct cpuset *cs, struct cpuset *top);
 
@@ -174,7 +180,8 @@ struct cm_tally {
  * @ref: its place in *@slot or @next, and its worker
  * @mm: the address space; mm_count only, so that exit frees its memory.  NULL
  *	for cache that nobody maps
- * @slot: where it is found: mm->cpuset_job, or cache_job of the cpuset
+ * @slot: where it is found: mm->cpuset_job, cache_job of the cpuset, or evacuation
+ *	of the change
  * @part: what it is part of
  * @origin: the cpuset whose hold, max and stop files concern it: where the
  *	change was written or, if that took the address space over from a
@@ -194,6 +201,7 @@ struct cm_tally {
  * @alone: no mates up to there, see team.c
  * @nid: the node that is scanned for cache; NUMA_NO_NODE before the first
  * @nodes: those that are
+ * @whole_node: for all there is, see evacuate.c
  * @nr_cache: pages of files on @nid, when it was begun with
  * @nr_seen: those that were found there
  * @pass: 0 visits everything, later ones what is outside of the new nodes and
@@ -248,6 +256,7 @@ struct cpuset_migrate_job {
 	unsigned long		alone;
 	int			nid;
 	nodemask_t		nodes;
+	bool			whole_node;
 	unsigned long		nr_cache;
 	unsigned long		nr_seen;
 	unsigned int		pass;
@@ -404,6 +413,7 @@ void cm_cache_placed(struct cpuset *cs);
 void cm_cache_offline(struct cpuset *cs);
 struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
 					const nodemask_t *nodes);
+void cm_evacuate_job(struct cm_part *part, struct cm_map *map, int nid);
 bool cm_cache_is_stale(struct cpuset_migrate_job *job);
 void cm_cache_rewind(struct cpuset_migrate_job *job);
 enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,

@@ -123,10 +123,10 @@ static void job_put(struct cpuset_migrate_job *job)
 	kfree(job);
 }
 
-/* A writer waits for address spaces, but not for cache. */
+/* A writer waits for address spaces and whole nodes, but not for cache. */
 static void job_busy(struct cpuset_migrate_job *job, int n)
 {
-	if (job->mm)
+	if (job->mm || job->whole_node)
 		cm_change_busy(job->part->change, n);
 }
 

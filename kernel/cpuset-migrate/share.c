@@ -18,7 +18,7 @@
 
 /**
  * struct cm_share - looking for a mapping that wants a folio where it is
- * @mm: the address space that moves, whose cpuset does not
+ * @mm: the address space that moves, whose cpuset does not; NULL if none does
  * @moving: whose tasks move: this cpuset and those below
  * @fine: another one whose does not either, looked at last
  * @to: where the folio would go
@@ -115,9 +115,15 @@ static bool share_one(struct folio *folio, struct vm_area_struct *vma,
 	return false;
 }
 
-/* Can there be another mapping?  Page tables of hugetlb are shared uncounted. */
-static bool folio_may_be_shared(struct folio *folio)
+/*
+ * Can there be a mapping that is not the moving address space's?  Page tables of
+ * hugetlb are shared uncounted.
+ */
+static bool folio_may_be_shared(struct cpuset_migrate_job *job,
+				struct folio *folio)
 {
+	if (!job->mm)
+		return folio_mapped(folio);
 	if (folio_test_hugetlb(folio) && !folio_test_anon(folio))
 		return true;
 	return folio_mapcount(folio) > 1;
@@ -153,7 +159,7 @@ enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
 		.try_lock = folio_test_hugetlb(folio),
 	};
 
-	if (!folio_may_be_shared(folio))
+	if (!folio_may_be_shared(job, folio))
 		return CM_MOVED;
 	if (!folio_trylock(folio))
 		return CM_FAIL_BUSY;

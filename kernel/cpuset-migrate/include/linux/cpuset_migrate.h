@@ -29,6 +29,7 @@ enum cpuset_change_kind {
 	CPUSET_NEW_MEMS,	/* the cpuset has other nodes */
 	CPUSET_ATTACH,		/* tasks enter it */
 	CPUSET_SETTLE,		/* somebody asks for a sweep */
+	CPUSET_EVACUATE,	/* a node is to be emptied */
 };
 
 #ifdef CONFIG_CPUSET_MIGRATE
@@ -229,4 +230,20 @@ static inline void cpuset_change_end(struct cpuset_change *change)
 }
 
 #endif /* CONFIG_CPUSET_MIGRATE */
+
+struct node;
+
+#if defined(CONFIG_CPUSET_MIGRATE) && defined(CONFIG_MEMCG) && \
+	defined(CONFIG_SYSFS)
+int cpuset_migrate_register_node(struct node *node);
+void cpuset_migrate_unregister_node(struct node *node);
+#else
+static inline int cpuset_migrate_register_node(struct node *node)
+{
+	return 0;
+}
+
+static inline void cpuset_migrate_unregister_node(struct node *node) {}
+#endif
+
 #endif /* _LINUX_CPUSET_MIGRATE_H */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
  * @file libcgmigrate-cpus.h
- * @brief What else of a cgroup changes when its memory moves: CPUs, and freezing.
+ * @brief CPUs that change when memory moves, and the threads that are pinned to them.
  *
  * A part of libcgmigrate.h, which includes it.
  */
 #ifndef LIBCGMIGRATE_CPUS_H
 #define LIBCGMIGRATE_CPUS_H
 
+/* All of it: programs that include this part alone were always given that. */
 #include "libcgmigrate.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ------------------------------------------------------------------ */
 /** @defgroup cpus CPUs that go along
  *  @{ */
 
@@ -120,44 +120,7 @@ int cgm_cpumove_finish(struct cgm_cpumove *move);
 int cgm_cpumove_undo(struct cgm_cpumove *move);
 
 /** @} */
-/* ------------------------------------------------------------------ */
-/** @defgroup freeze Cgroups that stand still
- *  @{ */
 
-/** Where and whether a cgroup is frozen. */
-struct cgm_freezer {
-	size_t size;		/**< sizeof(struct cgm_freezer) */
-	int frozen;		/**< 1: this cgroup itself is told to be */
-	char file[4096];	/**< the file that tells it */
-	const char *thawed;	/**< what is written there to let it go on */
-};
-
-/**
- * Look whether a cgroup is frozen.
- * @param freezer its size field has to be set
- * @return 0; -EOPNOTSUPP: v1 without a freezer hierarchy; -ENOENT: that has no such
- *	   cgroup; -EINVAL: the root cgroup
- * @since 0.2
- */
-int cgm_group_freezer(struct cgm_group *group, struct cgm_freezer *freezer);
-
-/**
- * Tell whether cgm_group_freeze() could freeze it.
- * @return 0; -EINVAL: this process is in it, or v1's freezer has other processes in the
- *	   cgroup of that name; -EACCES; or as cgm_group_freezer()
- * @since 0.2
- */
-int cgm_group_freeze_check(struct cgm_group *group);
-
-/**
- * Freeze a cgroup and all below it and wait until they stand still, or let them go on.
- * @return 0; -EBUSY: they did not within ten seconds, and go on; or as
- *	   cgm_group_freeze_check()
- * @since 0.2
- */
-int cgm_group_freeze(struct cgm_group *group, int freeze);
-
-/** @} */
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the cgmigrate command that need no NUMA and change nothing."""
 
+import functools
 import json
 import os
 import shutil
@@ -114,12 +115,12 @@ def live(kernel):
 
 
 @pytest.fixture
-def begin(kernel):
-    """Start moves of /web that end with the test: begin("--to", "2-3")."""
+def waiting(kernel):
+    """Start commands that wait, for moves of /web, until the test ends."""
     processes = []
 
-    def one(*args):
-        processes.append(start(COMMAND, kernel, *args))
+    def one(verb, *args, prefix=()):
+        processes.append(start([*prefix, COMMAND, verb], kernel, *args))
         return processes[-1]
 
     yield one
@@ -127,6 +128,12 @@ def begin(kernel):
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def begin(waiting):
+    """Start moves of /web that end with the test: begin("--to", "2-3")."""
+    return functools.partial(waiting, "move", "/web")
 
 
 @pytest.fixture

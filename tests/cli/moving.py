@@ -17,11 +17,11 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def start(command, kernel, *args):
-    """A move of /web that the kernel does not end."""
+def start(words, kernel, *args):
+    """A command, up to its verb, whose moves of /web the kernel does not end."""
     kernel.engine("/web", pending=1)
     return subprocess.Popen(
-        [command, "move", "--sysroot", kernel.path, "--write-sysroot", "/web", *args],
+        [*words, "--sysroot", kernel.path, "--write-sysroot", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

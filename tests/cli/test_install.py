@@ -11,6 +11,10 @@ from conftest import BUILD
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SYMBOLS = os.path.join(os.path.dirname(__file__), "symbols")
+HEADERS = sorted(
+    os.path.basename(file)
+    for file in glob.glob(os.path.join(SOURCE, "libcgroup-plugin/include/*.h"))
+)
 PARTS = ("libcgroup-plugin", "libcgroup-plugin/plugin", "tools/cgmigrate")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 
@@ -43,8 +47,7 @@ def flags(root, what):
 def test_the_files(installed):
     for file in (
         "bin/cgmigrate",
-        "include/libcgmigrate.h",
-        "include/libcgmigrate-cpus.h",
+        *(f"include/{header}" for header in HEADERS),
         "lib/triplet/libcgmigrate.so",
         "lib/triplet/libcgmigrate.so.0",
         "lib/triplet/cgmigrate/libcgroup-cgmigrate.so",
@@ -123,6 +126,29 @@ def test_the_header_is_clean(installed, tmp_path, compiler, language, standard):
     words += ["-o", tmp_path / "program"]
     words += flags(installed, "--cflags") + flags(installed, "--libs")
     subprocess.run(words, input=code, text=True, check=True)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize(
+    "compiler, language, standard", [("cc", "c", "c99"), ("c++", "c++", "c++11")]
+)
+def test_every_part_of_the_header_stands_alone(
+    installed, compiler, language, standard, header
+):
+    """Whoever includes it need not know what it needs."""
+    words = [compiler, *WARNINGS, f"-std={standard}", "-fsyntax-only", "-x", language]
+    words += ["-", *flags(installed, "--cflags")]
+    subprocess.run(words, input=f"#include <{header}>\n", text=True, check=True)
+
+
+def test_the_header_has_all_parts(installed):
+    words = ["cc", "-M", "-x", "c", "-", *flags(installed, "--cflags")]
+    code = "#include <libcgmigrate.h>\n"
+    result = subprocess.run(
+        words, input=code, text=True, check=True, stdout=subprocess.PIPE
+    )
+    read = {os.path.basename(file) for file in result.stdout.split()}
+    assert set(HEADERS) <= read
 
 
 def test_an_installed_command_finds_its_plugin(installed):

@@ -3,11 +3,9 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 
-from conftest import COMMAND
 from moving import MEMS, PATIENCE, STOP, moves_end, wait_until, written
 from tree import MIB
 
@@ -64,31 +62,6 @@ def test_what_goes_on_alone_can_be_stopped(kernel, live, begin):
     wait_until(lambda: kernel.read(STOP) == "1")
     moves_end(kernel, "migrate_left 100\n")
     ends(live, "cancelled")
-
-
-@pytest.fixture
-def waiting(kernel):
-    """Start a command whose moves of /web the kernel does not end."""
-    processes = []
-
-    def one(verb, *args, prefix=()):
-        kernel.engine("/web", pending=1)
-        root = ["--sysroot", kernel.path, "--write-sysroot"]
-        processes.append(
-            subprocess.Popen(
-                [*prefix, COMMAND, verb, *root, *args],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        return processes[-1]
-
-    yield one
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def test_nohup_is_obeyed(kernel, waiting):

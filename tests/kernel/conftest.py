@@ -15,6 +15,7 @@ import pytest
 from ktest import command as cgmigrate
 from ktest import cpusets, machine
 from ktest.load import NUMALOAD, Load
+from ktest.tools import Tools
 
 NODES = 4
 REAL_STDERR = pytest.StashKey()
@@ -214,11 +215,29 @@ def spawn(top):
         load.close()
 
 
+def need_command():
+    if not os.access(cgmigrate.COMMAND, os.X_OK):
+        pytest.fail(f"{cgmigrate.COMMAND} is missing: make tools")
+
+
 @pytest.fixture(scope="session")
 def command():
     """Tests of the command need it built."""
-    if not os.access(cgmigrate.COMMAND, os.X_OK):
-        pytest.fail(f"{cgmigrate.COMMAND} is missing: make tools")
+    need_command()
+
+
+@pytest.fixture(scope="session")
+def cgroup_tools():
+    """Tests of the plugin need what it is for, and the command that loads it."""
+    if not os.path.exists("/usr/bin/cgclassify"):
+        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
+    need_command()
+
+
+@pytest.fixture
+def tools(tmp_path):
+    """Runs a tool of libcgroup with the plugin."""
+    return Tools(tmp_path)
 
 
 @pytest.fixture
@@ -231,3 +250,9 @@ def engine(top):
 def name(root):
     """The name the command knows a cpuset by."""
     return lambda cpuset: cpuset.path[len(root.path) :]
+
+
+@pytest.fixture
+def group(root):
+    """The name libcgroup knows a cpuset by."""
+    return lambda cpuset: cpuset.path[len(root.path) + 1 :]

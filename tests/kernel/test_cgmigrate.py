@@ -27,6 +27,7 @@ from ktest.command import (
     wait_for_start,
 )
 from ktest.cpusets import engine_files, wait_until
+from ktest.load import nearly_full
 from ktest.machine import mib
 from ktest.placement import misplaced
 
@@ -389,17 +390,13 @@ def test_nothing_to_do(top, name):
 
 
 @pytest.fixture
-def nearly_full(spawn):
+def full_node(spawn):
     """Node 1 with 12 MiB free above its low watermark."""
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=1, leave=mib(12))
+    with nearly_full(spawn, 1, leave=mib(12)) as (filler,):
         yield filler
 
 
-def test_full_node_uses_the_others(top, spawn, name, nearly_full):
+def test_full_node_uses_the_others(top, spawn, name, full_node):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(48), nodes=0)
@@ -414,9 +411,7 @@ def test_full_node_uses_the_others(top, spawn, name, nearly_full):
     load.verify()
 
 
-def test_no_room_is_refused_and_forced_is_partial(
-    top, spawn, name, nearly_full, engine
-):
+def test_no_room_is_refused_and_forced_is_partial(top, spawn, name, full_node, engine):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(48), nodes=0)

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate plan, apply and undo on real memory."""
 
-import contextlib
 import json
 import time
 
 import pytest
 
-from ktest import machine
 from ktest.command import start, told
 from ktest.cpusets import wait_until
+from ktest.load import nearly_full
 from ktest.machine import mib
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
@@ -48,22 +47,10 @@ def test_swap_and_undo(pair, name):
     assert told("undo")["state"] == "unchanged"
 
 
-@contextlib.contextmanager
-def nearly_full(spawn, *nodes):
-    """These nodes have 16 MiB free above their low watermarks."""
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        for node in nodes:
-            filler = spawn()
-            machine.offer_to_oom(filler.pid, 0)
-            filler("nodefill", node=node, leave=mib(16))
-        yield
-
-
 def test_full_nodes_are_exchanged(pair, spawn, name):
     """Neither job fits beside the other."""
     (a, load_a), (b, load_b) = pair
-    with nearly_full(spawn, 0, 1):
+    with nearly_full(spawn, 0, 1, leave=mib(16)):
         out = told("plan", "--swap", name(a), name(b))
         assert len({step["round"] for step in out["steps"]}) < len(out["steps"]) or any(
             step["step"] == "bounce" for step in out["steps"]
@@ -92,7 +79,7 @@ def test_a_ring_of_full_nodes(ring, spawn, name, tmp_path):
     """Each can only go where the next one leaves."""
     wanted = {name(c): str((node + 1) % 3) for node, (c, _) in enumerate(ring)}
     file = write_targets(tmp_path, wanted)
-    with nearly_full(spawn, 0, 1, 2):
+    with nearly_full(spawn, 0, 1, 2, leave=mib(16)):
         out = told("apply", file)
     assert out["state"] == "done"
     assert [step["round"] for step in out["steps"]] == [1, 1, 1]

@@ -15,6 +15,7 @@ import pytest
 from ktest import machine
 from ktest.command import COMMAND, cgmigrate, end, start, told
 from ktest.cpusets import Cpuset, wait_until
+from ktest.load import nearly_full
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
 
@@ -157,12 +158,8 @@ def test_a_limit_is_kept(engine):
 
 def test_no_room(spawn):
     """Nothing is allocated, and nobody killed."""
-    machine.drop_caches()
     kills = machine.vmstat("oom_kill")
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=1, leave=64 * MIB // machine.PAGE)
+    with nearly_full(spawn, 1, leave=64 * MIB // machine.PAGE):
         out = told("bench", "--size", "64M", code=4)
         assert "no room on node 1: 80.0M are needed" in out["error"]["message"]
         out = told("bench", "--size", "64M", "--to", "2", "--dry-run")

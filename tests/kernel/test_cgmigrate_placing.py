@@ -20,6 +20,7 @@ from ktest.command import (
     told,
 )
 from ktest.cpusets import wait_until
+from ktest.load import nearly_full
 from ktest.machine import mib
 from ktest.placement import by_distance, remap
 
@@ -381,11 +382,7 @@ def test_told_by_others(top, spawn, name, engine):
 def test_what_was_named_has_no_other_place(top, spawn, name):
     """Node 1 is nearly full: nothing goes to 2 instead, unless it has to."""
     cpuset = top.mkdir("a", mems="0")
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=1, leave=mib(12))
+    with nearly_full(spawn, 1, leave=mib(12)):
         load = spawn(cpuset)
         load.alloc("anon", mib(48), nodes=0)
         args = ["move", name(cpuset), "--to", "0-2", "--map", "0:1"]

@@ -5,6 +5,7 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import Since, wait_until
+from ktest.load import nearly_full
 from ktest.machine import mib
 
 JOB = mib(48)
@@ -13,18 +14,14 @@ FULL = 1
 
 
 @pytest.fixture
-def nearly_full(spawn):
+def full_node(spawn):
     """Node 1 with ROOM pages free above its low watermark."""
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=FULL, leave=ROOM)
+    with nearly_full(spawn, FULL, leave=ROOM) as (filler,):
         yield filler
 
 
 @pytest.mark.defect("F")
-def test_full_destination_uses_the_rest_of_the_set(top, spawn, nearly_full, defects):
+def test_full_destination_uses_the_rest_of_the_set(top, spawn, full_node, defects):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("memory", JOB, nodes=0)
@@ -53,7 +50,7 @@ def test_full_destination_uses_the_rest_of_the_set(top, spawn, nearly_full, defe
 
 @pytest.mark.core
 @pytest.mark.defect("F'")
-def test_full_destination_alone(top, spawn, nearly_full, defects):
+def test_full_destination_alone(top, spawn, full_node, defects):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("memory", JOB, nodes=0)

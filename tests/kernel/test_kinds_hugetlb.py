@@ -7,6 +7,7 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by, reasons
+from ktest.load import nearly_full
 from ktest.machine import mib
 
 HUGE = mib(2)
@@ -141,11 +142,7 @@ def test_no_page_to_be_had(pool, top, spawn):
     """They stay whole where they are, for want of a huge page, and keep their pool."""
     count = 16
     make_pool(pool, {0: count})
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=1, leave=mib(1))
+    with nearly_full(spawn, 1, leave=mib(1)) as (filler,):
         cpuset = top.mkdir("a", mems="0")
         load = spawn(cpuset)
         load.alloc("memory", count * HUGE, kind="hugetlb", nodes=0)

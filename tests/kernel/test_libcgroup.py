@@ -12,7 +12,7 @@ import pytest
 from ktest import machine
 from ktest.ftests import differences, numbers_of, run_ftests
 from ktest.machine import mib
-from ktest.tools import BUILD, Tools, outcome, run
+from ktest.tools import BUILD, outcome, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
 
@@ -42,28 +42,17 @@ def built():
         pytest.skip("libcgroup is not built, or not to be had: make libcgroup-patches")
 
 
-@pytest.fixture
-def tools(tmp_path):
-    return Tools(tmp_path)
-
-
-@pytest.fixture
-def name(root):
-    """The name libcgroup knows a cpuset by."""
-    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
-
-
 def tool(name):
     return f"{TREES['stock']}/src/tools/{name}"
 
 
-def test_cgclassify_takes_memory_along(top, spawn, tools, name):
+def test_cgclassify_takes_memory_along(top, spawn, tools, group):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     load.alloc("anon", mib(8), nodes=(0, 1))
     load.alloc("new", mib(96))
     load("fault", "new", threads=24, rest=1000)
-    words = (tool("cgclassify"), "-g", f"cpuset:{name(new)}", load.pid)
+    words = (tool("cgclassify"), "-g", f"cpuset:{group(new)}", load.pid)
     record = tools.done(*words)
     load("faulted")
     assert load.pid in new.procs() and record["process"] == load.pid
@@ -73,11 +62,11 @@ def test_cgclassify_takes_memory_along(top, spawn, tools, name):
 
 
 @pytest.mark.parametrize("command", ["cgset", "cgxset"])
-def test_setting_nodes_takes_memory_along(top, spawn, tools, name, command):
+def test_setting_nodes_takes_memory_along(top, spawn, tools, group, command):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(8), nodes=(0, 1))
-    record = tools.done(tool(command), "-r", "cpuset.mems=2-3", name(cpuset))
+    record = tools.done(tool(command), "-r", "cpuset.mems=2-3", group(cpuset))
     assert record["function"] == "cgroup_modify_cgroup"
     assert set(load.where("anon")) == {2, 3}
     load.verify()
@@ -157,11 +146,11 @@ def tids_of(cpuset):
 @pytest.mark.parametrize(
     "function", ["cgroup_attach_task_pid", "cgroup_attach_thread_tid"]
 )
-def test_a_thread_moves_no_memory(threaded, attach, name, function):
+def test_a_thread_moves_no_memory(threaded, attach, group, function):
     load, old, new = threaded
     others = set(machine.threads(load.pid))
     tid = max(others - {load.pid})
-    record = attach(function, name(new), tid)
+    record = attach(function, group(new), tid)
     assert tids_of(new) == {tid} and tids_of(old) == others - {tid}
     assert load.where("anon") == {0: mib(4), 1: mib(4)}
     assert record["process"] == tid and record["moves"] == []
@@ -169,10 +158,10 @@ def test_a_thread_moves_no_memory(threaded, attach, name, function):
 
 
 @pytest.mark.v2only("threaded groups")
-def test_cgclassify_into_a_threaded_group(threaded, tools, name):
+def test_cgclassify_into_a_threaded_group(threaded, tools, group):
     """A group that takes threads, one by one, and no process as a whole."""
     load, old, new = threaded
-    words = (tool("cgclassify"), "-g", f"cpuset:{name(new)}", load.pid)
+    words = (tool("cgclassify"), "-g", f"cpuset:{group(new)}", load.pid)
     alone = run(*words)
     assert alone.returncode == 0
     for tid in machine.threads(load.pid):

@@ -16,31 +16,12 @@ from ktest import machine
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
-from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, Tools, parse_record, run
+from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, parse_record, run
 
-pytestmark = pytest.mark.defect("plugin")
+pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
 
 # Programs and libraries that others run, too: the engine leaves them where they are.
 TEXT = 4 << 20
-
-
-@pytest.fixture(autouse=True)
-def installed():
-    if not os.path.exists("/usr/bin/cgclassify"):
-        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
-    if not os.access(COMMAND, os.X_OK):
-        pytest.fail(f"{COMMAND} is missing: make tools")
-
-
-@pytest.fixture
-def tools(tmp_path):
-    return Tools(tmp_path)
-
-
-@pytest.fixture
-def name(root):
-    """The name libcgroup knows a cpuset by."""
-    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
 
 
 def busy(load, nodes, pages=mib(8)):
@@ -76,18 +57,18 @@ def moved(record):
 # ---- cgclassify ----
 
 
-def test_cgclassify_takes_memory_along(top, spawn, tools, name):
+def test_cgclassify_takes_memory_along(top, spawn, tools, group):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     before = busy(load, [0, 1])
 
-    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    record = tools.done("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
 
     assert load.pid in new.procs()
     assert_placed(load, before, [[0, 1], [2, 3]])
     assert record["tool"] == "cgclassify" and record["process"] == load.pid
-    assert record["before"]["cgroup"] == f"/{name(old)}"
-    assert record["after"]["cgroup"] == f"/{name(new)}"
+    assert record["before"]["cgroup"] == f"/{group(old)}"
+    assert record["after"]["cgroup"] == f"/{group(new)}"
     assert record["after"]["nodes"] == "2-3" and record["after"]["stray"] <= TEXT
     assert moved(record) >= 16 << 20
 
@@ -110,41 +91,41 @@ def left_behind(load, nodes):
 
 
 @pytest.mark.v1only("libcgroup attaches thread by thread there")
-def test_a_process_that_faults_leaves_nothing_behind(top, spawn, tools, name):
+def test_a_process_that_faults_leaves_nothing_behind(top, spawn, tools, group):
     """24 threads touch new pages all the time; the tool alone leaves many."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     if not engine_files(top):
         load = faulting(spawn, old)
         # By itself it takes thread by thread, and fails if one has ended meanwhile.
-        run("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+        run("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
         left = left_behind(load, (0, 1))
         assert left > mib(1), "the race this is about does not show"
         load.close()
 
     load = faulting(spawn, old)
-    tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    tools.done("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
     assert left_behind(load, (0, 1)) == 0
     assert set(load.where("old")) == {2, 3}
 
 
-def test_cgclassify_by_rule(top, spawn, tools, name):
+def test_cgclassify_by_rule(top, spawn, tools, group):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     before = busy(load, [0, 1])
-    with Rules(f"*:numaload cpuset {name(new)}"):
+    with Rules(f"*:numaload cpuset {group(new)}"):
         record = tools.done("cgclassify", load.pid)
     assert load.pid in new.procs()
     assert record["function"] == "cgroup_change_cgroup_flags"
     assert_placed(load, before, [[0, 1], [2, 3]])
 
 
-def test_cgset_from_a_shell_with_other_nodes(top, spawn, tools, name):
+def test_cgset_from_a_shell_with_other_nodes(top, spawn, tools, group):
     """The kernel's own move does what the tool's caller may not."""
     cpuset, here = top.mkdir("a", mems="0-1"), top.mkdir("here", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=(0, 1))
     enter = f'echo $$ >{here.path}/cgroup.procs; exec "$@"'
-    cgset = ["cgset", "-r", "cpuset.mems=2-3", name(cpuset)]
+    cgset = ["cgset", "-r", "cpuset.mems=2-3", group(cpuset)]
     plugin = [COMMAND, "run", "--report", tools.report, "--", *cgset]
     result = run("sh", "-c", enter, "sh", *plugin)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -167,34 +148,34 @@ def default_folder():
     os.unlink("/run/libcgroup/systemd")
 
 
-def test_names_that_stand_for_something_else(top, spawn, tools, name, default_folder):
+def test_names_that_stand_for_something_else(top, spawn, tools, group, default_folder):
     """No group is changed by its name alone; where a process is can be seen."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     load.alloc("anon", mib(16), nodes=(0, 1))
-    record = tools.done("cgset", "-r", "cpuset.mems=1-2", name(old))
+    record = tools.done("cgset", "-r", "cpuset.mems=1-2", group(old))
     assert record["moves"] == [] and old.mems() == [1, 2]
-    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    record = tools.done("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
     assert load.pid in new.procs()
-    assert record["after"]["cgroup"] == f"/{name(new)}"
+    assert record["after"]["cgroup"] == f"/{group(new)}"
     assert "attach" not in [move["purpose"] for move in record["moves"]]
     assert_inside(load, ["anon"], (2, 3))
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
-def test_without_memory_migrate_memory_stays(top, spawn, tools, name):
+def test_without_memory_migrate_memory_stays(top, spawn, tools, group):
     """As the administrator wants it, unless told otherwise."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     new.write("cpuset.memory_migrate", "0")
     load = spawn(old)
     load.alloc("anon", mib(16), nodes=(0, 1))
-    record = tools.done("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    record = tools.done("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
     assert set(load.where("anon")) == {0, 1}
     assert record["moves"] == [] and record["after"]["stray"] >= 16 << 20
 
-    tools.done("cgclassify", "-g", f"cpuset:{name(old)}", load.pid)
+    tools.done("cgclassify", "-g", f"cpuset:{group(old)}", load.pid)
     record = tools.done(
-        *("cgclassify", "-g", f"cpuset:{name(new)}", load.pid),
+        *("cgclassify", "-g", f"cpuset:{group(new)}", load.pid),
         options=["--settle", "always"],
     )
     assert_inside(load, ["anon"], (2, 3))
@@ -205,21 +186,21 @@ def test_without_memory_migrate_memory_stays(top, spawn, tools, name):
 # ---- cgset ----
 
 
-def test_cgset_moves_memory(top, spawn, tools, name):
+def test_cgset_moves_memory(top, spawn, tools, group):
     """Also where old and new nodes overlap: stock kernels move threads' pages twice."""
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     before = busy(load, [0, 1])
-    record = tools.done("cgset", "-r", "cpuset.mems=1-2", name(cpuset))
+    record = tools.done("cgset", "-r", "cpuset.mems=1-2", group(cpuset))
     assert cpuset.mems() == [1, 2]
     assert_placed(load, before, [[0, 1], [1, 2]])
-    assert record["action"] == "settings" and record["group"] == name(cpuset)
+    assert record["action"] == "settings" and record["group"] == group(cpuset)
     assert [move["purpose"] for move in record["moves"]] == ["mems"]
     assert record["moves"][0]["state"] == "done"
 
 
 @pytest.mark.v2only("cgroup.subtree_control")
-def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, name):
+def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, group):
     """Of all but one of them a stock kernel moves nothing, now and later."""
     parent = top.mkdir("p")
     children = [parent.mkdir(child, controlled=False) for child in "xy"]
@@ -230,93 +211,93 @@ def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, nam
 
     for node in (1, 2):
         for child, load in zip(children, loads):
-            tools.done("cgset", "-r", f"cpuset.mems={node}", name(child))
+            tools.done("cgset", "-r", f"cpuset.mems={node}", group(child))
             assert child.mems() == [node]
             assert load.where("anon") == {node: mib(8)}
             load.verify()
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
-def test_memory_migrate_counts_wherever_it_stands(top, spawn, tools, name):
+def test_memory_migrate_counts_wherever_it_stands(top, spawn, tools, group):
     """The tool alone writes them in their order, and nothing moves."""
     cpuset = top.mkdir("a", mems="0")
     cpuset.write("cpuset.memory_migrate", "0")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=0)
     words = ("cgset", "-r", "cpuset.mems=3", "-r", "cpuset.memory_migrate=1")
-    assert run(*words, name(cpuset)).returncode == 0
+    assert run(*words, group(cpuset)).returncode == 0
     assert load.where("anon") == {0: mib(16)}
 
     cpuset.write("cpuset.memory_migrate", "0")
     cpuset.set_mems("0")
-    tools.done(*words, name(cpuset))
+    tools.done(*words, group(cpuset))
     assert load.where("anon") == {3: mib(16)}
     assert cpuset.read("cpuset.memory_migrate") == "1"
     load.verify()
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
-def test_memory_migrate_can_be_taken_back(top, spawn, tools, name):
+def test_memory_migrate_can_be_taken_back(top, spawn, tools, group):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=0)
     words = ("cgset", "-r", "cpuset.memory_migrate=0", "-r", "cpuset.mems=3")
-    tools.done(*words, name(cpuset))
+    tools.done(*words, group(cpuset))
     assert load.where("anon") == {0: mib(16)}
     assert cpuset.mems() == [3]
 
 
 @pytest.mark.v2only("v2 has no memory_migrate: memory follows in any case")
-def test_memory_migrate_is_accepted(top, spawn, tools, name):
+def test_memory_migrate_is_accepted(top, spawn, tools, group):
     """Scripts written for v1 stop at it without the plugin."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=0)
     words = ("cgset", "-r", "cpuset.memory_migrate=1", "-r", "cpuset.mems=3")
-    assert run(*words, name(cpuset)).returncode == 95
+    assert run(*words, group(cpuset)).returncode == 95
     assert cpuset.mems() == [0]
 
-    tools.done(*words, name(cpuset))
+    tools.done(*words, group(cpuset))
     assert load.where("anon") == {3: mib(16)}
-    tools.done("cgset", "-r", "cpuset.memory_migrate=1", name(cpuset))
+    tools.done("cgset", "-r", "cpuset.memory_migrate=1", group(cpuset))
     # What it cannot do it does not claim to do.
-    refused = tools("cgset", "-r", "cpuset.memory_migrate=0", name(cpuset))
+    refused = tools("cgset", "-r", "cpuset.memory_migrate=0", group(cpuset))
     assert refused.returncode == 95
-    missing = tools("cgset", "-r", "cpuset.memory_migrate=1", f"{name(cpuset)}/no")
+    missing = tools("cgset", "-r", "cpuset.memory_migrate=1", f"{group(cpuset)}/no")
     assert missing.returncode == 95
 
 
-def test_other_settings_do_not_ask_for_memory(top, spawn, tools, name):
+def test_other_settings_do_not_ask_for_memory(top, spawn, tools, group):
     """Reading where it is takes long for a big process."""
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(8), nodes=(0, 1))
-    record = tools.done("cgset", "-r", "cpuset.cpus=0-1", name(cpuset))
+    record = tools.done("cgset", "-r", "cpuset.cpus=0-1", group(cpuset))
     assert cpuset.read("cpus") == "0-1"
     assert record["moves"] == []
-    assert record["before"] == {"cgroup": f"/{name(cpuset)}", "nodes": "0-1"}
+    assert record["before"] == {"cgroup": f"/{group(cpuset)}", "nodes": "0-1"}
     assert record["after"] == record["before"]
 
 
-def test_cgset_copy_from(top, spawn, tools, name):
+def test_cgset_copy_from(top, spawn, tools, group):
     """All files of another group: the nodes are among them."""
     model, cpuset = top.mkdir("model", mems="2-3"), top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=(0, 1))
-    alone = run("cgset", "--copy-from", name(model), name(cpuset))
-    result = tools("cgset", "--copy-from", name(model), name(cpuset))
+    alone = run("cgset", "--copy-from", group(model), group(cpuset))
+    result = tools("cgset", "--copy-from", group(model), group(cpuset))
     assert (result.returncode, result.stderr) == (alone.returncode, alone.stderr)
     assert cpuset.mems() == [2, 3]
     assert_inside(load, ["anon"], (2, 3))
 
 
-def test_nobody_waits_who_does_not_want_to(top, spawn, tools, name):
+def test_nobody_waits_who_does_not_want_to(top, spawn, tools, group):
     """The tool returns at once, a process goes on, and reports at the end."""
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(32), nodes=(0, 1))
     slow = [] if engine_files(top) else ["--rate", "12M"]
-    words = ("cgset", "-r", "cpuset.mems=2-3", name(cpuset))
+    words = ("cgset", "-r", "cpuset.mems=2-3", group(cpuset))
     if engine_files(top):
         cpuset.write("hold", "1")
     result = tools(*words, options=["--no-wait", *slow])
@@ -333,11 +314,11 @@ def test_nobody_waits_who_does_not_want_to(top, spawn, tools, name):
     assert_inside(load, ["anon"], (2, 3))
 
 
-def test_cgclassify_need_not_wait(top, spawn, tools, name):
+def test_cgclassify_need_not_wait(top, spawn, tools, group):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     load.alloc("anon", mib(32), nodes=(0, 1))
-    words = ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    words = ("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
     result = tools(*words, options=["--no-wait"])
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert load.pid in new.procs()
@@ -348,13 +329,13 @@ def test_cgclassify_need_not_wait(top, spawn, tools, name):
     assert_inside(load, ["anon"], (2, 3))
 
 
-def test_rate(top, spawn, tools, name):
+def test_rate(top, spawn, tools, group):
     """With the engine it is the group's own for as long as the move takes."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("anon", mib(32), nodes=0)
     start = time.monotonic()
-    tools.done("cgset", "-r", "cpuset.mems=1", name(cpuset), options=["--rate", "16M"])
+    tools.done("cgset", "-r", "cpuset.mems=1", group(cpuset), options=["--rate", "16M"])
     assert time.monotonic() - start > 1.5
     assert set(load.where("anon")) == {1}
     if engine_files(top):
@@ -371,12 +352,12 @@ def config(folder, text):
     return path
 
 
-def test_cgconfigparser_moves_memory(top, spawn, tools, name, tmp_path):
+def test_cgconfigparser_moves_memory(top, spawn, tools, group, tmp_path):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(16), nodes=(0, 1))
     text = f"""
-group {name(cpuset)} {{
+group {group(cpuset)} {{
     cpuset {{
         cpuset.memory_migrate = "1";
         cpuset.mems = "2-3";
@@ -392,35 +373,35 @@ group {name(cpuset)} {{
     assert_inside(load, ["anon"], (2, 3))
     assert record["action"] == "groups"
     changed = {group["cgroup"]: group for group in record["groups"]}
-    assert changed[f"/{name(cpuset)}"]["from"] == "0-1"
-    assert changed[f"/{name(cpuset)}"]["after"]["nodes"] == "2-3"
+    assert changed[f"/{group(cpuset)}"]["from"] == "0-1"
+    assert changed[f"/{group(cpuset)}"]["after"]["nodes"] == "2-3"
 
 
-def test_cgcreate_changes_nothing_for_others(top, spawn, tools, name):
+def test_cgcreate_changes_nothing_for_others(top, spawn, tools, group):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(4), nodes=(0, 1))
-    record = tools.done("cgcreate", "-g", f"cpuset:{name(top)}/new")
+    record = tools.done("cgcreate", "-g", f"cpuset:{group(top)}/new")
     assert os.path.isdir(f"{top.path}/new")
     assert record["groups"] == [] and record["moves"] == []
     assert load.where("anon") == {0: mib(2), 1: mib(2)}
 
 
-def test_cgdelete_lets_processes_fall_to_the_parent(root, spawn, tools, name):
+def test_cgdelete_lets_processes_fall_to_the_parent(root, spawn, tools, group):
     """The parent has all the nodes of its children, so nothing has to move."""
     cpuset = root.mkdir(f"cpuset-migrate-delete-{os.getpid()}", mems="0-1")
     load = spawn(cpuset)
     load.alloc("anon", mib(4), nodes=(0, 1))
-    record = tools.done("cgdelete", "-g", f"cpuset:{name(cpuset)}")
+    record = tools.done("cgdelete", "-g", f"cpuset:{group(cpuset)}")
     assert not os.path.exists(cpuset.path)
     assert record["action"] == "delete"
-    assert record["before"]["cgroup"] == f"/{name(cpuset)}"
+    assert record["before"]["cgroup"] == f"/{group(cpuset)}"
     assert load.where("anon") == {0: mib(2), 1: mib(2)}
     load.verify()
 
 
 @pytest.mark.v1only("v2: only the root takes processes of its children, with all nodes")
-def test_cgdelete_brings_in_what_was_outside(top, spawn, tools, name):
+def test_cgdelete_brings_in_what_was_outside(top, spawn, tools, group):
     top.set_mems("0-2")
     away, cpuset = top.mkdir("away", mems="2"), top.mkdir("a", mems="0-1")
     top.set_mems("0-2")
@@ -431,7 +412,7 @@ def test_cgdelete_brings_in_what_was_outside(top, spawn, tools, name):
     assert load.where("anon") == {2: mib(8)}
     away.rmdir()
     top.set_mems("0-1")
-    tools.done("cgdelete", "-g", f"cpuset:{name(cpuset)}")
+    tools.done("cgdelete", "-g", f"cpuset:{group(cpuset)}")
     assert load.pid in top.procs()
     assert_inside(load, ["anon"], (0, 1))
 
@@ -497,12 +478,12 @@ def drop_in():
 @pytest.mark.skipif(
     os.path.exists("/run/systemd/journal/socket"), reason="there is a journal here"
 )
-def test_cgrulesengd(top, spawn, name, tmp_path):
+def test_cgrulesengd(top, spawn, group, tmp_path):
     """A rule takes a running process when the daemon starts, and new ones later."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
     before = busy(load, [0, 1])
-    with Rules(f"*:numaload cpuset {name(new)}"), daemon(tmp_path) as engd:
+    with Rules(f"*:numaload cpuset {group(new)}"), daemon(tmp_path) as engd:
         records = []
 
         def told_of(kind):

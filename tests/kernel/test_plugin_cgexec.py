@@ -1,34 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgexec: what it starts is in its group, with and without the plugin."""
 
-import os
-
 import pytest
 
 from ktest import machine
 from ktest.machine import mib
-from ktest.tools import COMMAND, Rules, Tools, outcome, run
+from ktest.tools import Rules, outcome, run
 
-pytestmark = pytest.mark.defect("plugin")
-
-
-@pytest.fixture(autouse=True)
-def installed():
-    if not os.path.exists("/usr/bin/cgexec"):
-        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
-    if not os.access(COMMAND, os.X_OK):
-        pytest.fail(f"{COMMAND} is missing: make tools")
-
-
-@pytest.fixture
-def tools(tmp_path):
-    return Tools(tmp_path)
-
-
-@pytest.fixture
-def name(root):
-    """The name libcgroup knows a cpuset by."""
-    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
+pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
 
 
 @pytest.fixture(params=["alone", "plugin"])
@@ -46,10 +25,10 @@ def cgroup_of(pid, version):
     return None
 
 
-def assert_lives_there(load, cpuset, name):
+def assert_lives_there(load, cpuset, group):
     """In the group, with the group's nodes, and what it touches is on them."""
     assert load.pid in cpuset.procs()
-    assert cgroup_of(load.pid, cpuset.version) == f"/{name(cpuset)}"
+    assert cgroup_of(load.pid, cpuset.version) == f"/{group(cpuset)}"
     assert machine.mems_allowed(load.pid) == cpuset.mems()
     load.alloc("anon", mib(8))
     load("fill", "anon")
@@ -58,41 +37,41 @@ def assert_lives_there(load, cpuset, name):
     load.verify()
 
 
-def test_the_payload_is_in_the_group(top, spawn, name, prefix):
+def test_the_payload_is_in_the_group(top, spawn, group, prefix):
     cpuset = top.mkdir("a", mems="2-3")
-    words = [*prefix, "cgexec", "-g", f"cpuset:{name(cpuset)}"]
-    assert_lives_there(spawn(prefix=words), cpuset, name)
+    words = [*prefix, "cgexec", "-g", f"cpuset:{group(cpuset)}"]
+    assert_lives_there(spawn(prefix=words), cpuset, group)
 
 
-def test_the_payload_is_where_a_rule_says(top, spawn, name, prefix):
+def test_the_payload_is_where_a_rule_says(top, spawn, group, prefix):
     cpuset = top.mkdir("a", mems="1")
-    with Rules(f"*:numaload cpuset {name(cpuset)}"):
+    with Rules(f"*:numaload cpuset {group(cpuset)}"):
         load = spawn(prefix=[*prefix, "cgexec"])
-    assert_lives_there(load, cpuset, name)
+    assert_lives_there(load, cpuset, group)
 
 
-def test_the_record_of_a_payload(top, spawn, tools, name):
+def test_the_record_of_a_payload(top, spawn, tools, group):
     """It is the process of the tool, and what the tool had is not moved."""
     cpuset = top.mkdir("a", mems="2-3")
-    words = [*tools.prefix(), "cgexec", "-g", f"cpuset:{name(cpuset)}"]
+    words = [*tools.prefix(), "cgexec", "-g", f"cpuset:{group(cpuset)}"]
     load = spawn(prefix=words)
     (record,) = tools.records()
     assert record["tool"] == "cgexec" and record["action"] == "process"
     assert record["process"] == record["pid"] == load.pid
-    assert record["after"]["cgroup"] == f"/{name(cpuset)}"
+    assert record["after"]["cgroup"] == f"/{group(cpuset)}"
     assert record["after"]["nodes"] == "2-3" and record["moves"] == []
 
 
 @pytest.mark.parametrize("how", ["group", "rule", "no rule"])
-def test_the_exit_status_is_the_payloads(top, tools, name, how):
+def test_the_exit_status_is_the_payloads(top, tools, group, how):
     cpuset = top.mkdir("a", mems="2-3")
-    rule = [f"*:sh cpuset {name(cpuset)}"] if how == "rule" else []
-    group = ["-g", f"cpuset:{name(cpuset)}"] if how == "group" else []
-    words = ["cgexec", *group, "sh", "-c", "cat /proc/self/cgroup; exit 7"]
+    rule = [f"*:sh cpuset {group(cpuset)}"] if how == "rule" else []
+    into = ["-g", f"cpuset:{group(cpuset)}"] if how == "group" else []
+    words = ["cgexec", *into, "sh", "-c", "cat /proc/self/cgroup; exit 7"]
     with Rules(*rule):
         alone = run(*words)
         result = tools(*words)
     assert outcome(result) == outcome(alone)
     if how != "no rule":
         assert result.returncode == 7
-        assert f":/{name(cpuset)}\n" in result.stdout
+        assert f":/{group(cpuset)}\n" in result.stdout

@@ -11,31 +11,16 @@ import pytest
 
 from ktest import cpusets
 from ktest.machine import mib
-from ktest.tools import COMMAND, PLUGIN, Rules, Tools, outcome, run, symbolic_copy
+from ktest.tools import COMMAND, PLUGIN, Rules, outcome, run, symbolic_copy
 
-pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
+pytestmark = [
+    pytest.mark.defect("plugin"),
+    pytest.mark.long,
+    pytest.mark.usefixtures("cgroup_tools"),
+]
 
 NOBODY = 65534
 ENVIRONMENT = "CGMIGRATE_PLUGIN_"
-
-
-@pytest.fixture(autouse=True)
-def installed():
-    if not os.path.exists("/usr/bin/cgclassify"):
-        pytest.skip("libcgroup's tools are not installed (Debian: cgroup-tools)")
-    if not os.access(COMMAND, os.X_OK):
-        pytest.fail(f"{COMMAND} is missing: make tools")
-
-
-@pytest.fixture
-def tools(tmp_path):
-    return Tools(tmp_path)
-
-
-@pytest.fixture
-def name(root):
-    """The name libcgroup knows a cpuset by."""
-    return lambda cpuset: cpuset.path[len(root.path) + 1 :]
 
 
 @pytest.fixture
@@ -81,10 +66,10 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("command", FAILURES, ids=" ".join)
-def test_a_failure_is_the_tools_own(top, pair, tools, name, command):
+def test_a_failure_is_the_tools_own(top, pair, tools, group, command):
     """Exit status, words and what was changed before it are as without the plugin."""
     old, new, load = pair
-    names = {"a": name(old), "b": name(new), "top": name(top), "pid": load.pid}
+    names = {"a": group(old), "b": group(new), "top": group(top), "pid": load.pid}
     words = [word.format(**names) for word in command]
 
     def state():
@@ -100,11 +85,11 @@ def test_a_failure_is_the_tools_own(top, pair, tools, name, command):
         assert record["returned"] == 0 or 50000 <= record["returned"] <= 50021
 
 
-def test_without_permission(pair, tools, name):
+def test_without_permission(pair, tools, group):
     old, new, load = pair
     for words in (
-        ("cgset", "-r", "cpuset.mems=2", name(old)),
-        ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid),
+        ("cgset", "-r", "cpuset.mems=2", group(old)),
+        ("cgclassify", "-g", f"cpuset:{group(new)}", load.pid),
     ):
         alone = run(*words, user=NOBODY)
         assert alone.returncode != 0
@@ -113,25 +98,25 @@ def test_without_permission(pair, tools, name):
     assert old.mems() == [0, 1] and load.pid in old.procs()
 
 
-def test_nodes_of_a_populated_group_cannot_be_taken(pair, tools, name):
+def test_nodes_of_a_populated_group_cannot_be_taken(pair, tools, group):
     """The kernel refuses: ENOSPC. Its memory and its nodes stay."""
     old, _, load = pair
-    assert tools("cgset", "-r", "cpuset.mems= ", name(old)).returncode != 0
+    assert tools("cgset", "-r", "cpuset.mems= ", group(old)).returncode != 0
     assert old.mems() == [0, 1]
     assert set(load.where("anon")) == {0, 1}
 
 
-def test_nodes_of_an_empty_group_can_be_taken(pair, tools, name):
+def test_nodes_of_an_empty_group_can_be_taken(pair, tools, group):
     """No value is not understood by the tool, a space is, and reaches the kernel."""
     _, new, _ = pair
-    record = tools.done("cgset", "-r", "cpuset.mems= ", name(new))
+    record = tools.done("cgset", "-r", "cpuset.mems= ", group(new))
     assert new.read("mems") == ""
     assert record["moves"] == []
 
 
 @pytest.mark.v1only("on v2 a group without nodes has its parent's")
 @pytest.mark.parametrize("tool", ["cgclassify", "cgexec"])
-def test_a_destination_without_nodes(top, pair, tools, name, tool):
+def test_a_destination_without_nodes(top, pair, tools, group, tool):
     """Nobody can enter it: no space left on device."""
     old, _, load = pair
     bare = cpusets.Cpuset(top.version, os.path.join(top.path, "bare"))
@@ -139,7 +124,7 @@ def test_a_destination_without_nodes(top, pair, tools, name, tool):
     bare.write("cpuset.memory_migrate", "1")
     assert bare.read("mems") == ""
     what = load.pid if tool == "cgclassify" else "true"
-    words = (tool, "-g", f"cpuset:{name(bare)}", what)
+    words = (tool, "-g", f"cpuset:{group(bare)}", what)
     alone = run(*words)
     assert alone.returncode != 0
     result = tools(*words)
@@ -163,9 +148,9 @@ def settings(text):
     return [line for line in text.splitlines() if line.startswith(prefixes)]
 
 
-def test_the_payload_of_cgexec_sees_nothing(pair, tools, name):
+def test_the_payload_of_cgexec_sees_nothing(pair, tools, group):
     _, new, _ = pair
-    words = ("cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", SEEN)
+    words = ("cgexec", "-g", f"cpuset:{group(new)}", "sh", "-c", SEEN)
     alone = run(*words)
     result = tools(*words)
     assert result.stderr == "" and result.returncode == 0
@@ -174,10 +159,10 @@ def test_the_payload_of_cgexec_sees_nothing(pair, tools, name):
     assert len(tools.records()) == 1
 
 
-def test_the_payload_keeps_what_was_preloaded_before(pair, tools, name):
+def test_the_payload_keeps_what_was_preloaded_before(pair, tools, group):
     _, new, _ = pair
     other = "/lib/x86_64-linux-gnu/libm.so.6"
-    words = ("cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", SEEN)
+    words = ("cgexec", "-g", f"cpuset:{group(new)}", "sh", "-c", SEEN)
     for before in (other, f"{other}:{other}", f" {other} "):
         env = {**os.environ, "LD_PRELOAD": before}
         result = tools(*words, env=env)
@@ -187,10 +172,10 @@ def test_the_payload_keeps_what_was_preloaded_before(pair, tools, name):
         assert os.path.realpath(other) in objects(result.stdout)
 
 
-def test_a_descriptor_for_the_report_stays_here(pair, name):
+def test_a_descriptor_for_the_report_stays_here(pair, group):
     _, new, _ = pair
     read, write = os.pipe()
-    words = ["cgexec", "-g", f"cpuset:{name(new)}", "sh", "-c", "ls /proc/self/fd"]
+    words = ["cgexec", "-g", f"cpuset:{group(new)}", "sh", "-c", "ls /proc/self/fd"]
     result = run(
         *(COMMAND, "run", "--report", f"fd:{write}", "--", *words), pass_fds=[write]
     )
@@ -209,10 +194,10 @@ def test_no_effect_where_libcgroup_is_not_called(tools):
     assert tools.records() == []
 
 
-def test_a_program_on_the_way_passes_it_on(pair, tools, name):
+def test_a_program_on_the_way_passes_it_on(pair, tools, group):
     """env and a shell call execvp(), too; the tool is behind them."""
     _, new, load = pair
-    script = f"cgclassify -g cpuset:{name(new)} {load.pid}"
+    script = f"cgclassify -g cpuset:{group(new)} {load.pid}"
     record = tools.done("env", "X=1", "sh", "-c", script)
     assert record["tool"] == "cgclassify"
     assert set(load.where("anon")) == {2, 3}
@@ -256,10 +241,10 @@ def module(tmp_path):
     return path
 
 
-def test_libcgroup_in_a_module(pair, tools, name, module):
+def test_libcgroup_in_a_module(pair, tools, group, module):
     """Opened at run time it is in no global order: dlsym(RTLD_NEXT) finds nothing."""
     _, new, load = pair
-    result = tools(sys.executable, "-c", OPENER, module, name(new), load.pid)
+    result = tools(sys.executable, "-c", OPENER, module, group(new), load.pid)
     assert (result.returncode, result.stdout, result.stderr) == (0, "0\n", "")
     assert set(load.where("anon")) == {2, 3}
     (record,) = tools.records()
@@ -276,10 +261,10 @@ print(library.cgroup_change_cgroup_path(sys.argv[1].encode(), int(sys.argv[2]),
 """
 
 
-def test_libcgroup_in_an_interpreter(pair, tools, name):
+def test_libcgroup_in_an_interpreter(pair, tools, group):
     """The call goes past us; those within libcgroup come by, and must not break."""
     _, new, load = pair
-    result = tools(sys.executable, "-c", DIRECT, name(new), load.pid)
+    result = tools(sys.executable, "-c", DIRECT, group(new), load.pid)
     assert outcome(result) == (0, "0\n", "")
     assert load.pid in new.procs()
 
@@ -308,13 +293,13 @@ def test_no_group_at_all(pair, tools, module, initialized):
 
 
 @pytest.mark.parametrize("how", ["group", "rule"])
-def test_a_build_with_symbolic_functions(pair, tools, name, tmp_path, how):
+def test_a_build_with_symbolic_functions(pair, tools, group, tmp_path, how):
     """Calls within libcgroup do not come by, what the tool calls does."""
     _, new, load = pair
     symbolic_copy(tmp_path)
     env = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
-    to = ["-g", f"cpuset:{name(new)}"] if how == "group" else []
-    with Rules(f"*:numaload cpuset {name(new)}"):
+    to = ["-g", f"cpuset:{group(new)}"] if how == "group" else []
+    with Rules(f"*:numaload cpuset {group(new)}"):
         record = tools.done("cgclassify", *to, load.pid, env=env)
     assert load.pid in new.procs()
     assert set(load.where("anon")) == {2, 3}
@@ -349,16 +334,16 @@ def privileged(request, pair):
         yield path
 
 
-def test_a_tool_with_more_rights_is_refused(pair, name, privileged):
+def test_a_tool_with_more_rights_is_refused(pair, group, privileged):
     old, _, _ = pair
-    words = (COMMAND, "run", "--", privileged, "-r", "cpuset.mems=2", name(old))
+    words = (COMMAND, "run", "--", privileged, "-r", "cpuset.mems=2", group(old))
     result = run(*words, user=NOBODY, group=NOBODY)
     assert result.returncode == 4
     assert f"{privileged}: runs with the rights of its owner" in result.stderr
     assert old.mems() == [0, 1]
 
 
-def test_a_tool_with_more_rights_obeys_nobody(pair, name, privileged):
+def test_a_tool_with_more_rights_obeys_nobody(pair, group, privileged):
     """Even where the loader takes the plugin, what its user wants does not count."""
     old, _, load = pair
     folder = "/usr/lib/x86_64-linux-gnu"
@@ -372,7 +357,7 @@ def test_a_tool_with_more_rights_obeys_nobody(pair, name, privileged):
     os.chmod(os.path.dirname(privileged), 0o777)
     try:
         env = preloaded("libcgroup-cgmigrate.so", report=report, wait="no")
-        words = (privileged, "-r", "cpuset.mems=2-3", name(old))
+        words = (privileged, "-r", "cpuset.mems=2-3", group(old))
         result = run(*words, user=NOBODY, group=NOBODY, env=env)
     finally:
         for copy in copies:
@@ -386,14 +371,14 @@ def test_a_tool_with_more_rights_obeys_nobody(pair, name, privileged):
 # ---- the plugin itself is broken ----
 
 
-def test_settings_that_nobody_understands(pair, name, tmp_path):
+def test_settings_that_nobody_understands(pair, group, tmp_path):
     """They are left out and told; everything else works."""
     old, _, load = pair
     report = tmp_path / "report"
     env = preloaded(
         rate="fast", max_stall="-1", wait="maybe", settle="", report=str(report)
     )
-    result = run("cgset", "-r", "cpuset.mems=2-3", name(old), env=env)
+    result = run("cgset", "-r", "cpuset.mems=2-3", group(old), env=env)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert set(load.where("anon")) == {2, 3}
     text = report.read_text()
@@ -404,17 +389,17 @@ def test_settings_that_nobody_understands(pair, name, tmp_path):
 @pytest.mark.parametrize(
     "report", ["relative", "fd:999", "fd:", "/no/such/folder/file", "/", "journal", ""]
 )
-def test_a_report_that_cannot_be_written(pair, name, report):
+def test_a_report_that_cannot_be_written(pair, group, report):
     old, _, load = pair
     env = preloaded(report=report)
-    result = run("cgset", "-r", "cpuset.mems=2-3", name(old), env=env, cwd="/tmp")
+    result = run("cgset", "-r", "cpuset.mems=2-3", group(old), env=env, cwd="/tmp")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert set(load.where("anon")) == {2, 3}
     assert not os.path.exists("/tmp/relative")
 
 
 @pytest.mark.parametrize("core", [None, b"", b"not an object", "foreign"])
-def test_half_of_the_plugin_is_missing(pair, name, tmp_path, core):
+def test_half_of_the_plugin_is_missing(pair, group, tmp_path, core):
     """Then the tool is as without it."""
     _, new, load = pair
     shutil.copy(PLUGIN, tmp_path)
@@ -424,17 +409,17 @@ def test_half_of_the_plugin_is_missing(pair, name, tmp_path, core):
     elif core is not None:
         path.write_bytes(core)
     env = preloaded(str(tmp_path / os.path.basename(PLUGIN)))
-    words = ("cgclassify", "-g", f"cpuset:{name(new)}", load.pid)
+    words = ("cgclassify", "-g", f"cpuset:{group(new)}", load.pid)
     result = run(*words, env=env)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert load.pid in new.procs()
 
 
-def test_no_memory_to_think_of(pair, tools, name):
+def test_no_memory_to_think_of(pair, tools, group):
     """With hardly any address space left the tool still does its work, or says why."""
     old, _, _ = pair
     for limit in range(8, 60, 4):
-        script = f"ulimit -v {limit * 1024}; exec cgset -r cpuset.mems=2-3 {name(old)}"
+        script = f"ulimit -v {limit * 1024}; exec cgset -r cpuset.mems=2-3 {group(old)}"
         result = tools("sh", "-c", script)
         assert result.returncode >= 0, f"{limit} MiB: died of signal"
         assert result.returncode < 128, f"{limit} MiB: died of a signal: {result}"
@@ -454,10 +439,10 @@ LOOKS = [
 
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
-def test_looking_is_as_without_the_plugin(top, pair, tools, name, command):
+def test_looking_is_as_without_the_plugin(top, pair, tools, group, command):
     """All lines but those of counters that go on by themselves."""
     old, new, _ = pair
-    names = {"a": name(old), "b": name(new), "top": name(top)}
+    names = {"a": group(old), "b": group(new), "top": group(top)}
     words = [word.format(**names) for word in command]
     alone, again = run(*words), run(*words)
     result = tools(*words)
@@ -469,10 +454,10 @@ def test_looking_is_as_without_the_plugin(top, pair, tools, name, command):
     assert tools.records() == []
 
 
-def test_cgclassify_sticky(pair, tools, name):
+def test_cgclassify_sticky(pair, tools, group):
     """It asks the daemon, which does not run here, to leave the process alone."""
     old, new, load = pair
-    words = ("cgclassify", "--sticky", "-g", f"cpuset:{name(new)}", load.pid)
+    words = ("cgclassify", "--sticky", "-g", f"cpuset:{group(new)}", load.pid)
     alone = run(*words)
     entered = load.pid in new.procs()
     old.attach(load)
@@ -489,13 +474,13 @@ def below(cpuset):
     return sorted(path for path, _, _ in os.walk(cpuset.path))
 
 
-def test_cgdelete_of_a_tree(top, tools, name):
+def test_cgdelete_of_a_tree(top, tools, group):
     def delete(run_it):
         tree = cpusets.Cpuset(top.version, os.path.join(top.path, "tree"))
         if os.path.isdir(tree.path):
             tree.remove()
         top.mkdir("tree").mkdir("x").mkdir("y")
-        result = run_it("cgdelete", "-r", "-g", f"cpuset:{name(tree)}")
+        result = run_it("cgdelete", "-r", "-g", f"cpuset:{group(tree)}")
         return outcome(result), below(top)
 
     alone = delete(run)
@@ -505,12 +490,12 @@ def test_cgdelete_of_a_tree(top, tools, name):
 
 
 @pytest.mark.v1only("v2: only the root takes processes of its children")
-def test_cgdelete_of_a_tree_with_a_process(top, spawn, tools, name):
+def test_cgdelete_of_a_tree_with_a_process(top, spawn, tools, group):
     """It falls to the parent of what is removed, and its memory stays inside."""
     leaf = top.mkdir("tree", mems="0-1").mkdir("x", mems="0-1")
     load = spawn(leaf)
     load.alloc("anon", mib(8), nodes=(0, 1))
-    record = tools.done("cgdelete", "-r", "-g", f"cpuset:{name(top)}/tree")
+    record = tools.done("cgdelete", "-r", "-g", f"cpuset:{group(top)}/tree")
     assert record["action"] == "delete"
     assert load.pid in top.procs() and below(top) == [top.path]
     assert load.where("anon") == {0: mib(4), 1: mib(4)}

@@ -10,6 +10,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import moved_by, reasons
 from ktest.disks import swap_on
+from ktest.load import nearly_full
 from ktest.machine import mib
 
 JOB = mib(24)
@@ -37,13 +38,9 @@ def swap(disk):
 
 
 @pytest.fixture
-def nearly_full(spawn):
+def full_node(spawn):
     """Node 1 with ROOM pages free above its low watermark, that nobody can reclaim."""
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=FULL, leave=ROOM)
+    with nearly_full(spawn, FULL, leave=ROOM) as (filler,):
         yield filler
 
 
@@ -58,7 +55,7 @@ def load(top, spawn):
 @pytest.mark.parametrize(
     "kind", [pytest.param("anon", marks=pytest.mark.core), "thp", "shared"]
 )
-def test_goes_to_swap_and_comes_back(load, swap, nearly_full, kind):
+def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
     load.alloc("memory", JOB, kind=kind, nodes=0)
 
     with allowed():
@@ -75,12 +72,12 @@ def test_goes_to_swap_and_comes_back(load, swap, nearly_full, kind):
     room = machine.node_pages(FULL)
     assert room["unused"] >= room["low"] - mib(1)
 
-    nearly_full.close()
+    full_node.close()
     load.verify()
     assert load.where("memory") == {FULL: JOB}
 
 
-def test_only_what_has_no_place(load, swap, nearly_full):
+def test_only_what_has_no_place(load, swap, full_node):
     """There is room on another node of the set."""
     load.alloc("memory", JOB, nodes=0)
 
@@ -92,7 +89,7 @@ def test_only_what_has_no_place(load, swap, nearly_full):
     load.verify()
 
 
-def test_not_unless_it_is_wanted(load, swap, nearly_full):
+def test_not_unless_it_is_wanted(load, swap, full_node):
     load.alloc("memory", JOB, nodes=0)
 
     load("lock", "memory")
@@ -105,7 +102,7 @@ def test_not_unless_it_is_wanted(load, swap, nearly_full):
     load.verify()
 
 
-def test_locked_memory_stays(load, swap, nearly_full):
+def test_locked_memory_stays(load, swap, full_node):
     load.alloc("memory", JOB, nodes=0)
     load("lock", "memory")
 
@@ -119,7 +116,7 @@ def test_locked_memory_stays(load, swap, nearly_full):
     load.verify()
 
 
-def test_without_swap(load, nearly_full):
+def test_without_swap(load, full_node):
     load.alloc("memory", JOB, nodes=0)
 
     with allowed():
@@ -132,7 +129,7 @@ def test_without_swap(load, nearly_full):
 
 
 @pytest.mark.v2only("memory.swap.max")
-def test_the_limit_of_the_group_holds(root, top, spawn, swap, nearly_full):
+def test_the_limit_of_the_group_holds(root, top, spawn, swap, full_node):
     for cgroup in (root, top):
         if "memory" not in cgroup.read("cgroup.controllers").split():
             pytest.skip("the memory controller is not in this hierarchy")
@@ -156,7 +153,7 @@ def test_the_limit_of_the_group_holds(root, top, spawn, swap, nearly_full):
 
 
 @pytest.mark.core
-def test_while_it_is_used(load, swap, nearly_full):
+def test_while_it_is_used(load, swap, full_node):
     """Who writes and forks meanwhile loses nothing, and the account adds up."""
     load.alloc("memory", JOB, nodes=0)
     load.alloc("shared", mib(4), kind="shared", nodes=0)
@@ -168,7 +165,7 @@ def test_while_it_is_used(load, swap, nearly_full):
         # While its memory is being freed, who needs some on that node could be
         # killed for want of it: the filler outlives that need.
         moved_by(load.cpuset, "2-3")
-        nearly_full.close()
+        full_node.close()
 
     load.calm()
     load.rest()

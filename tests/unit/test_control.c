@@ -1,55 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Telling moves that are under way, with the test in the place of the kernel. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const uint64_t nothing[4];
-
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-	struct cgm_group *group;
-};
 
 #define FILES "sys/fs/cgroup/web/cpuset.mems."
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_new(1);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 1);
 	tree_cgroup(&f->tree, "/web", "0-1", nothing);
 	tree_write(&f->tree, "migrate_pending 3\nmigrate_held 2\n", FILES "stat");
 	tree_write(&f->tree, "1048576\n", FILES "migrate.max");
 	tree_write(&f->tree, "0\n", FILES "migrate.hold");
 	tree_write(&f->tree, "", FILES "migrate.stop");
-	f->ctx = tree_context(&f->tree);
-	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
+	fixture_open(f);
 	*state = f;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_group_unref(f->group);
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
-	return 0;
-}
-
-static void assert_file(struct fixture *f, const char *path, const char *wanted)
-{
-	char *text = tree_read(&f->tree, path);
-
-	assert_string_equal(text, wanted);
-	free(text);
 }
 
 static void assert_error(struct fixture *f, const char *words)
@@ -140,10 +111,10 @@ static void has_nobody_to_tell(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(looks, setup, teardown),
-		cmocka_unit_test_setup_teardown(does_not_understand, setup, teardown),
-		cmocka_unit_test_setup_teardown(tells, setup, teardown),
-		cmocka_unit_test_setup_teardown(has_nobody_to_tell, setup, teardown),
+		cmocka_unit_test_setup_teardown(looks, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(does_not_understand, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(tells, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(has_nobody_to_tell, setup, fixture_end),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* CPUs that go along with memory, and the threads that are pinned to them. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const uint64_t nothing[4];
 
 #define WEB "sys/fs/cgroup/web/"
+#define CPUS WEB "cpuset.cpus"
 
 /* ---- arithmetic ---- */
 
@@ -97,12 +97,6 @@ static void goes_back(void **state)
 
 /* ---- on a tree ---- */
 
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-	struct cgm_group *group;
-};
-
 static void thread(struct fixture *f, int tid, const char *cpus)
 {
 	char text[128];
@@ -115,10 +109,8 @@ static void thread(struct fixture *f, int tid, const char *cpus)
 /* /web on CPUs 0-3 of eight, two a node, with four threads. */
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_new(0);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 0);
 	for (int n = 0; n < 4; n++) {
 		char list[16];
 
@@ -127,35 +119,15 @@ static int setup(void **state)
 	}
 	tree_write(&f->tree, "0-7\n", "sys/fs/cgroup/cpuset.cpus.effective");
 	tree_cgroup(&f->tree, "/web", "0-1", nothing);
-	tree_write(&f->tree, "0-3\n", WEB "cpuset.cpus");
+	tree_write(&f->tree, "0-3\n", CPUS);
 	tree_write(&f->tree, "0-3\n", WEB "cpuset.cpus.effective");
 	tree_write(&f->tree, "100\n101\n102\n103\n", WEB "cgroup.threads");
 	thread(f, 100, "0-3");
 	thread(f, 101, "1");
 	thread(f, 102, "2-3");
-	f->ctx = tree_context(&f->tree);
-	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
+	fixture_open(f);
 	*state = f;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_group_unref(f->group);
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
-	return 0;
-}
-
-static void assert_cpus(struct fixture *f, const char *wanted)
-{
-	char *text = tree_read(&f->tree, WEB "cpuset.cpus");
-
-	assert_string_equal(text, wanted);
-	free(text);
 }
 
 static void assert_refused(struct fixture *f, const char *list, const char *words)
@@ -166,7 +138,7 @@ static void assert_refused(struct fixture *f, const char *list, const char *word
 	assert_int_equal(cgm_cpumove_new(f->group, &to, &move), -EINVAL);
 	assert_null(move);
 	assert_non_null(strstr(cgm_context_error(f->ctx), words));
-	assert_cpus(f, "0-3\n");
+	assert_file(f, CPUS, "0-3\n");
 }
 
 static struct cgm_cpumove *begin(struct fixture *f, const char *list)
@@ -210,7 +182,7 @@ static void lists_threads(void **state)
 	assert_int_equal(cgm_cpumove_thread(move, 1, &pinned), 0);
 	assert_set(&pinned.after, "6-7");
 	assert_int_equal(cgm_cpumove_thread(move, 2, &pinned), -ENOENT);
-	assert_cpus(f, "0-3\n");
+	assert_file(f, CPUS, "0-3\n");
 	cgm_cpumove_free(move);
 }
 
@@ -220,9 +192,9 @@ static void goes_in_steps(void **state)
 	struct cgm_cpumove *move = begin(f, "4-7");
 
 	assert_int_equal(cgm_cpumove_widen(move), 0);
-	assert_cpus(f, "0-7");
+	assert_file(f, CPUS, "0-7");
 	assert_int_equal(cgm_cpumove_finish(move), 0);
-	assert_cpus(f, "4-7");
+	assert_file(f, CPUS, "4-7");
 	cgm_cpumove_free(move);
 }
 
@@ -231,12 +203,12 @@ static void goes_back_when_told(void **state)
 	struct fixture *f = *state;
 	struct cgm_cpumove *move;
 
-	tree_write(&f->tree, "\n", WEB "cpuset.cpus");
+	tree_write(&f->tree, "\n", CPUS);
 	move = begin(f, "4-7");
 	assert_int_equal(cgm_cpumove_widen(move), 0);
-	assert_cpus(f, "0-7");
+	assert_file(f, CPUS, "0-7");
 	assert_int_equal(cgm_cpumove_undo(move), 0);
-	assert_cpus(f, "\n");
+	assert_file(f, CPUS, "\n");
 	/* Once more is no harm. */
 	assert_int_equal(cgm_cpumove_undo(move), 0);
 	cgm_cpumove_free(move);
@@ -248,12 +220,12 @@ static void leaves_what_others_wrote(void **state)
 	struct cgm_cpumove *move = begin(f, "4-7");
 
 	assert_int_equal(cgm_cpumove_widen(move), 0);
-	tree_write(&f->tree, "2\n", WEB "cpuset.cpus");
+	tree_write(&f->tree, "2\n", CPUS);
 	assert_int_equal(cgm_cpumove_finish(move), -ESTALE);
 	assert_non_null(strstr(cgm_context_error(f->ctx),
 			       "/web: somebody else has changed cpuset.cpus to 2"));
 	assert_int_equal(cgm_cpumove_undo(move), -ESTALE);
-	assert_cpus(f, "2\n");
+	assert_file(f, CPUS, "2\n");
 	cgm_cpumove_free(move);
 }
 
@@ -267,7 +239,7 @@ static void does_nothing_without_a_change(void **state)
 	assert_false(info.change);
 	assert_int_equal(cgm_cpumove_widen(move), 0);
 	assert_int_equal(cgm_cpumove_finish(move), 0);
-	assert_cpus(f, "0-3\n");
+	assert_file(f, CPUS, "0-3\n");
 	cgm_cpumove_free(move);
 }
 
@@ -282,7 +254,7 @@ static void is_taken_over(void **state)
 	cgm_cpumove_free(move);
 	assert_int_equal(cgm_cpumove_resume(f->group, &info, &move), 0);
 	assert_int_equal(cgm_cpumove_undo(move), 0);
-	assert_cpus(f, "0-3");
+	assert_file(f, CPUS, "0-3");
 	cgm_cpumove_free(move);
 }
 
@@ -313,15 +285,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_place),
 		cmocka_unit_test(goes_back),
-		cmocka_unit_test_setup_teardown(knows_nodes, setup, teardown),
-		cmocka_unit_test_setup_teardown(lists_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(goes_in_steps, setup, teardown),
-		cmocka_unit_test_setup_teardown(goes_back_when_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(leaves_what_others_wrote, setup, teardown),
+		cmocka_unit_test_setup_teardown(knows_nodes, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(lists_threads, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(goes_in_steps, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(goes_back_when_told, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(leaves_what_others_wrote, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(does_nothing_without_a_change, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(is_taken_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
+						fixture_end),
+		cmocka_unit_test_setup_teardown(is_taken_over, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(refuses, setup, fixture_end),
 	};
 
 	return cmocka_run_group_tests_name("cpus", tests, NULL, NULL);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The engine's backend, with the test in the place of the kernel. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,14 +11,6 @@ static const uint64_t before[4] = { 100 * MIB, 60 * MIB, 0, 0 };
 static const uint64_t after[4] = { 0, 0, 100 * MIB, 60 * MIB };
 
 #define PAGES(bytes) ((unsigned long)((bytes) / 4096))
-
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-	struct cgm_group *group;
-	struct cgm_plan *plan;
-	struct cgm_job *job;
-};
 
 /* What the kernel would write into its files. */
 static void kernel_says(struct fixture *f, int pending, unsigned long moved,
@@ -41,51 +32,23 @@ static void kernel_says(struct fixture *f, int pending, unsigned long moved,
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_new(1);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 1);
 	tree_cgroup(&f->tree, "/web", "0-1", before);
 	tree_write(&f->tree, "max\n", "sys/fs/cgroup/web/cpuset.mems.migrate.max");
 	tree_write(&f->tree, "", "sys/fs/cgroup/web/cpuset.mems.migrate.stop");
 	tree_write(&f->tree, "", "sys/fs/cgroup/web/cpuset.mems.migrate.settle");
 	kernel_says(f, 0, 0, 0, 0, 0);
-	f->ctx = tree_context(&f->tree);
-	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
+	fixture_open(f);
 	*state = f;
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_job_free(f->job);
-	cgm_plan_free(f->plan);
-	cgm_group_unref(f->group);
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
-	return 0;
-}
-
-static void assert_file(struct fixture *f, const char *path, const char *wanted)
-{
-	char *text = tree_read(&f->tree, path);
-
-	assert_string_equal(text, wanted);
-	free(text);
-}
-
 static void start(struct fixture *f, const char *to, uint64_t rate)
 {
-	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_MEMS,
-				 .group = f->group };
 	struct cgm_job_options options = { .size = sizeof(options), .rate = rate };
 
-	assert_int_equal(cgm_nodeset_parse(to, &move.to), 0);
-	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
-	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	fixture_plan(f, to);
 	assert_int_equal(cgm_job_start(f->plan, &options, &f->job), 0);
 }
 
@@ -416,7 +379,7 @@ static void rate_can_be_changed(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_end)
 	const struct CMUnitTest tests[] = {
 		TEST(plan_is_right),
 		TEST(moves_all),

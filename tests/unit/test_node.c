@@ -1,33 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a node has, and how far it is from others. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-};
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_new(0);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 0);
 	f->ctx = tree_context(&f->tree);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
 	return 0;
 }
 
@@ -72,9 +54,9 @@ static void huge_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(distance, setup, teardown),
-		cmocka_unit_test_setup_teardown(huge_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(distance, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(huge_pages, setup, fixture_end),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

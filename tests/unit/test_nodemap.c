@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which node's memory goes where: reading it, working it out, and the order. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -104,18 +104,11 @@ static void reads_all_nodes(void **state)
 
 /* ---- working it out ---- */
 
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-};
-
 /* Eight nodes in a ring: as far as the number of steps between them. */
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_new(0);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 0);
 	tree_write(&f->tree, "0-7\n", "sys/devices/system/node/online");
 	tree_write(&f->tree, "0-7\n", "sys/devices/system/node/has_memory");
 	for (int n = 0; n < NODES; n++) {
@@ -132,16 +125,6 @@ static int setup(void **state)
 	}
 	f->ctx = tree_context(&f->tree);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
 	return 0;
 }
 
@@ -284,11 +267,11 @@ int main(void)
 		cmocka_unit_test(reads_pairs),
 		cmocka_unit_test(refuses_others),
 		cmocka_unit_test(reads_all_nodes),
-		cmocka_unit_test_setup_teardown(relative, setup, teardown),
-		cmocka_unit_test_setup_teardown(by_distance, setup, teardown),
-		cmocka_unit_test_setup_teardown(ties_by_load_then_number, setup, teardown),
-		cmocka_unit_test_setup_teardown(pairs, setup, teardown),
-		cmocka_unit_test_setup_teardown(from_some_nodes_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(relative, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(by_distance, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(ties_by_load_then_number, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(pairs, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(from_some_nodes_only, setup, fixture_end),
 		cmocka_unit_test(knows_older_moves),
 		cmocka_unit_test(leaves_before_it_enters),
 	};

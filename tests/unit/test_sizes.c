@@ -1,59 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Structs that begin with their size: programs that are older, or newer, than we. */
-#include "tree.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "private.h"
 
 static const uint64_t anon[4] = { 4 * MIB };
 
-struct fixture {
-	struct tree tree;
-	struct cgm_context *ctx;
-	struct cgm_group *group;
-	struct cgm_plan *plan;
-	struct cgm_job *job;
-};
-
 /* A plan of one move; the test is the kernel, which does nothing. */
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_MEMS };
+	struct fixture *f = fixture_new(1);
 
-	tree_make(&f->tree);
-	tree_machine(&f->tree, 1);
 	tree_cgroup(&f->tree, "/web", "0", anon);
 	tree_write(&f->tree, "migrate_pending 1\nmigrate_held 0\n",
 		   "sys/fs/cgroup/web/cpuset.mems.stat");
 	tree_write(&f->tree, "migrate_stopped 0\n", "sys/fs/cgroup/web/cpuset.mems.events");
 	tree_write(&f->tree, "max\n", "sys/fs/cgroup/web/cpuset.mems.migrate.max");
 	tree_write(&f->tree, "0\n", "sys/fs/cgroup/web/cpuset.mems.migrate.hold");
-	f->ctx = tree_context(&f->tree);
-	assert_int_equal(cgm_group_open(f->ctx, "/web", &f->group), 0);
-	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
-	move.group = f->group;
-	cgm_nodeset_add(&move.to, 2);
-	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	fixture_open(f);
+	fixture_plan(f, "2");
 	assert_int_equal(cgm_plan_check(f->plan), 0);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cgm_job_free(f->job);
-	cgm_plan_free(f->plan);
-	cgm_group_unref(f->group);
-	cgm_context_free(f->ctx);
-	tree_remove(&f->tree);
-	free(f);
 	return 0;
 }
 
@@ -184,11 +155,11 @@ static void short_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(older_programs, setup, teardown),
-		cmocka_unit_test_setup_teardown(newer_programs, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_struct_at_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(options_and_progress, setup, teardown),
-		cmocka_unit_test_setup_teardown(short_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(older_programs, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(newer_programs, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(no_struct_at_all, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(options_and_progress, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(short_options, setup, fixture_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

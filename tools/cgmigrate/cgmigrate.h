@@ -312,14 +312,16 @@ void freeze_remind(struct app *app);
 json_t *json_owners(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
 void print_owners(const struct app *app, const json_t *result);
 
-/* result.c */
+/* result.c: as objects */
 json_t *report_plan(struct app *app, const struct cgm_plan *plan);
+json_t *report_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
+const char *code_name(int code);
+
+/* result-print.c: and those as text */
 void print_plan(struct app *app, const json_t *object);
 void print_notes(struct app *app, const json_t *object);
-json_t *report_result(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
 void print_result(struct app *app, const json_t *object);
 void print_ways_on(const struct cgm_plan *plan, const json_t *object);
-const char *code_name(int code);
 
 /* run.c: plan, start, follow and report; shared by move and settle */
 #define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */

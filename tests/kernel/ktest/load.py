@@ -2,9 +2,12 @@
 """The workload: a numaload process, driven over a socket."""
 
 import array
+import contextlib
 import os
 import socket
 import subprocess
+
+from ktest import machine
 
 # A process that does not end by itself is stuck.
 ENDS_SECONDS = 30
@@ -187,3 +190,20 @@ class Memory:
     def write(self, address, data):
         with open(self.path, "r+b", buffering=0) as file:
             os.pwrite(file.fileno(), data, address)
+
+
+@contextlib.contextmanager
+def nearly_full(spawn, *nodes, leave):
+    """These nodes have so many pages free above their low watermarks, and no more.
+
+    Nobody can reclaim what fills them. Spawn starts the processes that do, in order.
+    """
+    machine.drop_caches()
+    with machine.small_cpu_lists():
+        fillers = []
+        for node in nodes:
+            filler = spawn()
+            machine.offer_to_oom(filler.pid, 0)
+            filler("nodefill", node=node, leave=leave)
+            fillers.append(filler)
+        yield fillers

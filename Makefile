@@ -2,7 +2,7 @@
 #
 # Everything starts here; `make` alone lists what there is.
 
-# KERNEL: stock, engine or debug. MINUTES, SEED: of the stress test. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
+# KERNEL: stock, engine or debug. MINUTES, SEED: of the stress test. FUZZ, RUNS: of fuzzing. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
 KERNEL ?= engine
 VM ?=
 PREFIX ?= /usr/local
@@ -46,6 +46,11 @@ stress: ## move everything while everything happens (MINUTES=, SEED=, KERNEL=); 
 	@scripts/deps build guest
 	@$(MAKE) -s -C tests/stress $(parts) all
 	@tests/stress/run --kernel $(KERNEL) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## feed every parser with anything (FUZZ=name, RUNS=n each); results in build/fuzz
+	@scripts/deps build fuzz
+	@$(MAKE) -s -C tests/fuzz $(parts) all
+	@tests/fuzz/run $(if $(RUNS),--runs $(RUNS)) $(FUZZ)
 
 check: ## build everything and test it; results in build/check
 	@scripts/deps build guest check lint
@@ -92,4 +97,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean
+.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean

@@ -12,6 +12,9 @@ KUNIT_FAILED = re.compile(r"\]\s+not ok \d+ (\S+)(?!.*# SKIP)")
 # tests/unit/Makefile says how it runs which program; then come cmocka's own lines.
 CMOCKA_PROGRAM = re.compile(r"((?:valgrind|sanitized) \S+)$")
 CMOCKA_TEST = re.compile(r"(not )?ok \d+ - (\S+)( # SKIP)?")
+# tests/fuzz/replay.c says how many inputs a program took, or which of them ended it.
+REPLAYED = re.compile(r"replayed (\d+) inputs: \S+$")
+REPLAY_ENDED = re.compile(r"the input was (\S+)$")
 VM_STATUS = {
     124: "it ran longer than it may",
     254: "the guest never came up",
@@ -98,6 +101,22 @@ def from_cmocka(path, status):
         result.fail(f"{program}: exit status {status}")
     if not result.passed and not result.failed:
         result.fail("no test ran")
+    return result
+
+
+def from_replay(path, status):
+    """Fuzz programs that were given what is kept for them: each input is a test."""
+    result = Result()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if match := REPLAYED.match(line):
+                result.passed += int(match[1])
+            elif match := REPLAY_ENDED.match(line):
+                result.fail(match[1])
+    if status and not result.failed:
+        result.fail(f"fuzz: exit status {status}")
+    if not result.passed and not result.failed:
+        result.fail("no input was replayed")
     return result
 
 

@@ -115,6 +115,17 @@ def unit_stage():
     )
 
 
+def fuzz_stage():
+    """The inputs that are kept for the fuzz programs, each once, with sanitizers."""
+    make = ["make", "--no-print-directory", "-C", "tests/fuzz", f"O={ROOT}/build"]
+    return Stage(
+        "fuzz",
+        [*make, "check"],
+        lambda status: results.from_replay(path("fuzz", "log"), status),
+        60,
+    )
+
+
 def host_stage(name, arguments, seconds, needs, guest=False):
     """Pytest on this machine."""
     xml = path(name, "xml")
@@ -199,6 +210,7 @@ def stages(everything):
     kernels = {"stock": 420, "engine": 420, "debug": 600}
     found = [*build_stages(kernels), module_stage("engine"), module_stage("debug")]
     found.append(unit_stage())
+    found.append(fuzz_stage())
     quick = [] if everything else ["-m", "not long"]
     found.append(host_stage("cli", ["tests/cli", *quick], 180, ("programs",)))
     found.append(host_stage("parts", PARTS, 40, ("programs",)))

@@ -28,6 +28,10 @@ sanitized test_a
 ok 1 - first # SKIP
 ok 2 - second
 """
+REPLAY = """cc -o fuzz-a
+replayed 12 inputs: fuzz-a
+replayed 3 inputs: fuzz-b
+"""
 KUNIT = """[    1.0] KTAP version 1
 [    1.0] 1..1
 [    1.0]     KTAP version 1
@@ -119,3 +123,17 @@ def test_last_line():
     """As the check ends."""
     assert str(results.Result(3, 0)) == "3 passed, 0 failed"
     assert str(results.Result(3, 1, 2)) == "3 passed, 1 failed, 2 skipped"
+
+
+def test_replay(write):
+    """Inputs are counted; one that ends its program is named."""
+    assert numbers(results.from_replay(write(REPLAY), 0)) == (15, 0, 0)
+    bad = results.from_replay(write(REPLAY + "the input was corpus/c/x\n"), 2)
+    assert numbers(bad) == (15, 1, 0)
+    assert bad.names == ["corpus/c/x"]
+
+
+@pytest.mark.parametrize("text, status", [("", 0), (REPLAY, 2), ("cc: error\n", 2)])
+def test_replay_that_did_not_come_about(write, text, status):
+    """Programs that cannot be built are a failure, and so is nothing to replay."""
+    assert results.from_replay(write(text), status).failed == 1

@@ -16,11 +16,14 @@
 static struct config config = { .report_fd = -1 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* JSON is UTF-8, and a variable can have any bytes: then its value is not told. */
 static void complain(const char *name, const char *value, const char *allowed)
 {
+	static const char format[] = "%s=%s: not understood and left out; allowed: %s";
+	json_t *text = json_sprintf(format, name, value, allowed);
+
 	json_array_append_new(config.complaints,
-			      json_sprintf("%s=%s: not understood and left out; allowed: %s",
-					   name, value, allowed));
+			      text ? text : json_sprintf(format, name, "?", allowed));
 }
 
 static uint64_t number(const char *name, uint64_t most, const char *allowed)

@@ -220,7 +220,7 @@ static int read_self(struct cgm_context *ctx)
 	struct cgm_features *f = &ctx->features;
 	char *text = fs_read(ctx, NULL, "proc/self/status");
 	unsigned long long caps = 0;
-	const char *p;
+	char *p;
 
 	if (!text)
 		return cgm_fail(ctx, errno, "cannot read /proc/self/status: %m");
@@ -235,10 +235,9 @@ static int read_self(struct cgm_context *ctx)
 		f->flags |= CGM_FEATURE_SYS_PTRACE;
 	p = strstr(text, "\nMems_allowed_list:");
 	if (p) {
-		char list[512];
-
-		snprintf(list, sizeof(list), "%.*s", (int)strcspn(p + 19, "\n"), p + 19);
-		cgm_nodeset_parse(list, &f->own);
+		p += strlen("\nMems_allowed_list:");
+		p[strcspn(p, "\n")] = '\0';
+		cgm_nodeset_parse(p, &f->own);
 	}
 	free(text);
 	return 0;

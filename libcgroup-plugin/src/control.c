@@ -6,6 +6,7 @@
 
 #include "engine.h"
 #include "group.h"
+#include "number.h"
 
 static bool has_engine(struct cgm_group *group)
 {
@@ -15,14 +16,19 @@ static bool has_engine(struct cgm_group *group)
 /* "max" or a number. */
 static int parse_rate(const char *text, uint64_t *rate)
 {
+	uint64_t value;
 	char *end;
 
-	*rate = CGM_RATE_MAX;
-	if (!strcmp(text, "max\n") || !strcmp(text, "max"))
+	if (!strcmp(text, "max\n") || !strcmp(text, "max")) {
+		*rate = CGM_RATE_MAX;
 		return 0;
+	}
 	errno = 0;
-	*rate = strtoull(text, &end, 10);
-	return errno || end == text || (*end && *end != '\n') ? -EINVAL : 0;
+	value = number_parse(text, &end);
+	if (errno || end == text || (*end && *end != '\n'))
+		return -EINVAL;
+	*rate = value;
+	return 0;
 }
 
 /* The limit of a cgroup that has the engine's files. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "number.h"
 #include "private.h"
 
 /* Paths are relative to the system root: "proc/self/status". */
@@ -150,7 +151,7 @@ bool fs_keyed_u64(const char *text, const char *key, uint64_t *value)
 			char *end;
 
 			errno = 0;
-			*value = strtoull(p + len + 1, &end, 10);
+			*value = number_parse(p + len + 1, &end);
 			return end != p + len + 1 && !errno;
 		}
 		p = strchr(p, '\n');

@@ -157,7 +157,7 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 				"%d: no such process", pid);
 	path = path_of_process(ctx, text);
 	len = is_root(root) ? 0 : strlen(root);
-	if (!path || strncmp(path, root, len))
+	if (!path || strncmp(path, root, len) || (path[len] && path[len] != '/'))
 		err = cgm_fail(ctx, ENOENT, "%d: its cgroup is not below %s", pid,
 			       ctx->cpuset.mount);
 	else

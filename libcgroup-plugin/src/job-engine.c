@@ -181,15 +181,16 @@ static int attach_all(struct job_run *run)
 static int change(struct job_run *run)
 {
 	struct plan_item *item = run->item;
-	char list[1024];
+	char *list;
 	int err;
 
 	switch (item->action) {
 	case CGM_ACTION_MEMS:
-		cgm_nodeset_format(&item->written, list, sizeof(list));
-		if (!*list)	/* an empty write does nothing; a newline clears the mask */
-			strcpy(list, "\n");
+		list = nodes_to_write(&item->written);
+		if (!list)
+			return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
 		err = group_write(item->group, "cpuset.mems", O_NONBLOCK, list);
+		free(list);
 		if (!err)
 			unit_tell(run, UNIT_WRITTEN);
 		return err;

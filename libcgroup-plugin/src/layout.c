@@ -40,6 +40,7 @@ struct cgm_layout {
 	uint64_t cell_size;
 	uint64_t *cells;	/* [cell][node] */
 	size_t cell_count;
+	size_t cell_room;	/* so many fit into what is allocated */
 	bool exact;
 	uint64_t filled;	/* bytes that were put into cells */
 };
@@ -81,18 +82,32 @@ static int add_vma(const struct vma_seen *seen, void *data)
 	return placement_add_vma(vma->placement, seen);
 }
 
+/* The sum ends at the largest number: a recorded tree can have any. */
+static void add_resident(struct cgm_layout *layout, const struct cgm_placement *p)
+{
+	for (int n = 0; n < layout->nodes; n++)
+		if (__builtin_add_overflow(layout->resident,
+					   cgm_placement_bytes(p, CGM_KIND_MOVABLE, n),
+					   &layout->resident))
+			layout->resident = UINT64_MAX;
+}
+
 /* ---- cells ---- */
 
 static int add_cells(struct cgm_layout *layout, size_t count)
 {
 	size_t size = layout->nodes * sizeof(*layout->cells);
-	uint64_t *more = realloc(layout->cells, count * size);
+	size_t room = count > layout->cell_room ? 2 * count : layout->cell_room;
+	uint64_t *more = layout->cells;
 
+	if (room > layout->cell_room)
+		more = realloc(layout->cells, room * size);
 	if (!more)
 		return -ENOMEM;
 	memset((char *)more + layout->cell_count * size, 0,
 	       (count - layout->cell_count) * size);
 	layout->cells = more;
+	layout->cell_room = room;
 	layout->cell_count = count;
 	return 0;
 }
@@ -185,7 +200,7 @@ static int make_cells(struct cgm_layout *layout, pid_t pid, size_t wanted)
 {
 	uint64_t page = layout->ctx->page_size;
 
-	layout->cell_size = (layout->resident + wanted - 1) / wanted;
+	layout->cell_size = layout->resident / wanted + !!(layout->resident % wanted);
 	layout->cell_size = (layout->cell_size + page - 1) / page * page;
 	if (!layout->cell_size)
 		layout->cell_size = page;
@@ -211,8 +226,7 @@ CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t ce
 	process_allowed(ctx, pid, &layout->allowed);
 	err = placement_each_vma(ctx, pid, add_vma, layout);
 	for (size_t i = 0; i < layout->vma_count; i++)
-		layout->resident += cgm_placement_bytes(layout->vmas[i].placement,
-							CGM_KIND_MOVABLE, CGM_NODE_ALL);
+		add_resident(layout, layout->vmas[i].placement);
 	if (!err && cells)
 		err = make_cells(layout, pid, cells);
 	if (err) {

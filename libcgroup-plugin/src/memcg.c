@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memcg.h"
+#include "number.h"
 
 /* What a line counts as. shmem is a part of file, so file gives it back. */
 static const struct {
@@ -28,16 +29,19 @@ static void parse_nodes(const char *p, enum cgm_kind kind, int sign,
 			void (*add)(void *, enum cgm_kind, int, int64_t), void *data)
 {
 	while (*p == ' ') {
+		uint64_t node, bytes;
 		char *end;
-		long node;
 
-		if (*++p != 'N')
+		if (*++p != 'N' || !isdigit((unsigned char)p[1]))
 			return;
-		node = strtol(p + 1, &end, 10);
-		if (end == p + 1 || *end != '=' || node < 0 || node >= CGM_NODES_MAX)
+		node = number_parse(p + 1, &end);
+		if (*end != '=' || node >= CGM_NODES_MAX)
 			return;
 		p = end + 1;
-		add(data, kind, node, sign * (int64_t)strtoull(p, &end, 10));
+		bytes = number_parse(p, &end);
+		if (bytes > INT64_MAX)
+			bytes = INT64_MAX;
+		add(data, kind, node, sign * (int64_t)bytes);
 		p = end;
 	}
 }

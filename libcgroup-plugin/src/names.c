@@ -3,6 +3,8 @@
  * The names of everything the library enumerates, and what a reason means to
  * a person. Programs compare these names, so they never change.
  */
+#include <stdlib.h>
+
 #include "private.h"
 
 #define NAME_OF(table, index) \
@@ -98,6 +100,20 @@ CGM_PUBLIC const char *cgm_reason_text(enum cgm_reason reason)
 }
 
 /* A list of nodes for a message. */
+/* What a file of the kernel takes, however long that is. To be given to free(3). */
+char *nodes_to_write(const cgm_nodeset *set)
+{
+	int len = cgm_nodeset_format(set, NULL, 0);
+	char *text = malloc(len + 2);
+
+	if (text)
+		cgm_nodeset_format(set, text, len + 1);
+	/* an empty write does nothing; a newline clears the mask */
+	if (text && !len)
+		strcpy(text, "\n");
+	return text;
+}
+
 const char *nodes_name(const cgm_nodeset *set, char *buf, size_t size)
 {
 	cgm_nodeset_format(set, buf, size);

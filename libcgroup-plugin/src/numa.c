@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "numa.h"
 
 /* "Node 1 MemFree:   123 kB" of a node's meminfo, in bytes. */
@@ -11,7 +12,7 @@ static uint64_t meminfo_bytes(const char *text, const char *key)
 {
 	const char *p = strstr(text, key);
 
-	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+	return p ? number_kib(p + strlen(key)) : 0;
 }
 
 static char *node_meminfo(struct cgm_context *ctx, int node)
@@ -26,12 +27,12 @@ uint64_t zoneinfo_low(const char *text, int node)
 	int here = -1;
 
 	for (const char *p = text; *p; p++) {
-		unsigned long long low;
+		const char *word = p + strspn(p, " ");
 
 		if (!strncmp(p, "Node ", 5))
 			here = strtol(p + 5, NULL, 10);
-		else if (here == node && sscanf(p, " low %llu", &low) == 1)
-			pages += low;
+		else if (here == node && !strncmp(word, "low ", 4))
+			pages += number_parse(word + 4, NULL);
 		p = strchr(p, '\n');
 		if (!p)
 			break;
@@ -140,7 +141,8 @@ int numa_distance(struct cgm_context *ctx, int from, int to)
 		if (end == p)
 			break;
 		if (node == to) {
-			distance = value;
+			if (value > 0 && value < INT32_MAX)
+				distance = value;
 			break;
 		}
 		p = end;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "numamaps.h"
 
 /* The kernel writes space, tab, newline and backslash of a name in octal. */
@@ -32,9 +33,9 @@ static void parse_word(const char *word, size_t len, struct numa_line *line)
 	} else if (len == 4 && !strncmp(word, "huge", 4)) {
 		line->huge = 1;
 	} else if (!strncmp(word, "anon=", 5)) {
-		line->anon = strtoull(word + 5, NULL, 10);
+		line->anon = number_parse(word + 5, NULL);
 	} else if (!strncmp(word, "kernelpagesize_kB=", 18)) {
-		line->page_size = strtoull(word + 18, NULL, 10) * 1024;
+		line->page_size = number_kib(word + 18);
 	} else if (word[0] == 'N' && isdigit((unsigned char)word[1])) {
 		char *end;
 		long node = strtol(word + 1, &end, 10);
@@ -42,7 +43,7 @@ static void parse_word(const char *word, size_t len, struct numa_line *line)
 
 		if (*end != '=' || node >= CGM_NODES_MAX)
 			return;
-		pages = strtoull(end + 1, NULL, 10);
+		pages = number_parse(end + 1, NULL);
 		line->total += pages;
 		if (line->count == sizeof(line->nodes) / sizeof(line->nodes[0]))
 			return;

@@ -10,6 +10,7 @@
 
 #include "group.h"
 #include "memcg.h"
+#include "number.h"
 #include "placement.h"
 #include "procs.h"
 
@@ -226,7 +227,7 @@ int placement_add_vma(struct cgm_placement *p, const struct vma_seen *vma)
 		/* a private mapping of a file: copied pages are anonymous */
 		if (vma->kind != CGM_KIND_HUGETLB && line->total) {
 			anon = i + 1 == line->count ? anon_left :
-			       line->anon * pages / line->total;
+			       (uint64_t)((__uint128_t)line->anon * pages / line->total);
 			if (anon > pages)
 				anon = pages;
 			anon_left -= anon;
@@ -320,7 +321,7 @@ static uint64_t rollup_bytes(const char *text, const char *key)
 {
 	const char *p = strstr(text, key);
 
-	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+	return p ? number_kib(p + strlen(key)) : 0;
 }
 
 /* Scale one kind so that pages shared with others count for their part only. */

@@ -74,6 +74,7 @@ bool ctx_is_tmpfs(const struct cgm_context *ctx, unsigned int major,
 int node_parse(const char **p, int *node);
 
 /* names.c */
+char *nodes_to_write(const cgm_nodeset *set);
 const char *nodes_name(const cgm_nodeset *set, char *buf, size_t size);
 const char *size_name(uint64_t bytes, char *buf, size_t size);
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "number.h"
 #include "procs.h"
 
 int pid_list_add(struct pid_list *list, pid_t pid)
@@ -73,9 +74,9 @@ static int add_pids(struct cgm_context *ctx, const char *text, bool threads,
 	int err = 0;
 
 	for (const char *p = text; *p && !err; p = end) {
-		pid_t pid = strtol(p, &end, 10);
+		long pid = strtol(p, &end, 10);
 
-		if (end == p)
+		if (end == p || pid < 0 || pid > INT32_MAX)
 			break;
 		if (threads)
 			pid = leader_of(ctx, pid);
@@ -155,7 +156,7 @@ uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
 	char *p = text ? strstr(text, "\nRssAnon:") : NULL;
-	uint64_t bytes = p ? strtoull(p + 9, NULL, 10) * 1024 : 0;
+	uint64_t bytes = p ? number_kib(p + 9) : 0;
 
 	free(text);
 	return bytes;
@@ -165,7 +166,7 @@ static uint64_t status_kib(const char *text, const char *key)
 {
 	const char *p = text ? strstr(text, key) : NULL;
 
-	return p ? strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+	return p ? number_kib(p + strlen(key)) : 0;
 }
 
 CGM_PUBLIC int cgm_process_marks(struct cgm_context *ctx, pid_t pid,

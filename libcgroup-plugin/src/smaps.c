@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "smaps.h"
 
 /* "7f0000000000-7f0000001000 rw-p ...": keys begin with a capital letter. */
@@ -10,8 +11,10 @@ static bool is_head(const char *line, uint64_t *start)
 {
 	char *end;
 
+	if (!isxdigit((unsigned char)*line))
+		return false;
 	*start = strtoull(line, &end, 16);
-	return end != line && *end == '-';
+	return *end == '-';
 }
 
 static bool has_flag(const char *flags, const char *flag)
@@ -34,7 +37,7 @@ static void parse_key(const char *line, struct smaps_vma *vma)
 
 	for (size_t i = 0; i < sizeof(huge) / sizeof(huge[0]); i++)
 		if (!strncmp(line, huge[i], strlen(huge[i])))
-			vma->huge += strtoull(line + strlen(huge[i]), NULL, 10) * 1024;
+			vma->huge += number_kib(line + strlen(huge[i]));
 	if (!strncmp(line, "VmFlags:", 8))
 		vma->locked = has_flag(line + 8, "lo");
 }

@@ -70,19 +70,6 @@ static void stock_free(struct job_run *run)
 	run->private = NULL;
 }
 
-static char *format_nodes(const cgm_nodeset *set)
-{
-	int len = cgm_nodeset_format(set, NULL, 0);
-	char *text = malloc(len + 2);
-
-	if (text)
-		cgm_nodeset_format(set, text, len + 1);
-	/* an empty write does nothing; a newline clears the mask */
-	if (text && !len)
-		strcpy(text, "\n");
-	return text;
-}
-
 /* Write the nodes. The engine is not waited for here. */
 static int write_mems(struct job_run *run, const char *list)
 {
@@ -115,8 +102,8 @@ static int widen(struct job_run *run, const cgm_nodeset *wide, const cgm_nodeset
 	struct cgm_group *group = run->item->group;
 	int err;
 
-	sr->wide = format_nodes(wide);
-	sr->narrow = format_nodes(narrow);
+	sr->wide = nodes_to_write(wide);
+	sr->narrow = nodes_to_write(narrow);
 	if (!sr->wide || !sr->narrow)
 		return cgm_fail(run->job->ctx, ENOMEM, "out of memory");
 	sr->kernel_moves = group_kernel_moves(group);

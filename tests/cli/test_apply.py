@@ -299,6 +299,13 @@ def test_cgconfig(pair):
         ("group {", "where the name of a group is wanted"),
         ("group a { }", "no group in it has a cpuset.mems"),
         ("", "no group in it has a cpuset.mems"),
+        ("group a { cpuset {", 'the end where a setting or "}" is wanted'),
+        ('"" group a { cpuset { cpuset.mems = 1; } }', 'spec:1: "" where "group"'),
+        ('group "" { cpuset { cpuset.mems = 1; } }', "where the name of a group"),
+        ('group a "{" cpuset { cpuset.mems = 1; } }', 'spec:1: { where "{" is'),
+        (f"group {'a' * 5000} {{ }}", "spec:1: a word of more than 4095 bytes"),
+        ("group a { cpuset { cpuset.mems = 1; } }\0 x", "has a NUL in it"),
+        ('{"targets": []}\0', "has a NUL in it"),
     ],
 )
 def test_bad_files_are_told_where(pair, text, words):
@@ -323,12 +330,38 @@ def test_impossible_targets(pair, target, words, code):
     assert result.returncode == code and words in result.stderr
 
 
+def test_values_of_others_can_be_empty_or_braces(pair):
+    text = 'group a { memory { x = ""; y = "}"; } cpuset { cpuset.mems = 2; } }'
+    pair.write("spec", text)
+    assert steps(Command(pair).json("plan", f"{pair.path}/spec")) == [
+        (1, "move", "/a", "2")
+    ]
+
+
+def test_long_lists_are_read_whole(pair):
+    """A list of 1,330 bytes whose end is what is wrong about it."""
+    nodes = ",".join(["0"] * 664 + ["9"])
+    pair.write("spec", f"group a {{ cpuset {{ cpuset.mems = {nodes}; }} }}")
+    result = Command(pair)("plan", f"{pair.path}/spec")
+    assert result.returncode == 4 and "nodes with memory are 0-3" in result.stderr
+
+
 def test_named_twice(pair):
     pair.write("spec", json.dumps({"targets": [{"cgroup": "/a", "to": "1"}] * 2}))
     assert "/a: named twice" in Command(pair)("plan", f"{pair.path}/spec").stderr
 
 
 # ---- carrying out ----
+
+
+def test_undo_needs_to_know_the_nodes_of_before(pair, live_pair):
+    """Not to be taken for none, which would give it those of its parent."""
+    target = {"cgroup": "/a", "to": "0"}
+    journal = {"version": 1, "state": "applying", "targets": [target]}
+    pair.write(JOURNAL, json.dumps(journal))
+    out = live_pair.json("undo", code=4)
+    assert "does not say which nodes /a had" in out["error"]["message"]
+    assert pair.mems("/a") == "0"
 
 
 def test_apply_and_undo(pair, live_pair):

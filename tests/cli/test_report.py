@@ -204,6 +204,25 @@ def test_openmetrics(moved, live, tmp_path):
     assert [p.name for p in tmp_path.glob("*cgmigrate.prom*")] == ["cgmigrate.prom"]
 
 
+@pytest.mark.parametrize("totals", [{"jobs": 5}, {"jobs": {"move": 5}}, {"usec": "x"}])
+def test_totals_that_are_none(kernel, live, totals):
+    """Whatever the file has, a job that ends can add to it."""
+    kernel.write(f"{RUN}/totals.json", json.dumps(totals))
+    live("move", "/web", "--to", "2-3")
+    text = live("report", "--openmetrics").stdout
+    assert 'cgmigrate_jobs_total{command="move",' in text
+
+
+def test_record_with_other_types(kernel, run):
+    """A word that is none is left out, and the name of a job is that of its file."""
+    odd = {**record("../apply"), "arguments": ["move", 5, None, "/web"]}
+    odd["result"]["notes"] = [5]
+    kernel.write(f"{RUN}/j1.json", json.dumps(odd))
+    result = run("report", "j1")
+    assert result.returncode == 0 and "null" not in result.stdout + result.stderr
+    assert result.stdout.startswith("j1: cgmigrate move /web\n")
+
+
 def test_openmetrics_without_jobs(run):
     values = parse_metrics(run("report", "--openmetrics").stdout)
     assert values["cgmigrate_running_jobs"] == 0

@@ -523,3 +523,17 @@ def test_thousands_take_less_than_a_second(tmp_path):
     # Time on a processor: what else this machine does is no matter.
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert used < 1
+
+
+def test_cgroup_beside_the_root_of_a_namespace(tmp_path):
+    """/dbase is not below /db, though its name begins like that."""
+    tree = Tree(tmp_path)
+    tree.cgroup("/ase", "2")
+    tree.process(7, "job", [("", {0: 100}, "")])
+    mount = "24 21 0:22 /db /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+    tree.write("proc/self/mountinfo", mount)
+    tree.write("proc/7/cgroup", "0::/dbase\n")
+    result = Command(tree)("show", "7")
+    assert result.returncode == 1 and "its cgroup is not below" in result.stderr
+    tree.write("proc/7/cgroup", "0::/db/ase\n")
+    assert Command(tree)("show", "7").returncode == 0

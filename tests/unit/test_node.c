@@ -38,6 +38,12 @@ static void distance(void **state)
 	assert_int_equal(cgm_node_distance(f->ctx, 2, 0), 22);
 	assert_int_equal(cgm_node_distance(f->ctx, 0, 4), -ENOENT);
 	assert_int_equal(cgm_node_distance(f->ctx, 9, 0), -ENOENT);
+	/* what is no distance is not told as one, nor as an error's number */
+	tree_write(&f->tree, "-2 4294967306 10 20\n",
+		   "sys/devices/system/node/node2/distance");
+	assert_int_equal(cgm_node_distance(f->ctx, 2, 0), -ENOENT);
+	assert_int_equal(cgm_node_distance(f->ctx, 2, 1), -ENOENT);
+	assert_int_equal(cgm_node_distance(f->ctx, 2, 2), 10);
 }
 
 static void huge_pages(void **state)

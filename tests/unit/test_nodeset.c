@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "private.h"
+
 static cgm_nodeset set_of(const char *text)
 {
 	cgm_nodeset set;
@@ -189,12 +191,35 @@ static void narrowing_keeps_pages(void **state)
 	}
 }
 
+/* Two of three: no list is longer. */
+static void write_longest(void **state)
+{
+	cgm_nodeset set = { 0 }, again;
+	char *text;
+
+	(void)state;
+	for (int n = 0; n < CGM_NODES_MAX; n++)
+		if (n % 3 < 2)
+			cgm_nodeset_add(&set, n);
+	text = nodes_to_write(&set);
+	assert_non_null(text);
+	assert_in_range(strlen(text), 2500, 4000);
+	assert_int_equal(cgm_nodeset_parse(text, &again), 0);
+	assert_true(cgm_nodeset_equal(&set, &again));
+	free(text);
+	cgm_nodeset_clear(&set);
+	text = nodes_to_write(&set);
+	assert_string_equal(text, "\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_good),
 		cmocka_unit_test(parse_bad),
 		cmocka_unit_test(format_cut),
+		cmocka_unit_test(write_longest),
 		cmocka_unit_test(outside_is_ignored),
 		cmocka_unit_test(set_arithmetic),
 		cmocka_unit_test(map_known),

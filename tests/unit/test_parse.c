@@ -68,6 +68,20 @@ static void numamaps_bad(void **state)
 	assert_int_equal(line.total, 0);
 }
 
+/* What stands on the next line is of another mapping. */
+static void numamaps_ends_with_its_line(void **state)
+{
+	struct numa_line line;
+
+	(void)state;
+	assert_int_equal(numamaps_parse("10 default N0=\n55 default N1=3", 4096, &line), 0);
+	assert_int_equal(line.total, 0);
+	assert_int_equal(numamaps_parse("10 default anon=\n55 default", 4096, &line), 0);
+	assert_int_equal(line.anon, 0);
+	assert_int_equal(numamaps_parse("10 default N0=-5", 4096, &line), 0);
+	assert_int_equal(line.total, 0);
+}
+
 struct sums {
 	int64_t bytes[CGM_KIND_COUNT][4];
 };
@@ -78,6 +92,51 @@ static void add(void *data, enum cgm_kind kind, int node, int64_t bytes)
 
 	assert_in_range(node, 0, 3);
 	sums->bytes[kind][node] += bytes;
+}
+
+static void add_any(void *data, enum cgm_kind kind, int node, int64_t bytes)
+{
+	int64_t *last = data;
+
+	(void)kind;
+	(void)node;
+	*last = bytes;
+}
+
+static void memcg_extremes(void **state)
+{
+	int64_t last = 4711;
+
+	(void)state;
+	assert_int_equal(memcg_parse("shmem N0=9223372036854775808\n", add_any, &last), 0);
+	assert_true(last == -INT64_MAX);
+	last = 4711;
+	assert_int_equal(memcg_parse("anon N-0=5 N1=6\n", add_any, &last), 0);
+	assert_int_equal(last, 4711);
+	assert_int_equal(memcg_parse("anon N0=\n7", add_any, &last), 0);
+	assert_int_equal(last, 0);
+}
+
+/* A blank line begins no mapping. */
+static void smaps_blank_line(void **state)
+{
+	struct smaps_vma vma;
+	const char *text = "10-20 rw-p\n\n30-40 rw-p\n", *next;
+
+	(void)state;
+	next = smaps_next(text, &vma);
+	assert_non_null(next);
+	assert_true(vma.start == 0x10);
+	next = smaps_next(next, &vma);
+	assert_non_null(next);
+	assert_true(vma.start == 0x30);
+	assert_null(smaps_next(next, &vma));
+}
+
+static void zoneinfo_blank_line(void **state)
+{
+	(void)state;
+	assert_int_equal(zoneinfo_low("Node 1, zone\n\n\n   low 5\n", 1), 5);
 }
 
 static void memcg_kinds(void **state)
@@ -197,6 +256,10 @@ int main(void)
 		cmocka_unit_test(numamaps_anon),
 		cmocka_unit_test(numamaps_file_with_octal),
 		cmocka_unit_test(numamaps_huge),
+		cmocka_unit_test(numamaps_ends_with_its_line),
+		cmocka_unit_test(memcg_extremes),
+		cmocka_unit_test(smaps_blank_line),
+		cmocka_unit_test(zoneinfo_blank_line),
 		cmocka_unit_test(numamaps_bad),
 		cmocka_unit_test(memcg_kinds),
 		cmocka_unit_test(memcg_locked_and_huge),

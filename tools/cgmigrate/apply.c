@@ -220,6 +220,10 @@ static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wi
 		code = wait_for_kernel(apply->app, wish->cgroup);
 		if (!code && check)
 			code = check_left(apply, wish->cgroup, &wish->to);
+		if (!code && back && !wish->has_from)
+			code = fail(apply->app, EXIT_REFUSED,
+				    "the journal does not say which nodes %s had",
+				    wish->cgroup);
 		if (!code)
 			code = wish_add(apply->app, wishes, wish->cgroup,
 					back ? &wish->from : &wish->to, NULL);

@@ -125,6 +125,7 @@ int check_cgroup(struct app *app, const char *text);
 int target_open_cgroup(struct app *app, const char *text, struct target *target);
 
 /* ui.c */
+#define NODES_TEXT_MAX 4096	/* for the longest list of nodes or CPUs there can be */
 uint64_t now_usec(void);
 int fail(struct app *app, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -59,7 +59,7 @@ static json_t *way_by_settle(const char *path)
 static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t *target,
 			   bool back)
 {
-	char list[2048], cpus[2048], map[2048];
+	char list[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[2048];
 	cgm_nodeset other;
 
 	if (!map_option(target, back, map, sizeof(map)) &&

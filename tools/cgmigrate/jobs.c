@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -41,7 +42,10 @@ long job_number(const char *text)
 		return 0;
 	errno = 0;
 	number = strtol(text + 1, &end, 10);
-	return errno || (*end && strcmp(end, ".json")) ? 0 : number;
+	/* There has to be one more. */
+	if (errno || number == LONG_MAX || (*end && strcmp(end, ".json")))
+		return 0;
+	return number;
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -288,7 +292,7 @@ static json_t *member(json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
 
-	if (!value) {
+	if (!json_is_object(value)) {
 		value = json_object();
 		json_object_set_new(object, key, value);
 	}
@@ -340,6 +344,9 @@ static json_t *read_record(const struct app *app, int dirfd, const char *id)
 
 	file_name(name, sizeof(name), id);
 	object = state_load(dirfd, name);
+	/* It is the job whose file it is. */
+	if (object)
+		json_object_set_new(object, "job", json_string(id));
 	/* The engine goes on without the command, and nobody knows how it ended. */
 	if (object && !strcmp(state_of(object), "running") && !is_alive(app, object))
 		json_object_set_new(object, "state", json_string("unwatched"));

@@ -102,6 +102,13 @@ static json_t *json_map(struct app *app, const struct cgm_layout *layout,
 	return object;
 }
 
+static const char *word(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
 static uint64_t number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
@@ -113,8 +120,7 @@ void map_title(struct app *app, const json_t *map, char *buf, size_t size)
 
 	snprintf(buf, size, "process %llu (%s), allowed on %s; a block is %s%s",
 		 (unsigned long long)number(map, "pid"),
-		 json_string_value(json_object_get(map, "process")),
-		 json_string_value(json_object_get(map, "allowed")),
+		 word(map, "process"), word(map, "allowed"),
 		 size_text(app, number(map, "cell_bytes"), cell, sizeof(cell)),
 		 json_is_true(json_object_get(map, "exact")) ? "" :
 		 "; order within mappings is not known");

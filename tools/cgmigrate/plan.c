@@ -121,7 +121,7 @@ static const char *signed_text(struct app *app, json_int_t bytes, char *buf, siz
 {
 	buf[0] = '-';
 	if (bytes < 0)
-		size_text(app, -bytes, buf + 1, size - 1);
+		size_text(app, -(uint64_t)bytes, buf + 1, size - 1);
 	else
 		size_text(app, bytes, buf, size);
 	return buf;

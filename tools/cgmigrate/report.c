@@ -72,8 +72,9 @@ static void join_arguments(const json_t *record, char *buf, size_t size)
 
 	buf[0] = '\0';
 	json_array_foreach(json_object_get(record, "arguments"), i, arg)
-		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
-			 json_string_value(arg));
+		if (json_is_string(arg))
+			snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
+				 json_string_value(arg));
 }
 
 /* What makes a move partial. */

@@ -170,7 +170,7 @@ void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 {
 	json_t *targets = json_object_get(object, "targets");
 	struct cgm_plan_item item = { .size = sizeof(item) };
-	char from[256], to[256], cpus[256], map[1024];
+	char from[NODES_TEXT_MAX], to[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[1024];
 	cgm_nodeset now;
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
@@ -220,5 +220,6 @@ void print_result(struct app *app, const json_t *object)
 	putchar('\n');
 	fflush(stdout);
 	json_array_foreach(json_object_get(result, "notes"), i, note)
-		warn(app, "%s", json_string_value(note));
+		if (json_is_string(note))
+			warn(app, "%s", json_string_value(note));
 }

@@ -102,7 +102,10 @@ struct lexer {
 	const char *name;
 	const char *p;
 	int line;
-	char word[1024];	/* or one of { } = ; or empty at the end */
+	bool end;		/* there is no more */
+	bool quoted;		/* so it is a word whatever is in it */
+	bool cut;		/* it was longer */
+	char word[4096];	/* or one of { } = ; */
 };
 
 static void next_word(struct lexer *l)
@@ -110,6 +113,8 @@ static void next_word(struct lexer *l)
 	size_t used = 0;
 	bool quoted = false;
 
+	l->quoted = false;
+	l->cut = false;
 	for (;; l->p++) {
 		if (*l->p == '#')
 			l->p += strcspn(l->p, "\n");
@@ -118,24 +123,43 @@ static void next_word(struct lexer *l)
 		if (!isspace((unsigned char)*l->p))
 			break;
 	}
+	l->end = !*l->p;
 	if (*l->p && strchr("{}=;", *l->p))
 		l->word[used++] = *l->p++;
 	else
 		for (; *l->p && (quoted || (!isspace((unsigned char)*l->p) &&
 					    !strchr("{}=;#", *l->p))); l->p++) {
-			if (*l->p == '"')
-				quoted = !quoted;
-			else if (used + 1 < sizeof(l->word))
-				l->word[used++] = *l->p;
 			l->line += *l->p == '\n';
+			if (*l->p == '"') {
+				quoted = !quoted;
+				l->quoted = true;
+			} else if (used + 1 < sizeof(l->word)) {
+				l->word[used++] = *l->p;
+			} else {
+				l->cut = true;
+			}
 		}
 	l->word[used] = '\0';
 }
 
+static bool is_sign(const struct lexer *l, const char *sign)
+{
+	return !l->end && !l->quoted && !strcmp(l->word, sign);
+}
+
+/* Something that can be a name or a value; not what only a part of was kept. */
+static bool is_word(const struct lexer *l)
+{
+	return !l->end && !l->cut && (l->quoted || !strchr("{}=;", l->word[0]));
+}
+
 static int syntax_error(struct lexer *l, const char *wanted)
 {
+	if (l->cut)
+		return fail(l->app, EXIT_USAGE, "%s:%d: a word of more than %zu bytes",
+			    l->name, l->line, sizeof(l->word) - 1);
 	return fail(l->app, EXIT_USAGE, "%s:%d: %s where %s is wanted", l->name, l->line,
-		    *l->word ? l->word : "the end", wanted);
+		    l->end ? "the end" : *l->word ? l->word : "\"\"", wanted);
 }
 
 /* From behind a "{" to behind the "}" that belongs to it. */
@@ -143,17 +167,17 @@ static int skip_block(struct lexer *l)
 {
 	for (int depth = 1; depth;) {
 		next_word(l);
-		if (!*l->word)
+		if (l->end)
 			return syntax_error(l, "\"}\"");
-		depth += !strcmp(l->word, "{");
-		depth -= !strcmp(l->word, "}");
+		depth += is_sign(l, "{");
+		depth -= is_sign(l, "}");
 	}
 	return 0;
 }
 
 static int take_mems(struct lexer *l, const char *group, struct wishes *wishes)
 {
-	char path[1100];
+	char path[sizeof(l->word) + 1];
 	cgm_nodeset to;
 
 	if (cgm_nodeset_parse(l->word, &to) || !cgm_nodeset_weight(&to))
@@ -169,19 +193,21 @@ static int read_settings(struct lexer *l, const char *group, struct wishes *wish
 {
 	int code = 0;
 
-	for (next_word(l); !code && strcmp(l->word, "}"); next_word(l)) {
+	for (next_word(l); !code && !is_sign(l, "}"); next_word(l)) {
 		bool mems = !strcmp(l->word, "cpuset.mems");
 
+		if (!is_word(l))
+			return syntax_error(l, "a setting or \"}\"");
 		next_word(l);
-		if (strcmp(l->word, "="))
+		if (!is_sign(l, "="))
 			return syntax_error(l, "\"=\"");
 		next_word(l);
-		if (!*l->word)
+		if (!is_word(l))
 			return syntax_error(l, "a value");
 		if (mems)
 			code = take_mems(l, group, wishes);
 		next_word(l);
-		if (!code && strcmp(l->word, ";"))
+		if (!code && !is_sign(l, ";"))
 			return syntax_error(l, "\";\"");
 	}
 	return code;
@@ -189,21 +215,23 @@ static int read_settings(struct lexer *l, const char *group, struct wishes *wish
 
 static int read_group(struct lexer *l, struct wishes *wishes)
 {
-	char group[1024];
+	char group[sizeof(l->word)];
 	int code = 0;
 
 	next_word(l);
-	if (!*l->word || strchr("{}=;", l->word[0]))
+	if (!is_word(l) || !*l->word)
 		return syntax_error(l, "the name of a group");
 	snprintf(group, sizeof(group), "%s", l->word);
 	next_word(l);
-	if (strcmp(l->word, "{"))
+	if (!is_sign(l, "{"))
 		return syntax_error(l, "\"{\"");
-	for (next_word(l); !code && strcmp(l->word, "}"); next_word(l)) {
+	for (next_word(l); !code && !is_sign(l, "}"); next_word(l)) {
 		bool cpuset = !strcmp(l->word, "cpuset");
 
+		if (!is_word(l))
+			return syntax_error(l, "a controller or \"}\"");
 		next_word(l);
-		if (strcmp(l->word, "{"))
+		if (!is_sign(l, "{"))
 			return syntax_error(l, "\"{\"");
 		code = cpuset ? read_settings(l, group, wishes) : skip_block(l);
 	}
@@ -216,7 +244,7 @@ static int read_cgconfig(struct app *app, const char *name, const char *text,
 	struct lexer l = { .app = app, .name = name, .p = text, .line = 1 };
 	int code = 0;
 
-	for (next_word(&l); !code && *l.word; next_word(&l)) {
+	for (next_word(&l); !code && !l.end; next_word(&l)) {
 		if (!strcmp(l.word, "group")) {
 			code = read_group(&l, wishes);
 			continue;
@@ -224,7 +252,7 @@ static int read_cgconfig(struct app *app, const char *name, const char *text,
 		if (strcmp(l.word, "mount") && strcmp(l.word, "namespace") &&
 		    strcmp(l.word, "default") && strcmp(l.word, "template"))
 			return syntax_error(&l, "\"group\", \"mount\", \"namespace\", \"default\" or \"template\"");
-		while (*l.word && strcmp(l.word, "{"))
+		while (!l.end && !is_sign(&l, "{"))
 			next_word(&l);
 		code = skip_block(&l);
 	}
@@ -235,11 +263,11 @@ static int read_cgconfig(struct app *app, const char *name, const char *text,
 
 /* ---- files ---- */
 
-static char *read_all(FILE *file)
+static char *read_all(FILE *file, size_t *len)
 {
 	char *text = NULL, part[65536];
-	size_t len = 0, n;
-	FILE *out = open_memstream(&text, &len);
+	size_t n;
+	FILE *out = open_memstream(&text, len);
 
 	while (out && (n = fread(part, 1, sizeof(part), file)))
 		fwrite(part, 1, n, out);
@@ -253,14 +281,17 @@ static char *read_all(FILE *file)
 static int read_file(struct app *app, const char *name, struct wishes *wishes)
 {
 	FILE *file = strcmp(name, "-") ? fopen(name, "r") : stdin;
-	char *text = file ? read_all(file) : NULL;
+	size_t len = 0;
+	char *text = file ? read_all(file, &len) : NULL;
 	int err = errno, code;
 
 	if (file && file != stdin)
 		fclose(file);
 	if (!text)
 		return fail(app, EXIT_FAILED, "%s: cannot read: %s", name, strerror(err));
-	if (text[strspn(text, " \t\r\n")] == '{')
+	if (strlen(text) < len)
+		code = fail(app, EXIT_USAGE, "%s: is no text: has a NUL in it", name);
+	else if (text[strspn(text, " \t\r\n")] == '{')
 		code = read_json(app, name, text, wishes);
 	else
 		code = read_cgconfig(app, name, text, wishes);

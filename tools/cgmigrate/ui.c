@@ -113,7 +113,7 @@ void print_json(json_t *object)
 
 json_t *json_nodes(const cgm_nodeset *set)
 {
-	char buf[2048];
+	char buf[NODES_TEXT_MAX];
 
 	return json_string(nodes_text(set, buf, sizeof(buf)));
 }
@@ -121,12 +121,14 @@ json_t *json_nodes(const cgm_nodeset *set)
 /* {"total": B, "stray": B, "nodes": {"0": B}, "kinds": {"anon": {"0": B}}} */
 json_t *json_placement(const struct app *app, const struct cgm_placement *p)
 {
-	json_t *nodes = json_object(), *kinds = json_object(), *kind;
 	const cgm_nodeset *online = &app->features.online;
+	json_t *nodes, *kinds, *kind;
 	char key[16];
 
 	if (!p)
 		return json_null();
+	nodes = json_object();
+	kinds = json_object();
 	for (int k = 0; k < CGM_KIND_COUNT; k++) {
 		kind = json_object();
 		for (int n = cgm_nodeset_next(online, -1); n >= 0;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The record of a job: told, waited for, and ended where its command was killed. */
+#include "fuzz.h"
+
+#include "cgmigrate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	CHECK(machine_put("run/cgmigrate/j1.json", data, size));
+	command_run(cmd_report, "report", NULL);
+	command_run(cmd_report, "report", "j1", NULL);
+	command_run(cmd_report, "report", "-J", "j1", NULL);
+	command_run(cmd_wait, "wait", "--timeout=1us", "j1", NULL);
+	/* Changes nothing, and looks at what others have left. */
+	command_run(cmd_undo, "undo", "--dry-run", NULL);
+	return 0;
+}

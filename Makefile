@@ -80,8 +80,8 @@ deb-kernel: ## build Debian packages of a kernel for real machines; takes hours
 	@scripts/deps build deb-kernel
 	@scripts/deb-kernel
 
-series: ## apply mm-patches one by one, building what each of them touches
-	@scripts/deps build
+series: ## write the work as patches for the kernel's lists, and check each; in build/series
+	@scripts/deps build lint
 	@scripts/series
 
 install: tools ## install library, headers, plugin, command and man pages below PREFIX

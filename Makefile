@@ -84,6 +84,10 @@ series: ## write the work as patches for the kernel's lists, and check each; in 
 	@scripts/deps build lint
 	@scripts/series
 
+selftests: ## run the kernel's own tests on stock and engine, and compare; in build/selftests
+	@scripts/deps build guest selftests
+	@scripts/selftests
+
 install: tools ## install library, headers, plugin, command and man pages below PREFIX
 	$(MAKE) -C libcgroup-plugin $(parts) install
 	$(MAKE) -C libcgroup-plugin/plugin $(parts) install
@@ -92,4 +96,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean
+.PHONY: help kernel lib plugin tools tests demo bench stress check check-all check-lint shell doc libcgroup-patches deb deb-kernel series selftests install clean

@@ -178,6 +178,7 @@ struct cm_tally {
  *	change was written or, if that took the address space over from a
  *	change written further up, where that was.  A reference
  * @node: in part->jobs, then in the list of all jobs
+ * @work: runs it
  * @state: under cm_lock
  * @stop: somebody wrote to the stop file; under cm_lock
  * @exited: the address space has no user any more; under cm_lock

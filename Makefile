@@ -85,9 +85,13 @@ deb-kernel: ## build Debian packages of a kernel for real machines; takes hours
 	@scripts/deps build deb-kernel
 	@scripts/deb-kernel
 
-series: ## apply mm-patches one by one, building what each of them touches
-	@scripts/deps build
+series: ## write the work as patches for the kernel's lists, and check each; in build/series
+	@scripts/deps build lint
 	@scripts/series
+
+selftests: ## run the kernel's own tests on stock and engine, and compare; in build/selftests
+	@scripts/deps build guest selftests
+	@scripts/selftests
 
 install: tools ## install library, headers, plugin, command and man pages below PREFIX
 	$(MAKE) -C libcgroup-plugin $(parts) install
@@ -97,4 +101,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean
+.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests

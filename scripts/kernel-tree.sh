@@ -8,7 +8,7 @@
 # tree and only files whose content differs are replaced, each by a new file, so that make
 # sees exactly what changed and the pristine source stays untouched.
 #
-# Sourced by kernel-build and series after lib.sh.
+# Sourced by kernel-build, series and others after lib.sh.
 
 deb_tarball=/usr/src/linux-source-6.12.tar.xz
 
@@ -89,20 +89,25 @@ patched_files() {
 		sort -u
 }
 
+# engine_path FILE - where the kernel wants a file of kernel/cpuset-migrate
+engine_path() {
+	case $1 in
+	include/uapi/*) echo "include/uapi/linux/${1#include/uapi/}" ;;
+	include/linux/* | include/trace/events/*) echo "$1" ;;
+	include/*)
+		die "kernel/cpuset-migrate/$1: headers belong in include/linux," \
+			"include/trace/events or include/uapi"
+		;;
+	*) echo "kernel/cpuset-migrate/$1" ;;
+	esac
+}
+
 # place_engine DIR - put kernel/cpuset-migrate of DIR/in where the kernel wants it, in DIR/out
 place_engine() {
 	local in=$1/in/engine file to
 
 	(cd "$in" && find . -type f -printf '%P\n') | while read -r file; do
-		case $file in
-		include/uapi/*) to=include/uapi/linux/${file#include/uapi/} ;;
-		include/linux/* | include/trace/events/*) to=$file ;;
-		include/*)
-			die "kernel/cpuset-migrate/$file: headers belong in include/linux," \
-				"include/trace/events or include/uapi"
-			;;
-		*) to=kernel/cpuset-migrate/$file ;;
-		esac
+		to=$(engine_path "$file")
 		[ ! -e "$source_dir/$to" ] ||
 			die "kernel/cpuset-migrate/$file: the kernel has a $to of its own"
 		mkdir -p "$1/out/$(dirname "$to")"
@@ -111,30 +116,49 @@ place_engine() {
 	done
 }
 
-# apply_series DIR [COUNT] - apply the (first COUNT patches of the) series to copies of the
-# files it touches, in DIR/out
-apply_series() {
-	local dir=$1 count=${2:-99999} patch file said
+# apply_patch DIR PATCH - apply one of DIR/in/patches to the files in DIR/out, after copying
+# there what it touches
+apply_patch() {
+	local dir=$1 patch=$2 file said
 
-	head -n "$count" "$dir/in/series" | while read -r patch; do
-		patched_files "$dir/in/patches/$patch" | while read -r file; do
-			echo "$file" >>"$dir/list"
-			if [ ! -e "$dir/out/$file" ] && [ -e "$source_dir/$file" ]; then
-				mkdir -p "$dir/out/$(dirname "$file")"
-				cp "$source_dir/$file" "$dir/out/$file"
-			fi
-		done
-		said=$(patch -d "$dir/out" -p1 --fuzz=0 --batch --forward --no-backup-if-mismatch \
-			<"$dir/in/patches/$patch" 2>&1) || {
-			awk '/^patching file/ { file = $0 }
-				/FAILED|ignored|malformed|find file/ {
-					if (file) print file
-					file = ""
-					print
-				}' <<<"$said" >&2
-			die "mm-patches/$patch does not apply to $source_id (hunks above)"
-		}
+	patched_files "$dir/in/patches/$patch" | while read -r file; do
+		echo "$file" >>"$dir/list"
+		if [ ! -e "$dir/out/$file" ] && [ -e "$source_dir/$file" ]; then
+			mkdir -p "$dir/out/$(dirname "$file")"
+			cp "$source_dir/$file" "$dir/out/$file"
+		fi
 	done
+	said=$(patch -d "$dir/out" -p1 --fuzz=0 --batch --forward --no-backup-if-mismatch \
+		<"$dir/in/patches/$patch" 2>&1) || {
+		awk '/^patching file/ { file = $0 }
+			/FAILED|ignored|malformed|find file/ {
+				if (file) print file
+				file = ""
+				print
+			}' <<<"$said" >&2
+		die "$patch does not apply to $source_id (hunks above)"
+	}
+}
+
+# apply_series DIR - apply the series to copies of the files it touches, in DIR/out
+apply_series() {
+	local patch
+
+	while read -r patch; do
+		apply_patch "$1" "$patch"
+	done <"$1/in/series"
+}
+
+# checkpatch ARG... - the kernel's own, with .checkpatch.conf of the current folder
+checkpatch() {
+	local status=0
+
+	find_source
+	unpack_source
+	"$source_dir/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
+		--quiet "$@" || status=1
+	rm -f .checkpatch-camelcase.*
+	return "$status"
 }
 
 # need_kernel_tools - stop when something a kernel is built with is missing
@@ -144,13 +168,18 @@ need_kernel_tools() {
 		die "missing: gelf.h (scripts/deps build installs what a build needs)"
 }
 
-# make_overlay DIR [COUNT] - DIR/in -> DIR/out and the list of its files, DIR/list
-make_overlay() {
+# clear_overlay DIR - an empty DIR/out and list
+clear_overlay() {
 	rm -rf "$1/out" "$1/list"
 	mkdir -p "$1/out"
 	: >"$1/list"
+}
+
+# make_overlay DIR - DIR/in -> DIR/out and the list of its files, DIR/list
+make_overlay() {
+	clear_overlay "$1"
 	place_engine "$1"
-	apply_series "$@"
+	apply_series "$1"
 	sort -u -o "$1/list" "$1/list"
 }
 
@@ -219,22 +248,32 @@ check_config() {
 	}
 }
 
-# enter_check_tree - set $tree and $work to a tree for checks, locked until the script ends,
-# and a working folder with the engine's inputs. Kernels are built in others: what checks
-# leave there does not matter.
-enter_check_tree() {
+# open_work - set $work to a working folder with the engine's inputs, removed when the script
+# ends, and unpack the source
+open_work() {
 	need_kernel_tools
 	mkdir -p "$cache"
-	tree=$cache/tree-check
 	work=$(mktemp -d "$cache/.work-XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	exec 9>"$tree.lock"
-	flock 9
 	find_source
 	unpack_source
-	need_space "$cache" 1024 "checking the engine's sources"
 	stage_inputs "$work" engine
+}
+
+# lock_check_tree - set $tree to a tree for checks, locked until the script ends. Kernels are
+# built in others: what checks leave there does not matter.
+lock_check_tree() {
+	tree=$cache/tree-check
+	exec 9>"$tree.lock"
+	flock 9
+	need_space "$cache" 1024 "checking the engine's sources"
 	open_tree "$tree"
+}
+
+# enter_check_tree - both
+enter_check_tree() {
+	open_work
+	lock_check_tree
 }
 
 # kernel_make TREE ARG... - make in TREE, with what keeps results the same from build to build

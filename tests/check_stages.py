@@ -14,7 +14,8 @@ PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 # Seconds for a test, fixtures included, on a kernel: it hangs, rather than being slow.
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
-PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/bench", "tests/stress"]
+PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/test_selftests.py"]
+PARTS += ["tests/bench", "tests/stress"]
 # Leaks are looked for after the tests; a splat makes vm exit with 255.
 LEAKS = """"$@"; status=$?
 echo scan >/sys/kernel/debug/kmemleak; sleep 7; echo scan >/sys/kernel/debug/kmemleak
@@ -253,7 +254,7 @@ def stages(everything):
         def count(status):
             return results.from_status("series", status)
 
-        found.append(Stage("series", series, count, 300, alone=True))
+        found.append(Stage("series", series, count, 900, alone=True))
         packaging = ["tests/packaging"]
         found.append(host_stage("packages", packaging, 420, ("programs",)))
     return found

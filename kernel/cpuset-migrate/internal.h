@@ -188,6 +188,7 @@ struct cm_tally {
  *	change written further up, where that was.  A reference
  * @node: in part->jobs, then in the list of all jobs
  * @line: in the line for a worker, see worker.c; under cm_lock
+ * @work: runs it
  * @state: under cm_lock
  * @stop: somebody wrote to the stop file; under cm_lock
  * @exited: the address space has no user any more; under cm_lock

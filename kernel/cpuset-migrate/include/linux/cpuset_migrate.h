@@ -127,6 +127,8 @@ enum cpuset_migrate_event {
  * @stat: counters of this cpuset and those below
  * @events: events of this cpuset and those below
  * @events_local: events of this cpuset
+ * @events_file: who polls @events
+ * @events_local_file: who polls @events_local
  */
 struct cpuset_migrate {
 	u64			placement;

@@ -130,6 +130,8 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int fail_errno(struct app *app, int err);
 void warn(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *shell_word(const char *text);
 const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t size);
 const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
 void print_json(json_t *object);

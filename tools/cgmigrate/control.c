@@ -92,8 +92,8 @@ static void tell(struct app *app, struct control *control, const char *key,
 							  json_text(name), "changed",
 							  changed));
 	if (!app->json)
-		printf("%s: %s\n", name, changed ? done_text[control->what] :
-						   idle_text[control->what]);
+		say("%s: %s\n", name, changed ? done_text[control->what] :
+						idle_text[control->what]);
 }
 
 /* Stopping takes until the end of a chunk. */

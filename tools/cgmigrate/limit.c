@@ -66,11 +66,11 @@ static void tell(struct app *app, struct limit *limit, struct cgm_group *group,
 	if (app->json)
 		return;
 	if (rate == CGM_RATE_MAX)
-		printf("%s: no limit\n", path);
+		say("%s: no limit\n", path);
 	else if (!rate)
-		printf("%s: 0, moves are held\n", path);
+		say("%s: 0, moves are held\n", path);
 	else
-		printf("%s: %s/s\n", path, size_text(app, rate, size, sizeof(size)));
+		say("%s: %s/s\n", path, size_text(app, rate, size, sizeof(size)));
 }
 
 static int limit_group(struct app *app, struct limit *limit, struct cgm_group *group)

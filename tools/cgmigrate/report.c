@@ -71,9 +71,13 @@ static void join_arguments(const json_t *record, char *buf, size_t size)
 	size_t i;
 
 	buf[0] = '\0';
-	json_array_foreach(json_object_get(record, "arguments"), i, arg)
+	json_array_foreach(json_object_get(record, "arguments"), i, arg) {
+		char *word = json_is_string(arg) ? shell_word(json_string_value(arg)) : NULL;
+
 		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
-			 json_string_value(arg));
+			 word ? word : "?");
+		free(word);
+	}
 }
 
 /* What makes a move partial. */
@@ -154,10 +158,10 @@ static void print_record(struct app *app, const json_t *record)
 	char command[1024];
 
 	join_arguments(record, command, sizeof(command));
-	printf("%s: cgmigrate %s\n", word(record, "job"), command);
-	printf("by %s, started %s", word(record, "user"), word(record, "started"));
+	say("%s: cgmigrate %s\n", word(record, "job"), command);
+	say("by %s, started %s", word(record, "user"), word(record, "started"));
 	if (json_object_get(record, "ended"))
-		printf(", ended %s", word(record, "ended"));
+		say(", ended %s", word(record, "ended"));
 	putchar('\n');
 	if (json_object_get(record, "steps"))
 		print_schedule(app, record);

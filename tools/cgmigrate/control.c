@@ -351,7 +351,7 @@ static int run(struct app *app, struct control *control, char **targets)
 
 	if (!*targets == !control->all)
 		return usage_error(app, "name cgroups or jobs, or say --all");
-	code = app_open(app);
+	code = app_open_jobs(app);
 	if (!code)
 		code = check_targets(app, targets);
 	if (code)

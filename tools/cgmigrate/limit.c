@@ -164,7 +164,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 		return usage_error(app, "no cgroup named");
 	if (optind < argc && limit.all)
 		return usage_error(app, "--all: means every cgroup, and some are named");
-	code = app_open(app);
+	code = app_open_jobs(app);
 	if (code)
 		return code;
 	interrupted_put_back(app);

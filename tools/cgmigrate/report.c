@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "spec.h"
 
 enum { OPT_OPENMETRICS = 1, OPT_FILE };
@@ -266,7 +267,7 @@ static int report_metrics(struct app *app, const struct report *report)
 	if (!text || err)
 		return fail(app, EXIT_FAILED, "out of memory");
 	if (report->file)
-		err = replace_file(AT_FDCWD, report->file, text, len, false);
+		err = file_replace(AT_FDCWD, report->file, text, len, false);
 	else
 		fputs(text, stdout);
 	free(text);
@@ -371,6 +372,8 @@ int cmd_report(struct app *app, int argc, char **argv)
 	code = check_arguments(app, argv, &report);
 	if (!code)
 		code = choose_columns(app, &columns, report.output, &report.chosen);
+	if (!code)
+		code = state_check(app);
 	if (code)
 		return code;
 	if (report.openmetrics)

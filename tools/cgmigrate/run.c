@@ -382,7 +382,7 @@ int run_targets(struct app *app, char **targets, add_target_fn add, const void *
 		const struct run_options *options)
 {
 	struct cgm_plan *plan;
-	int code = app_open(app);
+	int code = app_open_jobs(app);
 
 	if (code)
 		return code;

@@ -4,6 +4,7 @@
  * removed and made again under the same name is another one, and reads fail
  * instead of telling about a stranger.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -169,6 +170,45 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 		err = group_new(ctx, path[len] ? path + len : "/", group);
 	free(text);
 	return err;
+}
+
+static bool has_path(const struct cgm_group *group, const char *path)
+{
+	const char *root = group->ctx->cpuset.root;
+	size_t root_len = is_root(root) ? 0 : strlen(root);
+	size_t len = is_root(group->path) ? 0 : strlen(group->path);
+
+	if (!path || strncmp(path, root, root_len))
+		return false;
+	path += root_len;
+	return !strncmp(path, group->path, len) && (!len || path[len] == '/' || !path[len]);
+}
+
+static bool has_thread(struct cgm_group *group, pid_t pid, const char *thread)
+{
+	char *text = fs_read(group->ctx, NULL, "proc/%d/task/%s/cgroup", pid, thread);
+	bool has = text && has_path(group, path_of_process(group->ctx, text));
+
+	free(text);
+	return has;
+}
+
+/* Is a process, or one of its threads, in this cgroup or below it? */
+bool group_has_pid(struct cgm_group *group, pid_t pid)
+{
+	int fd = fs_open(group->ctx, O_RDONLY | O_DIRECTORY, "proc/%d/task", pid);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool has = false;
+
+	/* The first that is listed is the main thread, and hardly ever elsewhere. */
+	while (dir && !has && (entry = readdir(dir)))
+		has = entry->d_name[0] != '.' && has_thread(group, pid, entry->d_name);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return has;
 }
 
 struct unit_search {
@@ -368,6 +408,22 @@ int group_write(struct cgm_group *group, const char *file, int flags, const char
 				ctx->cpuset.mount, is_root(group->path) ? "" : group->path,
 				file, strerror(-err));
 	return 0;
+}
+
+CGM_PUBLIC int cgm_group_open_file(struct cgm_group *group, const char *file, int flags)
+{
+	struct cgm_context *ctx = group->ctx;
+	int fd;
+
+	if (!ctx->writable && (flags & O_ACCMODE) != O_RDONLY)
+		return cgm_fail(ctx, EROFS, "%s: a recorded tree is not written to",
+				group->path);
+	fd = fs_open_below(group->dirfd, file, flags);
+	if (fd < 0)
+		return cgm_fail(ctx, errno, "cannot open %s%s/%s: %s", ctx->cpuset.mount,
+				is_root(group->path) ? "" : group->path, file,
+				strerror(errno));
+	return fd;
 }
 
 /* Does memory follow new nodes, and into this group? v1 asks a flag. */

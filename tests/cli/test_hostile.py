@@ -144,7 +144,9 @@ def test_a_plan_of_somebody_else(kernel, live, tmp_path, why):
     assert live("plan", plan).returncode == 0  # to look at it does no harm
     with plan.open() as file:
         again = live("apply", "-", stdin=file)  # whoever reads it has looked
-    assert again.returncode == 0 and kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3"
+    assert (
+        again.returncode == 0 and kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3"
+    )
 
 
 JOURNAL = "var/lib/cgmigrate/apply.json"

@@ -166,8 +166,20 @@ int cgm_group_stop(struct cgm_group *group);
 int cgm_group_set_rate(struct cgm_group *group, uint64_t rate);
 
 /**
- * Call @p fn for a cgroup and all its descendants, parents first. A return
- * value other than 0 ends the walk and is returned.
+ * Open a file of a cgroup. It is of the cgroup that the group was opened for, also where
+ * another one has its path by now.
+ *
+ * @param file its name, such as "cgroup.procs"
+ * @param flags of open(2): O_RDONLY, O_WRONLY or O_RDWR, and O_NONBLOCK
+ * @return a descriptor, closed on exec, for the caller to close; or -errno
+ * @since 0.4
+ */
+int cgm_group_open_file(struct cgm_group *group, const char *file, int flags);
+
+/**
+ * Call @p fn for a cgroup and all its descendants, parents first, and children in the
+ * order of their names. A return value other than 0 ends the walk and is returned. What
+ * is removed meanwhile, or closed to the caller, is left out.
  */
 int cgm_group_walk(struct cgm_group *group,
 		   int (*fn)(struct cgm_group *group, void *data), void *data);

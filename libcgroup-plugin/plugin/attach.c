@@ -22,17 +22,15 @@
 /* Whole processes, by one write. libcgroup tells what is wrong with it. */
 static void write_procs(struct event *event, struct cgm_group *group, pid_t pid)
 {
-	char path[4200], text[16];
-	int fd, len;
+	int fd = cgm_group_open_file(group, "cgroup.procs", O_WRONLY), len;
+	char text[16];
 
-	snprintf(path, sizeof(path), "%s%s/cgroup.procs", event->features.cpuset_mount,
-		 cgm_group_path(group));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	len = snprintf(text, sizeof(text), "%d", pid);
 	if (write(fd, text, len) != len)
-		event_note(event, "cannot write %s to %s: %s", text, path, strerror(errno));
+		event_note(event, "cannot write %s to cgroup.procs of %s: %s", text,
+			   cgm_group_path(group), strerror(errno));
 	close(fd);
 }
 

@@ -109,14 +109,12 @@ struct cgm_group *event_group(struct event *event, const char *name)
 /* cgroup v1 moves memory only where a flag says so. */
 static bool migrates(struct event *event, struct cgm_group *group)
 {
-	char path[4200], flag = '0';
+	char flag = '0';
 	int fd;
 
 	if (!event_is_v1(event))
 		return true;
-	snprintf(path, sizeof(path), "%s%s/cpuset.memory_migrate",
-		 event->features.cpuset_mount, cgm_group_path(group));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = cgm_group_open_file(group, "cpuset.memory_migrate", O_RDONLY);
 	if (fd < 0)
 		return false;
 	if (read(fd, &flag, 1) != 1)

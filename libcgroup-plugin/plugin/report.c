@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* One JSON record for each thing that a user does. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "files.h"
 #include "journal.h"
 
 json_t *report_nodes(const cgm_nodeset *nodes)
@@ -130,7 +130,7 @@ void report_event(struct event *event, int returned, json_t *after)
 {
 	const struct config *config = config_get();
 	json_t *object;
-	char *record;
+	char *record, why[FILE_WHY];
 	int fd;
 
 	if (config->report_to == REPORT_NOWHERE)
@@ -142,8 +142,7 @@ void report_event(struct event *event, int returned, json_t *after)
 		return;
 	switch (config->report_to) {
 	case REPORT_FILE:
-		fd = open(config->report_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-			  0644);
+		fd = file_open_append(config->report_file, why);
 		if (fd >= 0) {
 			write_line(fd, record);
 			close(fd);

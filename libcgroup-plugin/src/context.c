@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount.h>
+#include <linux/magic.h>
 #include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "pagemap.h"
@@ -69,18 +71,38 @@ static int add_tmpfs(struct cgm_context *ctx, dev_t dev)
 	return 0;
 }
 
-static int set_hierarchy(struct hierarchy *h, int version, struct libmnt_fs *fs)
+/*
+ * Hold the mount point. Something else may be mounted on top of it by now, and is no
+ * hierarchy then.
+ */
+static int hold_mount(struct cgm_context *ctx, const char *mount)
+{
+	int fd = fs_open(ctx, O_PATH | O_DIRECTORY, ".%s", mount);
+	struct statfs fs;
+
+	if (fd < 0 || ctx->recorded)
+		return fd;
+	if (!fstatfs(fd, &fs) &&
+	    (fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int set_hierarchy(struct cgm_context *ctx, struct hierarchy *h, int version,
+			 struct libmnt_fs *fs)
 {
 	const char *root = mnt_fs_get_root(fs);
 
 	if (h->version)
 		return 0;
+	h->dirfd = hold_mount(ctx, mnt_fs_get_target(fs));
+	if (h->dirfd < 0)
+		return 0;
+	h->version = version;
 	h->mount = strdup(mnt_fs_get_target(fs));
 	h->root = strdup(root ? root : "/");
-	if (!h->mount || !h->root)
-		return -ENOMEM;
-	h->version = version;
-	return 0;
+	return h->mount && h->root ? 0 : -ENOMEM;
 }
 
 static bool has_option(struct libmnt_fs *fs, const char *name)
@@ -100,15 +122,15 @@ static int look_at_mount(struct cgm_context *ctx, struct libmnt_fs *fs, bool *v1
 	if (!strcmp(type, "tmpfs") || !strcmp(type, "devtmpfs"))
 		return add_tmpfs(ctx, mnt_fs_get_devno(fs));
 	if (!strcmp(type, "cgroup2"))
-		return set_hierarchy(&ctx->unified, 2, fs);
+		return set_hierarchy(ctx, &ctx->unified, 2, fs);
 	if (strcmp(type, "cgroup"))
 		return 0;
 	if (!has_option(fs, "none") && !has_option(fs, "name"))
 		*v1 = true;
-	if (has_option(fs, "freezer") && set_hierarchy(&ctx->freezer, 1, fs))
+	if (has_option(fs, "freezer") && set_hierarchy(ctx, &ctx->freezer, 1, fs))
 		return -ENOMEM;
 	if (has_option(fs, "cpuset"))
-		return set_hierarchy(&ctx->cpuset, 1, fs);
+		return set_hierarchy(ctx, &ctx->cpuset, 1, fs);
 	return 0;
 }
 
@@ -133,14 +155,15 @@ static int look_at_unified(struct cgm_context *ctx)
 
 	if (!h->version || ctx->cpuset.version)
 		return 0;
-	text = fs_read(ctx, NULL, ".%s/cgroup.controllers", h->mount);
+	text = fs_read_at(h->dirfd, "cgroup.controllers", NULL);
 	if (!text)
 		return 0;
 	if (has_word(text, "cpuset")) {
 		ctx->cpuset.mount = strdup(h->mount);
 		ctx->cpuset.root = strdup(h->root);
+		ctx->cpuset.dirfd = fcntl(h->dirfd, F_DUPFD_CLOEXEC, 0);
 		ctx->cpuset.version = 2;
-		if (!ctx->cpuset.mount || !ctx->cpuset.root)
+		if (!ctx->cpuset.mount || !ctx->cpuset.root || ctx->cpuset.dirfd < 0)
 			err = -ENOMEM;
 		if (has_word(text, "memory"))
 			ctx->features.flags |= CGM_FEATURE_MEMCG;
@@ -376,17 +399,22 @@ CGM_PUBLIC int cgm_context_new(struct cgm_context **out,
 	return 0;
 }
 
+static void clear_hierarchy(struct hierarchy *h)
+{
+	if (h->version && h->dirfd >= 0)
+		close(h->dirfd);
+	free(h->mount);
+	free(h->root);
+}
+
 CGM_PUBLIC void cgm_context_free(struct cgm_context *ctx)
 {
 	if (!ctx)
 		return;
 	close(ctx->rootfd);
-	free(ctx->cpuset.mount);
-	free(ctx->cpuset.root);
-	free(ctx->unified.mount);
-	free(ctx->unified.root);
-	free(ctx->freezer.mount);
-	free(ctx->freezer.root);
+	clear_hierarchy(&ctx->cpuset);
+	clear_hierarchy(&ctx->unified);
+	clear_hierarchy(&ctx->freezer);
 	free(ctx->release);
 	free(ctx->tmpfs_devs);
 	free(ctx);

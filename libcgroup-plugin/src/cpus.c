@@ -39,19 +39,13 @@ const char *group_effective_cpus_file(const struct cgm_context *ctx)
 CGM_PUBLIC int cgm_group_effective_cpus(struct cgm_group *group, cgm_cpuset *cpus)
 {
 	const char *file = group_effective_cpus_file(group->ctx);
-	struct cgm_group *parent;
-	int err;
+	int err = group_read_nearest(group, file, cpus);
 
-	if (fs_exists_at(group->dirfd, file))
-		return group_read_nodes(group, file, cpus);
-	if (fs_exists_at(group->dirfd, "cpuset.cpus"))	/* v1 of old kernels */
-		return group_read_nodes(group, "cpuset.cpus", cpus);
-	err = group_parent(group, &parent);
-	if (err)
+	if (err == -ENOENT)	/* v1 of old kernels */
+		err = group_read_nearest(group, "cpuset.cpus", cpus);
+	if (err == -ENOENT)
 		return cgm_fail(group->ctx, err, "%s: no cpuset here or above it",
 				group->path);
-	err = cgm_group_effective_cpus(parent, cpus);
-	cgm_group_unref(parent);
 	return err;
 }
 

@@ -32,9 +32,9 @@ static int open_freezer(struct cgm_group *group, struct freezer *freezer)
 		return cgm_fail(ctx, EOPNOTSUPP,
 				"%s: cannot be frozen: no freezer hierarchy is mounted",
 				group->path);
-	freezer->dirfd = own ? openat(group->dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC) :
-			       fs_open(ctx, O_PATH | O_DIRECTORY, ".%s%s", freezer->mount,
-				       group->path);
+	freezer->dirfd = own ? fs_open_below(group->dirfd, ".", O_PATH | O_DIRECTORY) :
+			       fs_open_below(ctx->freezer.dirfd, group_below(group->path),
+					     O_PATH | O_DIRECTORY);
 	if (freezer->dirfd < 0)
 		return cgm_fail(ctx, errno, "%s: cannot be frozen: no such cgroup below %s",
 				group->path, freezer->mount);

@@ -2,17 +2,89 @@
 /*
  * Reading and writing the small text files of /proc, /sys and cgroupfs,
  * always below the context's system root.
+ *
+ * Cgroups may belong to anybody. What is in them is opened below a descriptor that is
+ * held, and no link and no other file system on the way is gone through: a name means a
+ * cgroup, or a file of it, or nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "number.h"
 #include "private.h"
 
-/* Paths are relative to the system root: "proc/self/status". */
+static int open_how(int dirfd, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = resolve,
+	};
+
+	int fd;
+
+	do {	/* something was renamed while ".." was looked up */
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	} while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
+/* One piece of a path. Kernels before 5.6 do what they can. */
+static int open_piece(int dirfd, const char *path, int flags)
+{
+	int fd = open_how(dirfd, path, flags,
+			  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+
+	if (fd < 0 && errno == ENOSYS)
+		fd = openat(dirfd, path, flags | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+/*
+ * Open what is below a directory. Paths may be longer than the kernel takes: cgroups
+ * can be as deep as their owner likes. Returns a descriptor, or -1 and errno.
+ */
+int fs_open_below(int dirfd, const char *path, int flags)
+{
+	char piece[PATH_MAX], *slash;
+	int at = dirfd, next, err;
+
+	while (strlen(path) >= sizeof(piece)) {
+		memcpy(piece, path, sizeof(piece) - 1);
+		piece[sizeof(piece) - 1] = '\0';
+		slash = strrchr(piece, '/');
+		next = -1;
+		errno = ENAMETOOLONG;
+		if (slash && slash != piece) {
+			*slash = '\0';
+			path += slash - piece + 1;
+			next = open_piece(at, piece, O_PATH | O_DIRECTORY);
+		}
+		err = errno;
+		if (at != dirfd)
+			close(at);
+		errno = err;
+		if (next < 0)
+			return -1;
+		at = next;
+	}
+	next = open_piece(at, path, flags);
+	err = errno;
+	if (at != dirfd)
+		close(at);
+	errno = err;
+	return next;
+}
+
+/*
+ * Paths are relative to the system root: "proc/self/status". The links of a recorded
+ * tree stay in it.
+ */
 static int fs_vopen(struct cgm_context *ctx, int flags, const char *fmt, va_list ap)
 {
 	char *path;
@@ -22,7 +94,13 @@ static int fs_vopen(struct cgm_context *ctx, int flags, const char *fmt, va_list
 		errno = ENOMEM;
 		return -1;
 	}
-	fd = openat(ctx->rootfd, path, flags | O_CLOEXEC);
+	fd = -1;
+	errno = ENOSYS;
+	if (ctx->recorded)
+		fd = open_how(ctx->rootfd, path, flags,
+			      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0 && errno == ENOSYS)
+		fd = openat(ctx->rootfd, path, flags | O_CLOEXEC);
 	free(path);
 	return fd;
 }
@@ -79,7 +157,7 @@ char *fs_read_fd(int fd, size_t *len)
 
 char *fs_read_at(int dirfd, const char *name, size_t *len)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	int fd = fs_open_below(dirfd, name, O_RDONLY);
 	char *text;
 	int err;
 
@@ -117,7 +195,7 @@ char *fs_read(struct cgm_context *ctx, size_t *len, const char *fmt, ...)
  */
 int fs_write_at(int dirfd, const char *name, int flags, const char *text)
 {
-	int fd = openat(dirfd, name, O_WRONLY | O_TRUNC | O_CLOEXEC | flags);
+	int fd = fs_open_below(dirfd, name, O_WRONLY | O_TRUNC | flags);
 	size_t len = strlen(text);
 	ssize_t n;
 	int err = 0;
@@ -137,7 +215,7 @@ int fs_write_at(int dirfd, const char *name, int flags, const char *text)
 
 bool fs_exists_at(int dirfd, const char *name)
 {
-	return !faccessat(dirfd, name, F_OK, 0);
+	return !faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
 /* Find "KEY VALUE" in a flat-keyed file. */

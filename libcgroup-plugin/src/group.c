@@ -9,9 +9,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "descend.h"
 #include "group.h"
 #include "procs.h"
 #include "systemd.h"
@@ -54,6 +54,12 @@ static char *clean_path(const char *path)
 	return out;
 }
 
+/* A clean path, for where no slash comes first. */
+const char *group_below(const char *path)
+{
+	return is_root(path) ? "." : path + 1;
+}
+
 /* Open by a path relative to the mount point. */
 int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out)
 {
@@ -72,8 +78,8 @@ int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out)
 		cgm_group_unref(group);
 		return err;
 	}
-	group->dirfd = fs_open(ctx, O_PATH | O_DIRECTORY, ".%s%s", ctx->cpuset.mount,
-			       is_root(group->path) ? "" : group->path);
+	group->dirfd = fs_open_below(ctx->cpuset.dirfd, group_below(group->path),
+				     O_PATH | O_DIRECTORY);
 	if (group->dirfd < 0) {
 		err = cgm_fail(ctx, errno, "%s: no such cgroup below %s: %s", group->path,
 			       ctx->cpuset.mount, strerror(errno));
@@ -166,6 +172,45 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 	return err;
 }
 
+static bool has_path(const struct cgm_group *group, const char *path)
+{
+	const char *root = group->ctx->cpuset.root;
+	size_t root_len = is_root(root) ? 0 : strlen(root);
+	size_t len = is_root(group->path) ? 0 : strlen(group->path);
+
+	if (!path || strncmp(path, root, root_len))
+		return false;
+	path += root_len;
+	return !strncmp(path, group->path, len) && (!len || path[len] == '/' || !path[len]);
+}
+
+static bool has_thread(struct cgm_group *group, pid_t pid, const char *thread)
+{
+	char *text = fs_read(group->ctx, NULL, "proc/%d/task/%s/cgroup", pid, thread);
+	bool has = text && has_path(group, path_of_process(group->ctx, text));
+
+	free(text);
+	return has;
+}
+
+/* Is a process, or one of its threads, in this cgroup or below it? */
+bool group_has_pid(struct cgm_group *group, pid_t pid)
+{
+	int fd = fs_open(group->ctx, O_RDONLY | O_DIRECTORY, "proc/%d/task", pid);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool has = false;
+
+	/* The first that is listed is the main thread, and hardly ever elsewhere. */
+	while (dir && !has && (entry = readdir(dir)))
+		has = entry->d_name[0] != '.' && has_thread(group, pid, entry->d_name);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 struct unit_search {
 	const char *unit;
 	bool own;		/* process 1's; else of any other systemd */
@@ -215,22 +260,63 @@ CGM_PUBLIC int cgm_group_open_unit(struct cgm_context *ctx, const char *unit,
 	return 0;
 }
 
+/* Above a cgroup is what holds it, whatever else has a name like that by now. */
+static int open_above(int dirfd)
+{
+	return openat(dirfd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int group_parent(struct cgm_group *group, struct cgm_group **out)
 {
-	char *path, *slash;
+	struct cgm_group *parent;
+	char *slash;
 	int err;
 
 	*out = NULL;
 	if (is_root(group->path))
 		return -ENOENT;
-	path = strdup(group->path);
-	if (!path)
+	parent = calloc(1, sizeof(*parent));
+	if (!parent)
 		return cgm_fail(group->ctx, ENOMEM, "out of memory");
-	slash = strrchr(path, '/');
-	slash[slash == path] = '\0';
-	err = group_new(group->ctx, path, out);
-	free(path);
-	return err;
+	parent->ctx = group->ctx;
+	parent->refs = 1;
+	parent->path = strdup(group->path);
+	parent->dirfd = open_above(group->dirfd);
+	if (!parent->path || parent->dirfd < 0) {
+		err = parent->path ? errno : ENOMEM;
+		cgm_group_unref(parent);
+		return cgm_fail(group->ctx, err, "%s: cannot look above it: %s", group->path,
+				strerror(err));
+	}
+	slash = strrchr(parent->path, '/');
+	slash[slash == parent->path] = '\0';
+	*out = parent;
+	return 0;
+}
+
+/*
+ * The nearest cgroup, this one or one above, that has a file: a descriptor to be closed,
+ * or -errno. Not by going from parent to parent as groups: they may be many.
+ */
+static int group_nearest(const struct cgm_group *group, const char *file)
+{
+	int fd = fcntl(group->dirfd, F_DUPFD_CLOEXEC, 0), above, err;
+	const char *path = is_root(group->path) ? "" : group->path;
+	size_t depth = 0;
+
+	for (; *path; path++)
+		depth += *path == '/';
+	while (fd >= 0 && !fs_exists_at(fd, file)) {
+		above = -1;
+		errno = ENOENT;
+		if (depth--)
+			above = open_above(fd);
+		err = errno;
+		close(fd);
+		errno = err;
+		fd = above;
+	}
+	return fd < 0 ? -errno : fd;
 }
 
 CGM_PUBLIC struct cgm_group *cgm_group_ref(struct cgm_group *group)
@@ -260,9 +346,11 @@ const char *group_effective_file(const struct cgm_context *ctx)
 					  "cpuset.effective_mems";
 }
 
-int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set)
+/* From a file of the group, or of one above it. */
+static int read_nodes_at(struct cgm_group *group, int dirfd, const char *file,
+			 cgm_nodeset *set)
 {
-	char *text = fs_read_at(group->dirfd, file, NULL);
+	char *text = fs_read_at(dirfd, file, NULL);
 	int err;
 
 	if (!text)
@@ -275,6 +363,23 @@ int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set
 		return cgm_fail(group->ctx, err, "%s%s/%s: not a list of nodes",
 				group->ctx->cpuset.mount, group->path, file);
 	return 0;
+}
+
+int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set)
+{
+	return read_nodes_at(group, group->dirfd, file, set);
+}
+
+/* From the nearest cgroup that has the file. -ENOENT: none has. */
+int group_read_nearest(struct cgm_group *group, const char *file, cgm_nodeset *set)
+{
+	int dirfd = group_nearest(group, file), err;
+
+	if (dirfd < 0)
+		return dirfd;
+	err = read_nodes_at(group, dirfd, file, set);
+	close(dirfd);
+	return err;
 }
 
 /*
@@ -305,6 +410,22 @@ int group_write(struct cgm_group *group, const char *file, int flags, const char
 	return 0;
 }
 
+CGM_PUBLIC int cgm_group_open_file(struct cgm_group *group, const char *file, int flags)
+{
+	struct cgm_context *ctx = group->ctx;
+	int fd;
+
+	if (!ctx->writable && (flags & O_ACCMODE) != O_RDONLY)
+		return cgm_fail(ctx, EROFS, "%s: a recorded tree is not written to",
+				group->path);
+	fd = fs_open_below(group->dirfd, file, flags);
+	if (fd < 0)
+		return cgm_fail(ctx, errno, "cannot open %s%s/%s: %s", ctx->cpuset.mount,
+				is_root(group->path) ? "" : group->path, file,
+				strerror(errno));
+	return fd;
+}
+
 /* Does memory follow new nodes, and into this group? v1 asks a flag. */
 bool group_kernel_moves(struct cgm_group *group)
 {
@@ -332,21 +453,12 @@ CGM_PUBLIC int cgm_group_mems(struct cgm_group *group, cgm_nodeset *mems)
 
 CGM_PUBLIC int cgm_group_effective_mems(struct cgm_group *group, cgm_nodeset *mems)
 {
-	const char *file = group_effective_file(group->ctx);
-	struct cgm_group *parent;
-	int err;
+	int err = group_read_nearest(group, group_effective_file(group->ctx), mems);
 
-	if (fs_exists_at(group->dirfd, file))
-		return group_read_nodes(group, file, mems);
-	if (is_root(group->path)) {	/* v1 root of old kernels */
+	if (err == -ENOENT) {	/* v1 of old kernels */
 		*mems = group->ctx->features.memory;
 		return 0;
 	}
-	err = group_parent(group, &parent);
-	if (err)
-		return err;
-	err = cgm_group_effective_mems(parent, mems);
-	cgm_group_unref(parent);
 	return err;
 }
 
@@ -404,84 +516,66 @@ CGM_PUBLIC int cgm_group_pids(struct cgm_group *group, unsigned int flags,
 	return 0;
 }
 
-static int compare_names(const void *a, const void *b)
+struct walk {
+	struct cgm_group *top;
+	int (*fn)(struct cgm_group *group, void *data);
+	void *data;
+	int ended;		/* what the function returned */
+};
+
+/* The cgroup that a descriptor of a directory below another one is of. */
+static int group_of_fd(struct cgm_group *top, int dirfd, const char *below,
+		       struct cgm_group **out)
 {
-	return strcmp(*(char * const *)a, *(char * const *)b);
-}
-
-/* The names of a cgroup's children, sorted. */
-static int child_names(int dirfd, char ***names, size_t *count)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	DIR *dir;
-	int err = 0;
-
-	*names = NULL;
-	*count = 0;
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		err = -errno;
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
-	while (!err && (entry = readdir(dir))) {
-		char **more;
-
-		if (entry->d_name[0] == '.' || !dir_entry_is_dir(dirfd, entry))
-			continue;
-		more = realloc(*names, (*count + 1) * sizeof(*more));
-		if (!more) {
-			err = -ENOMEM;
-			break;
-		}
-		*names = more;
-		more[*count] = strdup(entry->d_name);
-		if (!more[(*count)++])
-			err = -ENOMEM;
-	}
-	closedir(dir);
-	if (*count)
-		qsort(*names, *count, sizeof(**names), compare_names);
-	return err;
-}
-
-static int walk_child(struct cgm_group *parent, const char *name,
-		      int (*fn)(struct cgm_group *, void *), void *data)
-{
-	struct cgm_group *child;
-	char *path;
+	struct cgm_group *group = calloc(1, sizeof(*group));
 	int err;
 
-	if (asprintf(&path, "%s/%s", is_root(parent->path) ? "" : parent->path, name) < 0)
-		return cgm_fail(parent->ctx, ENOMEM, "out of memory");
-	err = group_new(parent->ctx, path, &child);
-	free(path);
-	if (err)	/* removed meanwhile: nothing to walk */
-		return err == -ENOENT || err == -ENODEV ? 0 : err;
-	err = cgm_group_walk(child, fn, data);
-	cgm_group_unref(child);
+	*out = NULL;
+	if (!group)
+		return -ENOMEM;
+	group->ctx = top->ctx;
+	group->refs = 1;
+	group->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+	if (group->dirfd >= 0 &&
+	    asprintf(&group->path, "%s%s", is_root(top->path) ? "" : top->path, below) < 0)
+		group->path = NULL;
+	if (group->path) {
+		*out = group;
+		return 0;
+	}
+	err = group->dirfd < 0 ? -errno : -ENOMEM;
+	cgm_group_unref(group);
 	return err;
+}
+
+static int walk_one(int dirfd, const char *below, void *data)
+{
+	struct walk *walk = data;
+	struct cgm_group *group;
+	int err;
+
+	if (!*below) {
+		walk->ended = walk->fn(walk->top, walk->data);
+		return walk->ended;
+	}
+	err = group_of_fd(walk->top, dirfd, below, &group);
+	if (err)
+		return err;
+	walk->ended = walk->fn(group, walk->data);
+	cgm_group_unref(group);
+	return walk->ended;
 }
 
 CGM_PUBLIC int cgm_group_walk(struct cgm_group *group,
 			      int (*fn)(struct cgm_group *group, void *data), void *data)
 {
-	char **names;
-	size_t count;
-	int err = fn(group, data);
+	struct walk walk = { .top = group, .fn = fn, .data = data };
+	int err = descend(group->dirfd, walk_one, &walk);
 
+	if (walk.ended)
+		return walk.ended;
 	if (err)
-		return err;
-	err = child_names(group->dirfd, &names, &count);
-	if (err == -ENOENT || err == -ENODEV)
-		err = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!err)
-			err = walk_child(group, names[i], fn, data);
-		free(names[i]);
-	}
-	free(names);
-	return err;
+		return cgm_fail(group->ctx, err, "%s: cannot look below it: %s", group->path,
+				strerror(-err));
+	return 0;
 }

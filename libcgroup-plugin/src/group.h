@@ -12,12 +12,15 @@ struct cgm_group {
 	int refs;
 };
 
+const char *group_below(const char *path);
 int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out);
 int group_parent(struct cgm_group *group, struct cgm_group **out);
+bool group_has_pid(struct cgm_group *group, pid_t pid);
 int group_write(struct cgm_group *group, const char *file, int flags, const char *text);
 const char *group_root_text(struct cgm_group *group);
 bool group_kernel_moves(struct cgm_group *group);
 const char *group_effective_file(const struct cgm_context *ctx);
 int group_read_nodes(struct cgm_group *group, const char *file, cgm_nodeset *set);
+int group_read_nearest(struct cgm_group *group, const char *file, cgm_nodeset *set);
 
 #endif /* CGM_GROUP_H */

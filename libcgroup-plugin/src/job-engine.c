@@ -59,7 +59,7 @@ static int open_events(struct job_run *run)
 	const char *file = engine_files(run->job->ctx)->events;
 	int err;
 
-	er->events = openat(group->dirfd, file, O_RDONLY | O_CLOEXEC);
+	er->events = fs_open_below(group->dirfd, file, O_RDONLY);
 	if (er->events < 0)
 		return cgm_fail(run->job->ctx, errno, "%s/%s: cannot open: %s",
 				group->path, file, strerror(errno));

@@ -63,16 +63,27 @@ void mover_init(struct mover *m, struct cgm_context *ctx, uint64_t bound_usec)
 		measure_overhead(m);
 	m->kpageflags = fs_open(ctx, O_RDONLY, "proc/kpageflags");
 	m->pagemap = -1;
+	m->pin.fd = -1;
 }
 
 void mover_exit(struct mover *m)
 {
+	pin_release(&m->pin);
 	if (m->kpageflags >= 0)
 		close(m->kpageflags);
 	if (m->pagemap >= 0)
 		close(m->pagemap);
 	m->kpageflags = -1;
 	m->pagemap = -1;
+}
+
+/* From now on it is the pages of this process that move. 0, or -ESRCH. */
+int mover_hold(struct mover *m, pid_t pid)
+{
+	if (m->pagemap >= 0)
+		close(m->pagemap);
+	m->pagemap = -1;
+	return pin_process(&m->pin, pid);
 }
 
 /* Ask on which node pages are. 0 or -errno (-ESRCH: exited). */
@@ -196,7 +207,7 @@ static int sort_out(struct mover *m, pid_t pid, struct move_page **pages,
 }
 
 /*
- * Move pages of one process to one node, at most MOVER_PAGES. Every page gets
+ * Move pages of the process that is held to one node, at most MOVER_PAGES. Every page gets
  * its fate. Returns 0, or -errno when the process cannot be dealt with at all
  * (-ESRCH: exited, -EPERM, -EACCES: its cpuset does not allow the node).
  */
@@ -218,6 +229,8 @@ int mover_move(struct mover *m, pid_t pid, struct move_page **pages, size_t coun
 			b.status[i] = UNTOUCHED;
 			bytes += pages[done + i]->page.size;
 		}
+		if (m->pin.pid != pid || !pin_alive(&m->pin))
+			return -ESRCH;
 		start = now_usec();
 		ret = sys_move_pages(pid, n, b.addrs, b.nodes, b.status,
 				     m->all ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE);

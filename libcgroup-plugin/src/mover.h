@@ -3,6 +3,7 @@
 #ifndef CGM_MOVER_H
 #define CGM_MOVER_H
 
+#include "pin.h"
 #include "private.h"
 #include "steer.h"
 #include "walk.h"
@@ -24,6 +25,7 @@ struct mover {
 	int kpageflags;		/* descriptor or -1 */
 	int pagemap;		/* of pagemap_pid, or -1 */
 	pid_t pagemap_pid;
+	struct pin pin;		/* whose pages move */
 };
 
 /* Plenty for one call: 4096 small pages. */
@@ -31,6 +33,7 @@ struct mover {
 
 void mover_init(struct mover *m, struct cgm_context *ctx, uint64_t bound_usec);
 void mover_exit(struct mover *m);
+int mover_hold(struct mover *m, pid_t pid);
 int mover_query(pid_t pid, struct move_page *pages, size_t count);
 int mover_move(struct mover *m, pid_t pid, struct move_page **pages, size_t count,
 	       int node);

@@ -47,6 +47,7 @@ struct hierarchy {
 	int version;		/* 1, 2; 0: not mounted */
 	char *mount;		/* mount point, from the root of the (recorded) system */
 	char *root;		/* the cgroup that is mounted there */
+	int dirfd;		/* the mount point, held; of the mounted ones */
 };
 
 struct cgm_context {
@@ -81,6 +82,7 @@ const char *size_name(uint64_t bytes, char *buf, size_t size);
 /* fs.c: files of /proc, /sys and cgroupfs */
 int fs_open(struct cgm_context *ctx, int flags, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+int fs_open_below(int dirfd, const char *path, int flags);
 char *fs_read_fd(int fd, size_t *len);
 char *fs_read_at(int dirfd, const char *name, size_t *len);
 char *fs_read(struct cgm_context *ctx, size_t *len, const char *fmt, ...)

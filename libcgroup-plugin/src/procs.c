@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which processes are in a cgroup, and a little about each. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "descend.h"
 #include "number.h"
 #include "procs.h"
 
@@ -44,16 +45,6 @@ void pid_list_sort(struct pid_list *list)
 		if (!kept || list->pids[kept - 1] != list->pids[i])
 			list->pids[kept++] = list->pids[i];
 	list->count = kept;
-}
-
-bool dir_entry_is_dir(int dirfd, const struct dirent *entry)
-{
-	struct stat st;
-
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type == DT_DIR;
-	return !fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
-	       S_ISDIR(st.st_mode);
 }
 
 static pid_t leader_of(struct cgm_context *ctx, pid_t tid)
@@ -105,40 +96,27 @@ static int procs_of_one(struct cgm_context *ctx, int dirfd, struct pid_list *lis
 	return err;
 }
 
-static int procs_of_children(struct cgm_context *ctx, int dirfd, struct pid_list *list)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), child;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int err = 0;
+struct listing {
+	struct cgm_context *ctx;
+	struct pid_list *list;
+};
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return 0;	/* removed meanwhile */
-	}
-	while (!err && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || !dir_entry_is_dir(dirfd, entry))
-			continue;
-		child = openat(dirfd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (child < 0)
-			continue;
-		err = procs_of_dir(ctx, child, true, list);
-		close(child);
-	}
-	closedir(dir);
-	return err;
+static int list_one(int dirfd, const char *below, void *data)
+{
+	const struct listing *listing = data;
+	int err = procs_of_one(listing->ctx, dirfd, listing->list);
+
+	/* Closed to us: its processes are, too. */
+	return err == -EACCES && *below ? 0 : err;
 }
 
 /* Add the processes of a cgroup to a list, unsorted. 0 or -errno. */
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list)
 {
-	int err = procs_of_one(ctx, dirfd, list);
+	struct listing listing = { .ctx = ctx, .list = list };
 
-	if (!err && subtree)
-		err = procs_of_children(ctx, dirfd, list);
-	return err;
+	return subtree ? descend(dirfd, list_one, &listing) : procs_of_one(ctx, dirfd, list);
 }
 
 void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)

@@ -3,8 +3,6 @@
 #ifndef CGM_PROCS_H
 #define CGM_PROCS_H
 
-#include <dirent.h>
-
 #include "private.h"
 
 struct pid_list {
@@ -15,7 +13,6 @@ struct pid_list {
 
 int pid_list_add(struct pid_list *list, pid_t pid);
 void pid_list_sort(struct pid_list *list);
-bool dir_entry_is_dir(int dirfd, const struct dirent *entry);
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
 void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);

@@ -110,6 +110,8 @@ static bool leave_node(struct job_run *run, const struct scoped_pid *sp,
 		return false;
 	cgm_nodeset_add(&leave, from);
 	cgm_nodeset_add(&enter, to);
+	if (!pin_alive(&sr->mover.pin))
+		return true;
 	if (sys_migrate_pages(sp->pid, &leave, &enter) < 0)
 		return errno == ESRCH;
 	if (placement_of_pids(run->job->ctx, &sp->pid, 1, 0, &after))
@@ -129,6 +131,8 @@ static int move_process(struct job_run *run)
 	int err;
 
 	if (scope_blocked(sr, s))
+		return 1;
+	if (stock_pin(run, sp->pid))
 		return 1;
 	err = placement_of_pids(run->job->ctx, &sp->pid, 1, 0, &before);
 	if (err)

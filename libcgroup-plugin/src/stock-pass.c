@@ -239,6 +239,22 @@ static int sort_chunk(struct job_run *run, size_t count)
 	return err;
 }
 
+/*
+ * Between being listed and its turn a process can end, and its number become another's.
+ * From now on the number is that of one that is in the cgroup. 0, or -ESRCH.
+ */
+int stock_pin(struct job_run *run, pid_t pid)
+{
+	struct stock_run *sr = run->private;
+	const struct plan_item *item = run->item;
+
+	if (mover_hold(&sr->mover, pid))
+		return -ESRCH;
+	if (item->action != CGM_ACTION_PAGES && item->group && !group_has_pid(item->group, pid))
+		return -ESRCH;
+	return pin_alive(&sr->mover.pin) ? 0 : -ESRCH;
+}
+
 /* Go to the next process that can be looked at. False: the pass is over. */
 static bool next_process(struct job_run *run)
 {
@@ -251,7 +267,9 @@ static bool next_process(struct job_run *run)
 
 		if (scope_blocked(sr, s))
 			continue;
-		err = walker_open(&sr->walker, run->job->ctx, sp->pid, s->overlap);
+		err = stock_pin(run, sp->pid);
+		if (!err)
+			err = walker_open(&sr->walker, run->job->ctx, sp->pid, s->overlap);
 		if (!err) {
 			sr->walking = true;
 			return true;
@@ -402,8 +420,10 @@ static int retry_one(struct job_run *run, const struct late_page *late)
 		.page = { .addr = late->addr, .size = late->size, .kind = late->kind },
 		.to = late->to,
 	}, *batch = &p;
-	int err = mover_query(late->pid, &p, 1);
+	int err = sr->mover.pin.pid == late->pid ? 0 : stock_pin(run, late->pid);
 
+	if (!err)
+		err = mover_query(late->pid, &p, 1);
 	if (err || p.from != late->from)
 		p.reason = CGM_GONE;
 	else if (late->reason == CGM_FAIL_NOMEM && !pass_take_room(run, late->to, late->size))

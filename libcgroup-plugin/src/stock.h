@@ -100,6 +100,7 @@ bool scope_blocked(const struct stock_run *sr, const struct scope *s);
 void scopes_free(struct stock_run *sr);
 
 /* stock-pass.c */
+int stock_pin(struct job_run *run, pid_t pid);
 int pass_start(struct job_run *run, enum pass pass);
 int pass_step(struct job_run *run);
 void pass_end(struct stock_run *sr);

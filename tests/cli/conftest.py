@@ -64,6 +64,13 @@ class Command:
         return [line.split() for line in result.stdout.splitlines()]
 
 
+def unwritable(tree, name):
+    """Runs the command on a tree with a file that nobody may write to."""
+    path = os.path.join(tree.path, name)
+    how = ["-e", "trace=write", "-e", "inject=write:error=EACCES"]
+    return Command(tree, ["strace", "-qq", "-o", "/dev/null", "-P", path, *how], True)
+
+
 @pytest.fixture
 def empty(tmp_path):
     """A machine of four nodes without cgroups of anybody."""

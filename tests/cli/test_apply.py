@@ -34,7 +34,8 @@ class Jobs(Tree):
         # Nodes in force follow what is written, as far as a tree can do that.
         file = f"{self.path}/sys/fs/cgroup{path}/cpuset.mems.effective"
         os.unlink(file)
-        os.symlink("cpuset.mems" if mems else "../cpuset.mems", file)
+        owner = path if mems else above
+        os.link(f"{self.path}/sys/fs/cgroup{owner}/cpuset.mems", file)
 
     def mems(self, path):
         return self.read(f"sys/fs/cgroup{path}/cpuset.mems").strip()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from conftest import Command
+from conftest import Command, unwritable
 from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 
 CPUS = "sys/fs/cgroup/web/cpuset.cpus"
@@ -249,13 +249,9 @@ def test_ways_on_of_a_killed_one_name_cpus(kernel, live, moving):
     assert told["undo"] == "cgmigrate move /web --to 0-1 --cpus 0-3"
 
 
-def test_a_start_that_fails_puts_them_back(kernel, live):
-    """A limit that is a number, and that nobody may write to."""
-    limit = os.path.join(kernel.path, "sys/fs/cgroup/web/cpuset.mems.migrate.max")
-    os.unlink(limit)
-    os.symlink("/proc/sys/kernel/cap_last_cap", limit)
+def test_a_start_that_fails_puts_them_back(kernel):
     args = ["--to", "2-3", "--cpus", "follow", "--rate", "10"]
-    result = live("move", "/web", *args)
+    result = unwritable(kernel, f"{MEMS}.migrate.max")("move", "/web", *args)
     assert result.returncode == 4 and "cannot write" in result.stderr, result
     # Written, not as the test had left it.
     assert (kernel.read(CPUS), kernel.read(MEMS)) == ("0-3", "0-1\n")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import COMMAND, Command
+from conftest import COMMAND, Command, unwritable
 from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 from tree import Tree
 
@@ -74,10 +74,8 @@ def test_until_the_process_left_behind_has_ended(kernel, live, how):
     assert live.json("report")["jobs"][0]["frozen"] == []
 
 
-def test_a_start_that_fails(kernel, live):
-    limit = os.path.join(kernel.path, f"{MEMS}.migrate.max")
-    os.unlink(limit)
-    os.symlink("/proc/sys/kernel/cap_last_cap", limit)
+def test_a_start_that_fails(kernel):
+    live = unwritable(kernel, f"{MEMS}.migrate.max")
     result = live("move", "/web", "--to", "2-3", "--freeze", "--rate", "10")
     assert result.returncode == 4
     assert kernel.read(FREEZE) == "0"

@@ -12,10 +12,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "rounds.h"
 #include "spec.h"
 
@@ -111,24 +111,27 @@ static bool is_unfinished(const struct apply *apply)
 static int open_journal(struct apply *apply)
 {
 	struct app *app = apply->app;
+	char why[FILE_WHY];
 
-	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run);
+	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run, why);
 	if (apply->dirfd == -ENOENT && apply->dry_run)
 		return 0;
 	if (apply->dirfd == -EROFS)
 		return fail(app, EXIT_REFUSED, "a recorded tree is not written to");
 	if (apply->dirfd < 0)
 		return fail(app, EXIT_REFUSED, "cannot keep a journal in %s/var/lib/cgmigrate: %s",
-			    app->sysroot ? app->sysroot : "", strerror(-apply->dirfd));
+			    app->sysroot ? app->sysroot : "", why);
 	if (!apply->dry_run) {
-		apply->lock = openat(apply->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		apply->lock = state_lock(apply->dirfd, false);
+		if (apply->lock == -EWOULDBLOCK)
+			return fail(app, EXIT_REFUSED, "another apply or undo is running");
 		if (apply->lock < 0)
 			return fail(app, EXIT_REFUSED, "cannot lock the journal: %s",
-				    strerror(errno));
-		if (flock(apply->lock, LOCK_EX | LOCK_NB))
-			return fail(app, EXIT_REFUSED, "another apply or undo is running");
+				    strerror(-apply->lock));
 	}
-	apply->journal = state_load(apply->dirfd, JOURNAL);
+	if (state_load(apply->dirfd, JOURNAL, &apply->journal, why) == -EPERM)
+		return fail(app, EXIT_REFUSED, "the journal %s/var/lib/cgmigrate/" JOURNAL ": %s",
+			    app->sysroot ? app->sysroot : "", why);
 	return 0;
 }
 
@@ -418,7 +421,9 @@ int cmd_apply(struct app *app, int argc, char **argv)
 		.shorts = COMMON_SHORT TABLE_SHORT, .longs = apply_options,
 		.help = apply_help, .page = "plan", .take = take_option,
 	};
-	struct apply apply = { .app = app, .dirfd = -1, .lock = -1 };
+	struct apply apply = {
+		.app = app, .spec.trusted = true, .dirfd = -1, .lock = -1,
+	};
 	int code = read_options(app, argc, argv, &options, &apply);
 
 	if (code != GO_ON)
@@ -429,7 +434,7 @@ int cmd_apply(struct app *app, int argc, char **argv)
 		return usage_error(app, "--continue: takes nothing else, the journal says what to do");
 	code = apply.go_on ? 0 : spec_check(app, &apply.spec, argv + optind);
 	if (!code)
-		code = app_open(app);
+		code = app_open_jobs(app);
 	if (!code)
 		code = open_journal(&apply);
 	if (!code)
@@ -454,7 +459,7 @@ int cmd_undo(struct app *app, int argc, char **argv)
 	if (optind < argc)
 		return usage_error(app, "%s: undo takes no target; it undoes the last apply",
 				   argv[optind]);
-	code = app_open(app);
+	code = app_open_jobs(app);
 	if (!code)
 		code = open_journal(&apply);
 	if (!code && (!apply.journal || !strcmp(journal_state(&apply), "undone")))

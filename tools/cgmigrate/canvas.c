@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "canvas.h"
 
 struct canvas {
@@ -139,7 +140,7 @@ int canvas_write(struct app *app, const char *file, const struct canvas_picture 
 	else
 		err = draw_png(picture, &data, &len);
 	if (!err)
-		err = replace_file(AT_FDCWD, file, data, len, false);
+		err = file_replace(AT_FDCWD, file, data, len, false);
 	free(data);
 	return err ? fail(app, EXIT_FAILED, "%s: cannot write: %s", file, strerror(-err)) : 0;
 }

@@ -105,6 +105,7 @@ int read_options(struct app *app, int argc, char **argv, const struct options *o
 int usage_error(struct app *app, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 int app_open(struct app *app);
+int app_open_jobs(struct app *app);
 int parse_nodes(struct app *app, const char *option, const char *text,
 		cgm_nodeset *set);
 int parse_size(struct app *app, const char *option, const char *text, uint64_t *bytes);
@@ -131,6 +132,8 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int fail_errno(struct app *app, int err);
 void warn(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *shell_word(const char *text);
 const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t size);
 const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
 void print_json(json_t *object);
@@ -202,11 +205,11 @@ enum state_dir {
 	STATE_LIB,		/* /var/lib/cgmigrate */
 };
 
-int state_open(const struct app *app, enum state_dir which, bool make);
-int state_lock(int dirfd);
-int replace_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
+int state_open(const struct app *app, enum state_dir which, bool make, char *why);
+int state_check(struct app *app);
+int state_lock(int dirfd, bool wait);
 int state_save(int dirfd, const char *name, const json_t *object, bool sync);
-json_t *state_load(int dirfd, const char *name);
+int state_load(int dirfd, const char *name, json_t **object, char *why);
 bool read_text(const struct app *app, const char *name, char *buf, size_t size);
 
 /* knobs.c */

@@ -92,8 +92,8 @@ static void tell(struct app *app, struct control *control, const char *key,
 							  json_text(name), "changed",
 							  changed));
 	if (!app->json)
-		printf("%s: %s\n", name, changed ? done_text[control->what] :
-						   idle_text[control->what]);
+		say("%s: %s\n", name, changed ? done_text[control->what] :
+						idle_text[control->what]);
 }
 
 /* Stopping takes until the end of a chunk. */
@@ -351,7 +351,7 @@ static int run(struct app *app, struct control *control, char **targets)
 
 	if (!*targets == !control->all)
 		return usage_error(app, "name cgroups or jobs, or say --all");
-	code = app_open(app);
+	code = app_open_jobs(app);
 	if (!code)
 		code = check_targets(app, targets);
 	if (code)

@@ -55,13 +55,13 @@ static void print_features(const struct app *app)
 	const struct cgm_features *f = &app->features;
 	char nodes[256];
 
-	printf("kernel          %s\n", f->release);
+	say("kernel          %s\n", f->release);
 	printf("backend         %s\n", cgm_backend_name(f->backend));
 	printf("cgroups         %s\n", cgm_cgroup_mode_name(f->mode));
 	if (f->cpuset_version)
-		printf("cpusets         v%d at %s\n", f->cpuset_version, f->cpuset_mount);
+		say("cpusets         v%d at %s\n", f->cpuset_version, f->cpuset_mount);
 	else
-		printf("cpusets         none mounted\n");
+		say("cpusets         none mounted\n");
 	printf("nodes           %s\n", nodes_text(&f->online, nodes, sizeof(nodes)));
 	printf("with memory     %s\n", nodes_text(&f->memory, nodes, sizeof(nodes)));
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -13,6 +13,15 @@
 
 #define KEY "frozen"	/* [{"cgroup": path, "thaw": what to say to the shell}] */
 
+static json_t *way_to_thaw(const struct cgm_freezer *freezer)
+{
+	char *word = shell_word(freezer->file);
+	json_t *way = json_textf("echo %s >%s", freezer->thawed, word);
+
+	free(word);
+	return way;
+}
+
 /* The cgroups of a plan that can be frozen, and are not. 0 or an exit code. */
 int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out)
 {
@@ -32,8 +41,7 @@ int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out)
 			json_array_append_new(*out,
 				json_pack("{s:s, s:o}", "cgroup",
 					  cgm_group_path(item.group), "thaw",
-					  json_textf("echo %s >%s", freezer.thawed,
-						     freezer.file)));
+					  way_to_thaw(&freezer)));
 	}
 	return err ? fail_errno(app, err) : 0;
 }
@@ -141,7 +149,7 @@ void print_frozen(const json_t *record)
 
 	json_array_foreach(json_object_get(record, KEY), i, object)
 		if (!json_unpack(object, "{s:s, s:s}", "cgroup", &cgroup, "thaw", &thaw))
-			printf("%s: is still frozen\nto thaw:    %s\n", cgroup, thaw);
+			say("%s: is still frozen\nto thaw:    %s\n", cgroup, thaw);
 }
 
 /* Whom killed commands have left standing still, until somebody lets them go on. */

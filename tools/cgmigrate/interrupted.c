@@ -52,23 +52,40 @@ void interrupted_put_back(struct app *app)
 
 static json_t *way_by_settle(const char *path)
 {
-	return json_sprintf("cgmigrate settle %s", path);
+	char *word = shell_word(path);
+	json_t *way = json_textf("cgmigrate settle %s", word);
+
+	free(word);
+	return way;
+}
+
+/* @pids: words, each after a space. */
+static json_t *way_by_attach(const char *pids, const char *path)
+{
+	char *word = shell_word(path);
+	json_t *way = json_textf("cgmigrate move%s --into %s", pids, word);
+
+	free(word);
+	return way;
 }
 
 /* NULL where nothing is to be moved. */
 static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t *target,
 			   bool back)
 {
-	char list[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[2048];
+	char list[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[2048], *word;
 	cgm_nodeset other;
+	json_t *way;
 
 	if (!map_option(target, back, map, sizeof(map)) &&
 	    nodes_of(target, back ? "to" : "from", &other) && cgm_nodeset_equal(&other, to))
 		return NULL;
-	return json_sprintf("cgmigrate move %s --to %s%s%s", path,
-			    nodes_text(to, list, sizeof(list)), map,
-			    cpus_option(target, back ? "before" : "after", cpus,
-					sizeof(cpus)));
+	word = shell_word(path);
+	way = json_textf("cgmigrate move %s --to %s%s%s", word,
+			 nodes_text(to, list, sizeof(list)), map,
+			 cpus_option(target, back ? "before" : "after", cpus, sizeof(cpus)));
+	free(word);
+	return way;
 }
 
 /* Those that are elsewhere, as words of a command. "": all have come, or are gone. */
@@ -115,7 +132,7 @@ static json_t *look_at_attach(struct app *app, const json_t *target, const char 
 			  "mems", json_nodes(now));
 	if (stage == STAGE_OUT)
 		json_object_set_new(found, "finish",
-				    json_sprintf("cgmigrate move%s --into %s", words, path));
+				    way_by_attach(words, path));
 	else if (stage == STAGE_IN)
 		json_object_set_new(found, "finish", way_by_settle(path));
 	else if (stage == STAGE_BOTH)
@@ -189,10 +206,10 @@ void print_interrupted(const json_t *list)
 		if (json_unpack(found, "{s:s, s:s, s:s, s?s, s?s}", "cgroup", &cgroup, "stage",
 				&stage, "mems", &mems, "finish", &finish, "undo", &undo))
 			continue;
-		printf("%s: cpuset.mems is %s: %s\n", cgroup, *mems ? mems : "empty", stage);
+		say("%s: cpuset.mems is %s: %s\n", cgroup, *mems ? mems : "empty", stage);
 		if (finish)
-			printf("to finish:  %s\n", finish);
+			say("to finish:  %s\n", finish);
 		if (undo)
-			printf("to go back: %s\n", undo);
+			say("to go back: %s\n", undo);
 	}
 }

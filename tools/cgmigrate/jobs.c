@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "cgmigrate.h"
 
 #define KEPT 100
@@ -158,14 +159,14 @@ static const char *state_of(const json_t *object)
 /* Make room for one more; what runs is kept. */
 static void remove_old(const struct app *app, int dirfd, const long *list, size_t count)
 {
-	char id[24], name[32];
+	char id[24], name[32], why[FILE_WHY];
 
 	for (size_t i = 0; i + KEPT <= count; i++) {
 		json_t *object;
 
 		snprintf(id, sizeof(id), "j%ld", list[i]);
 		file_name(name, sizeof(name), id);
-		object = state_load(dirfd, name);
+		state_load(dirfd, name, &object, why);
 		if (!object || strcmp(state_of(object), "running") || !is_alive(app, object))
 			unlinkat(dirfd, name, 0);
 		json_decref(object);
@@ -204,11 +205,12 @@ struct record *record_new(const struct app *app, const json_t *plan)
 {
 	struct record *record = calloc(1, sizeof(*record));
 	json_t *arguments = json_array();
+	char why[FILE_WHY];
 	int lock, err;
 
 	if (!record)
 		goto none;
-	record->dirfd = state_open(app, STATE_RUN, true);
+	record->dirfd = state_open(app, STATE_RUN, true, why);
 	if (record->dirfd < 0)
 		goto none;
 	for (char **arg = app->argv; *arg; arg++)
@@ -219,7 +221,7 @@ struct record *record_new(const struct app *app, const json_t *plan)
 	json_object_set_new(record->object, "user", user_name());
 	json_object_set_new(record->object, "started", json_time(time(NULL)));
 	set_process(app, record->object);
-	lock = state_lock(record->dirfd);
+	lock = state_lock(record->dirfd, true);
 	err = lock < 0 ? lock : add_file(app, record);
 	if (lock >= 0)
 		close(lock);
@@ -304,12 +306,13 @@ static void add_totals(int dirfd, const json_t *object)
 {
 	json_t *result = json_object_get(object, "result"), *value, *totals;
 	const char *command = json_string_value(json_object_get(object, "command"));
-	int lock = state_lock(dirfd);
+	int lock = state_lock(dirfd, true);
+	char why[FILE_WHY];
 	const char *reason;
 
 	if (lock < 0)
 		return;
-	totals = state_load(dirfd, TOTALS);
+	state_load(dirfd, TOTALS, &totals, why);
 	if (!totals)
 		totals = json_object();
 	add_to(member(member(totals, "jobs"), command), state_of(object), 1);
@@ -339,11 +342,11 @@ void record_end(const struct app *app, struct record *record, const json_t *obje
 
 static json_t *read_record(const struct app *app, int dirfd, const char *id)
 {
-	char name[32];
+	char name[32], why[FILE_WHY];
 	json_t *object;
 
 	file_name(name, sizeof(name), id);
-	object = state_load(dirfd, name);
+	state_load(dirfd, name, &object, why);
 	/* It is the job whose file it is. */
 	if (object)
 		json_object_set_new(object, "job", json_string(id));
@@ -356,7 +359,8 @@ static json_t *read_record(const struct app *app, int dirfd, const char *id)
 /* One record, NULL when there is none. To be given to json_decref(). */
 json_t *record_read(const struct app *app, const char *id)
 {
-	int dirfd = state_open(app, STATE_RUN, false);
+	char why[FILE_WHY];
+	int dirfd = state_open(app, STATE_RUN, false, why);
 	json_t *object;
 
 	if (dirfd < 0)
@@ -369,7 +373,8 @@ json_t *record_read(const struct app *app, const char *id)
 /* All of them, the newest last. */
 json_t *records_read(const struct app *app)
 {
-	int dirfd = state_open(app, STATE_RUN, false);
+	char why[FILE_WHY];
+	int dirfd = state_open(app, STATE_RUN, false, why);
 	json_t *all = json_array();
 	size_t count = 0;
 	long *list;
@@ -393,11 +398,14 @@ json_t *records_read(const struct app *app)
 
 json_t *records_totals(const struct app *app)
 {
-	int dirfd = state_open(app, STATE_RUN, false);
-	json_t *totals = dirfd < 0 ? NULL : state_load(dirfd, TOTALS);
+	char why[FILE_WHY];
+	int dirfd = state_open(app, STATE_RUN, false, why);
+	json_t *totals = NULL;
 
-	if (dirfd >= 0)
+	if (dirfd >= 0) {
+		state_load(dirfd, TOTALS, &totals, why);
 		close(dirfd);
+	}
 	return totals ? totals : json_object();
 }
 
@@ -415,15 +423,16 @@ bool record_unwatched(const json_t *object)
 /* Take something out of the record of a job that nobody runs any more. */
 void record_forget(const struct app *app, const char *id, const char *key)
 {
-	int dirfd = state_open(app, STATE_RUN, false), lock;
-	char name[32];
-	json_t *object;
+	char name[32], why[FILE_WHY];
+	int dirfd = state_open(app, STATE_RUN, false, why), lock;
+	json_t *object = NULL;
 
 	if (dirfd < 0)
 		return;
 	file_name(name, sizeof(name), id);
-	lock = state_lock(dirfd);
-	object = lock < 0 ? NULL : state_load(dirfd, name);
+	lock = state_lock(dirfd, true);
+	if (lock >= 0)
+		state_load(dirfd, name, &object, why);
 	if (object && !json_object_del(object, key))
 		state_save(dirfd, name, object, false);
 	json_decref(object);

@@ -66,11 +66,11 @@ static void tell(struct app *app, struct limit *limit, struct cgm_group *group,
 	if (app->json)
 		return;
 	if (rate == CGM_RATE_MAX)
-		printf("%s: no limit\n", path);
+		say("%s: no limit\n", path);
 	else if (!rate)
-		printf("%s: 0, moves are held\n", path);
+		say("%s: 0, moves are held\n", path);
 	else
-		printf("%s: %s/s\n", path, size_text(app, rate, size, sizeof(size)));
+		say("%s: %s/s\n", path, size_text(app, rate, size, sizeof(size)));
 }
 
 static int limit_group(struct app *app, struct limit *limit, struct cgm_group *group)
@@ -164,7 +164,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 		return usage_error(app, "no cgroup named");
 	if (optind < argc && limit.all)
 		return usage_error(app, "--all: means every cgroup, and some are named");
-	code = app_open(app);
+	code = app_open_jobs(app);
 	if (code)
 		return code;
 	interrupted_put_back(app);

@@ -173,9 +173,9 @@ static void print_label(const char *label, size_t row, size_t terminal)
 	size_t len = strlen(label), room = terminal > row + 8 ? terminal - row - 2 : 6;
 
 	if (!terminal || len <= room)
-		printf("  %s", label);
+		say("  %s", label);
 	else
-		printf("  ...%s", label + len - (room - 3));
+		say("  ...%s", label + len - (room - 3));
 }
 
 static char node_symbol(int node)
@@ -250,7 +250,7 @@ static void print_map(struct app *app, const json_t *map)
 	char title[512];
 
 	map_title(app, map, title, sizeof(title));
-	puts(title);
+	say("%s\n", title);
 	print_legend(app, map, colour);
 	for (size_t first = 0; first < count; first += width) {
 		const char *label = map_label(map, first, first + width);

@@ -123,6 +123,14 @@ int app_open(struct app *app)
 	return 0;
 }
 
+/* The same, for verbs that believe the records of jobs. */
+int app_open_jobs(struct app *app)
+{
+	int code = state_check(app);
+
+	return code ? code : app_open(app);
+}
+
 int parse_nodes(struct app *app, const char *option, const char *text, cgm_nodeset *set)
 {
 	int err = cgm_nodeset_parse(text, set);

@@ -234,11 +234,11 @@ void print_owners(const struct app *app, const json_t *result)
 	if (json_array_size(owners))
 		puts("mostly of:");
 	json_array_foreach(owners, i, owner) {
-		printf("  %-8lld %-16s %8s\n",
+		say("  %-8lld %-16s %8s\n",
 		       json_integer_value(json_object_get(owner, "pid")),
 		       word(owner, "command"), bytes_text(app, owner, size, sizeof(size)));
 		json_array_foreach(json_object_get(owner, "vmas"), v, vma)
-			printf("    %-16s %-7s %8s  %s\n", word(vma, "start"),
+			say("    %-16s %-7s %8s  %s\n", word(vma, "start"),
 			       word(vma, "kind"), bytes_text(app, vma, size, sizeof(size)),
 			       word(vma, "name"));
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "spec.h"
 
 static const struct option long_options[] = {
@@ -277,7 +278,7 @@ int schedule_from(struct app *app, const struct wishes *wishes, struct cgm_sched
 static int write_plan(struct app *app, const char *file, const json_t *object)
 {
 	char *text = json_dumps(object, JSON_INDENT(2));
-	int err = text ? replace_file(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;
+	int err = text ? file_replace(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;
 
 	free(text);
 	return err ? fail(app, EXIT_FAILED, "%s: cannot write: %s", file, strerror(-err)) : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "spec.h"
 
 enum { OPT_OPENMETRICS = 1, OPT_FILE };
@@ -71,10 +72,13 @@ static void join_arguments(const json_t *record, char *buf, size_t size)
 	size_t i;
 
 	buf[0] = '\0';
-	json_array_foreach(json_object_get(record, "arguments"), i, arg)
-		if (json_is_string(arg))
-			snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
-				 json_string_value(arg));
+	json_array_foreach(json_object_get(record, "arguments"), i, arg) {
+		char *word = json_is_string(arg) ? shell_word(json_string_value(arg)) : NULL;
+
+		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
+			 word ? word : "?");
+		free(word);
+	}
 }
 
 /* What makes a move partial. */
@@ -155,10 +159,10 @@ static void print_record(struct app *app, const json_t *record)
 	char command[1024];
 
 	join_arguments(record, command, sizeof(command));
-	printf("%s: cgmigrate %s\n", word(record, "job"), command);
-	printf("by %s, started %s", word(record, "user"), word(record, "started"));
+	say("%s: cgmigrate %s\n", word(record, "job"), command);
+	say("by %s, started %s", word(record, "user"), word(record, "started"));
 	if (json_object_get(record, "ended"))
-		printf(", ended %s", word(record, "ended"));
+		say(", ended %s", word(record, "ended"));
 	putchar('\n');
 	if (json_object_get(record, "steps"))
 		print_schedule(app, record);
@@ -263,7 +267,7 @@ static int report_metrics(struct app *app, const struct report *report)
 	if (!text || err)
 		return fail(app, EXIT_FAILED, "out of memory");
 	if (report->file)
-		err = replace_file(AT_FDCWD, report->file, text, len, false);
+		err = file_replace(AT_FDCWD, report->file, text, len, false);
 	else
 		fputs(text, stdout);
 	free(text);
@@ -368,6 +372,8 @@ int cmd_report(struct app *app, int argc, char **argv)
 	code = check_arguments(app, argv, &report);
 	if (!code)
 		code = choose_columns(app, &columns, report.output, &report.chosen);
+	if (!code)
+		code = state_check(app);
 	if (code)
 		return code;
 	if (report.openmetrics)

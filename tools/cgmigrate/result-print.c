@@ -62,17 +62,15 @@ static void print_item(struct app *app, const json_t *item)
 		printf("process %lld",
 		       json_integer_value(json_array_get(json_object_get(item, "pids"), 0)));
 	else
-		printf("%s%s", strcmp(action, "attach") ? "" : "into ",
-		       word(item, "cgroup"));
-	printf(": nodes %s -> %s, %llu process%s, %s to move", word(item, "from"),
-	       word(item, "to"), (unsigned long long)processes,
-	       processes == 1 ? "" : "es",
-	       size_text(app, number(item, "bytes"), size, sizeof(size)));
+		say("%s%s", strcmp(action, "attach") ? "" : "into ", word(item, "cgroup"));
+	say(": nodes %s -> %s, %llu process%s, %s to move", word(item, "from"),
+	    word(item, "to"), (unsigned long long)processes, processes == 1 ? "" : "es",
+	    size_text(app, number(item, "bytes"), size, sizeof(size)));
 	if (number(item, "stray"))
 		printf(", %s outside",
 		       size_text(app, number(item, "stray"), size, sizeof(size)));
 	print_map_rule(item);
-	printf(" (%s)\n", word(item, "backend"));
+	say(" (%s)\n", word(item, "backend"));
 	print_flows(app, item);
 	print_cpus(json_object_get(item, "cpus"));
 }
@@ -165,35 +163,45 @@ static void print_rows(struct app *app, const json_t *object)
 	scols_unref_table(table);
 }
 
+/* One target that was stopped. @path: as a word for the shell. */
+static void print_way_on(const struct cgm_plan_item *item, const json_t *target,
+			 const char *path)
+{
+	char from[NODES_TEXT_MAX], to[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[1024];
+	bool remask = !cgm_nodeset_equal(&item->from, &item->to);
+	cgm_nodeset now;
+
+	nodes_text(&item->from, from, sizeof(from));
+	nodes_text(&item->to, to, sizeof(to));
+	if (map_is_plain(target) && !cgm_group_mems(item->group, &now) &&
+	    cgm_nodeset_equal(&now, &item->to))
+		say("to finish:  cgmigrate settle %s\n", path);
+	else if (map_option(target, false, map, sizeof(map)) || remask)
+		say("to finish:  cgmigrate move %s --to %s%s%s\n", path, to, map,
+		    cpus_option(target, "after", cpus, sizeof(cpus)));
+	if (item->action == CGM_ACTION_ATTACH)
+		return;		/* they need not all come from one */
+	if (map_option(target, true, map, sizeof(map)) || remask)
+		say("to go back: cgmigrate move %s --to %s%s%s\n", path, from, map,
+		    cpus_option(target, "before", cpus, sizeof(cpus)));
+}
+
 /* How to finish a move that was stopped, and how to go back; @object tells of it. */
 void print_ways_on(const struct cgm_plan *plan, const json_t *object)
 {
 	json_t *targets = json_object_get(object, "targets");
 	struct cgm_plan_item item = { .size = sizeof(item) };
-	char from[NODES_TEXT_MAX], to[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[1024];
-	cgm_nodeset now;
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
-		const json_t *target = json_array_get(targets, i);
-		const char *path = item.group ? cgm_group_path(item.group) : NULL;
-		bool remask = !cgm_nodeset_equal(&item.from, &item.to);
+		char *path;
 
-		if (!path || (item.action != CGM_ACTION_MEMS &&
-			      item.action != CGM_ACTION_ATTACH))
+		if (!item.group || (item.action != CGM_ACTION_MEMS &&
+				    item.action != CGM_ACTION_ATTACH))
 			continue;
-		nodes_text(&item.from, from, sizeof(from));
-		nodes_text(&item.to, to, sizeof(to));
-		if (map_is_plain(target) && !cgm_group_mems(item.group, &now) &&
-		    cgm_nodeset_equal(&now, &item.to))
-			printf("to finish:  cgmigrate settle %s\n", path);
-		else if (map_option(target, false, map, sizeof(map)) || remask)
-			printf("to finish:  cgmigrate move %s --to %s%s%s\n", path, to, map,
-			       cpus_option(target, "after", cpus, sizeof(cpus)));
-		if (item.action == CGM_ACTION_ATTACH)
-			continue;	/* they need not all come from one */
-		if (map_option(target, true, map, sizeof(map)) || remask)
-			printf("to go back: cgmigrate move %s --to %s%s%s\n", path, from, map,
-			       cpus_option(target, "before", cpus, sizeof(cpus)));
+		path = shell_word(cgm_group_path(item.group));
+		if (path)
+			print_way_on(&item, json_array_get(targets, i), path);
+		free(path);
 	}
 }
 
@@ -209,14 +217,14 @@ void print_result(struct app *app, const json_t *object)
 
 	print_rows(app, object);
 	print_owners(app, result);
-	printf("%s: %s moved in %.2f s, %s/s", word(object, "state"),
-	       size_text(app, moved, size, sizeof(size)), usec / 1e6,
-	       size_text(app, usec ? (uint64_t)((double)moved * 1e6 / usec) : 0, rate,
-			 sizeof(rate)));
+	say("%s: %s moved in %.2f s, %s/s", word(object, "state"),
+	    size_text(app, moved, size, sizeof(size)), usec / 1e6,
+	    size_text(app, usec ? (uint64_t)((double)moved * 1e6 / usec) : 0, rate,
+		      sizeof(rate)));
 	if (batch)
 		printf(", longest batch %.2f ms", batch / 1e3);
 	if (json_object_get(object, "job"))
-		printf(", job %s", word(object, "job"));
+		say(", job %s", word(object, "job"));
 	putchar('\n');
 	fflush(stdout);
 	json_array_foreach(json_object_get(result, "notes"), i, note)

@@ -140,10 +140,10 @@ static void tell_round(const struct rounds *rounds, int round)
 		return;
 	for (size_t i = 0; !cgm_schedule_step(rounds->schedule, i, &step); i++)
 		if (step.round == round)
-			printf("%d: %s %s %s -> %s\n", round, cgm_step_name(step.kind),
-			       cgm_group_path(step.group),
-			       nodes_text(&step.from, from, sizeof(from)),
-			       nodes_text(&step.to, to, sizeof(to)));
+			say("%d: %s %s %s -> %s\n", round, cgm_step_name(step.kind),
+			    cgm_group_path(step.group),
+			    nodes_text(&step.from, from, sizeof(from)),
+			    nodes_text(&step.to, to, sizeof(to)));
 	fflush(stdout);
 }
 

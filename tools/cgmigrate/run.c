@@ -23,15 +23,18 @@ static bool changes(const struct cgm_plan *plan, bool persist)
 static void tell_unchanged(struct app *app, const struct cgm_plan *plan)
 {
 	struct cgm_plan_item item = { .size = sizeof(item) };
-	char size[32];
+	char size[32], *word;
 
 	puts("nothing to do");
-	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
-		if (item.stray && item.action == CGM_ACTION_MEMS)
-			printf("%s: %s are outside its nodes: \"cgmigrate settle %s\" brings them in\n",
-			       cgm_group_path(item.group),
-			       size_text(app, item.stray, size, sizeof(size)),
-			       cgm_group_path(item.group));
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
+		if (!item.stray || item.action != CGM_ACTION_MEMS)
+			continue;
+		word = shell_word(cgm_group_path(item.group));
+		say("%s: %s are outside its nodes: \"cgmigrate settle %s\" brings them in\n",
+		    cgm_group_path(item.group),
+		    size_text(app, item.stray, size, sizeof(size)), word ? word : "?");
+		free(word);
+	}
 }
 
 /* Say how it went: the object is told as a whole, or the text was already. */
@@ -379,7 +382,7 @@ int run_targets(struct app *app, char **targets, add_target_fn add, const void *
 		const struct run_options *options)
 {
 	struct cgm_plan *plan;
-	int code = app_open(app);
+	int code = app_open_jobs(app);
 
 	if (code)
 		return code;

@@ -117,7 +117,8 @@ static int consider_group(struct cgm_group *group, void *data)
 			return 0;
 	}
 	err = add_group(show, group);
-	return err == -ENOENT || err == -ENODEV ? 0 : err;
+	/* gone, or somebody lets nobody look: that hides no others */
+	return err == -ENOENT || err == -ENODEV || err == -EACCES ? 0 : err;
 }
 
 static int collect_all(struct show *show)

@@ -42,11 +42,15 @@ static void warn_of_drift(const struct show *show)
 
 	for (size_t i = 0; i < show->count; i++) {
 		const struct entry *e = &show->entries[i];
+		char *word;
 
 		if (!cgm_nodeset_weight(&e->unit_mems))
 			continue;
+		word = shell_word(e->cgroup);
 		warn(show->app, "%s: systemd has AllowedMemoryNodes=%s for it, and writes that back when it reloads: \"cgmigrate move %s --to NODES\" settles which it is",
-		     e->cgroup, nodes_text(&e->unit_mems, list, sizeof(list)), e->cgroup);
+		     e->cgroup, nodes_text(&e->unit_mems, list, sizeof(list)),
+		     word ? word : "?");
+		free(word);
 	}
 }
 

@@ -122,15 +122,18 @@ static void note_places(struct app *app, const struct places *places, struct wis
 				      nodes_text(places->nodes, list, sizeof(list))));
 	for (size_t i = 0; i < places->count; i++) {
 		const struct place *place = &places->list[i];
+		char *word;
 
 		if (!place->left || is_moved(place, wishes))
 			continue;
 		size_text(app, place->left, size, sizeof(size));
+		word = shell_word(place->path);
 		add_note(wishes, place->own ?
-			 json_sprintf("%s: %s of that are outside its nodes: \"cgmigrate settle %s\" brings them in",
-				      place->path, size, place->path) :
-			 json_sprintf("%s: %s of that; it has no nodes of its own", place->path,
-				      size));
+			 json_textf("%s: %s of that are outside its nodes: \"cgmigrate settle %s\" brings them in",
+				    place->path, size, word ? word : "?") :
+			 json_textf("%s: %s of that; it has no nodes of its own", place->path,
+				    size));
+		free(word);
 	}
 }
 

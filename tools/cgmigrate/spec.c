@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "spec.h"
 
 int wish_add(struct app *app, struct wishes *wishes, const char *cgroup,
@@ -278,15 +279,24 @@ static char *read_all(FILE *file, size_t *len)
 	return text;
 }
 
-static int read_file(struct app *app, const char *name, struct wishes *wishes)
+static int read_file(struct app *app, const char *name, bool trusted, struct wishes *wishes)
 {
-	FILE *file = strcmp(name, "-") ? fopen(name, "r") : stdin;
+	FILE *file = strcmp(name, "-") ? fopen(name, "re") : stdin;
+	char *text = NULL, why[FILE_WHY];
+	int err = errno, code = 0;
 	size_t len = 0;
-	char *text = file ? read_all(file, &len) : NULL;
-	int err = errno, code;
 
+	/* What is carried out is believed. */
+	if (file && file != stdin && trusted && file_check_owner(fileno(file), why))
+		code = fail(app, EXIT_REFUSED, "%s: %s", name, why);
+	if (file && !code) {
+		text = read_all(file, &len);
+		err = errno;
+	}
 	if (file && file != stdin)
 		fclose(file);
+	if (code)
+		return code;
 	if (!text)
 		return fail(app, EXIT_FAILED, "%s: cannot read: %s", name, strerror(err));
 	if (strlen(text) < len)
@@ -344,6 +354,7 @@ int spec_read(struct app *app, const struct spec *spec, char **arguments,
 	case SPEC_BALANCE:
 		return spec_balance(app, wishes);
 	default:
-		return arguments[0] ? read_file(app, arguments[0], wishes) : EXIT_USAGE;
+		return arguments[0] ? read_file(app, arguments[0], spec->trusted, wishes) :
+				      EXIT_USAGE;
 	}
 }

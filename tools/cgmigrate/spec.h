@@ -23,6 +23,7 @@ enum spec_kind { SPEC_FILE, SPEC_SWAP, SPEC_EVICT, SPEC_BALANCE };
 struct spec {
 	enum spec_kind kind;
 	cgm_nodeset nodes;	/* to evict */
+	bool trusted;		/* a file has to be root's or ours */
 };
 
 /* Options that plan and apply share. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "cgmigrate.h"
 
 /* The user's own place, for those who may not write the system's. */
@@ -46,14 +47,16 @@ static void make_parents(char *path)
 }
 
 /*
- * Open the directory, and make it where @make. Returns a descriptor or -errno;
- * -EROFS on a recorded tree that is not written to.
+ * Open the directory, and make it where @make. Returns a descriptor, or -errno and the
+ * reason in @why: -EROFS on a recorded tree that is not written to, -EPERM where others
+ * than root and we may have put something into it.
  */
-int state_open(const struct app *app, enum state_dir which, bool make)
+int state_open(const struct app *app, enum state_dir which, bool make, char *why)
 {
 	char path[4096];
-	int fd, err = dir_name(app, which, path, sizeof(path));
+	int err = dir_name(app, which, path, sizeof(path));
 
+	snprintf(why, FILE_WHY, "no such folder");
 	if (err)
 		return err;
 	if (make && app->sysroot && !app->write_sysroot)
@@ -62,74 +65,49 @@ int state_open(const struct app *app, enum state_dir which, bool make)
 		make_parents(path);
 		mkdir(path, 0755);
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return file_open_trusted(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, why);
 }
 
-/* Only one command at a time changes the directory. Returns the lock's descriptor. */
-int state_lock(int dirfd)
+/* What jobs left behind must not come from others. 0, or an exit code. */
+int state_check(struct app *app)
 {
-	int fd = openat(dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	char path[4096], why[FILE_WHY];
+	int dirfd = state_open(app, STATE_RUN, false, why);
+
+	if (dirfd >= 0)
+		close(dirfd);
+	if (dirfd != -EPERM)
+		return 0;
+	dir_name(app, STATE_RUN, path, sizeof(path));
+	return fail(app, EXIT_REFUSED, "%s: %s", path, why);
+}
+
+/*
+ * Only one command at a time changes the directory. Returns the lock's descriptor;
+ * -EWOULDBLOCK where somebody has it and we do not @wait.
+ */
+int state_lock(int dirfd, bool wait)
+{
+	int fd = openat(dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), err;
 
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX))
-		if (errno != EINTR) {
-			int err = errno;
-
-			close(fd);
-			return -err;
-		}
-	return fd;
-}
-
-static int write_all(int fd, const void *data, size_t len)
-{
-	const char *text = data;
-
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
+	/* Who may open it, also only to read, may hold it. */
+	fchmod(fd, 0600);
+	while (flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB)) {
+		err = errno;
+		if (err == EINTR)
 			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= n;
+		close(fd);
+		return -err;
 	}
-	return 0;
-}
-
-/* Replace a file as a whole: whoever reads sees the old or the new one. */
-int replace_file(int dirfd, const char *name, const void *data, size_t len, bool sync)
-{
-	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-	char temporary[4096];
-	int fd, err;
-
-	snprintf(temporary, sizeof(temporary), "%.*s.%s.%d", (int)(base - name), name, base,
-		 getpid());
-	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	err = write_all(fd, data, len);
-	if (!err && sync && fsync(fd))
-		err = -errno;
-	if (close(fd) && !err)
-		err = -errno;
-	if (!err && renameat(dirfd, temporary, dirfd, name))
-		err = -errno;
-	if (err)
-		unlinkat(dirfd, temporary, 0);
-	else if (sync && fsync(dirfd))
-		err = -errno;
-	return err;
+	return fd;
 }
 
 int state_save(int dirfd, const char *name, const json_t *object, bool sync)
 {
 	char *text = json_dumps(object, JSON_INDENT(1));
-	int err = text ? replace_file(dirfd, name, text, strlen(text), sync) : -ENOMEM;
+	int err = text ? file_replace(dirfd, name, text, strlen(text), sync) : -ENOMEM;
 
 	free(text);
 	return err;
@@ -152,19 +130,22 @@ bool read_text(const struct app *app, const char *name, char *buf, size_t size)
 	return n;
 }
 
-/* NULL where there is none, or it cannot be understood. */
-json_t *state_load(int dirfd, const char *name)
+/*
+ * @object is NULL where there is none, or it cannot be understood. 0, or -errno and the
+ * reason in @why: -EPERM where it may be from somebody else than root and us.
+ */
+int state_load(int dirfd, const char *name, json_t **object, char *why)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-	json_t *object;
+	int fd = file_open_trusted(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, why);
 
+	*object = NULL;
 	if (fd < 0)
-		return NULL;
-	object = json_loadfd(fd, 0, NULL);
+		return fd;
+	*object = json_loadfd(fd, 0, NULL);
 	close(fd);
-	if (object && !json_is_object(object)) {
-		json_decref(object);
-		object = NULL;
+	if (*object && !json_is_object(*object)) {
+		json_decref(*object);
+		*object = NULL;
 	}
-	return object;
+	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../libcgroup-plugin/plugin/files.h"
 #include "cgmigrate.h"
 
 /* As env(1) and the shells have them; every other status is the tool's. */
@@ -181,8 +182,8 @@ static void set_number(const char *name, uint64_t value)
 /* The report is a full path: tools may go elsewhere. */
 static int set_report(struct app *app, const char *report)
 {
-	char *path, here[PATH_MAX];
-	FILE *file;
+	char *path, here[PATH_MAX], why[FILE_WHY];
+	int fd, code;
 
 	if (!report) {
 		unsetenv(PREFIX "REPORT");
@@ -195,15 +196,14 @@ static int set_report(struct app *app, const char *report)
 	if (!path)
 		return fail(app, EXIT_FAILED, "--report %s: %s", report, strerror(errno));
 	if (*path == '/') {
-		file = fopen(path, "ae");
-		if (!file) {
-			int code = fail(app, EXIT_REFUSED, "--report %s: cannot write: %s",
-					report, strerror(errno));
-
+		fd = file_open_append(path, why);
+		if (fd < 0) {
+			code = fail(app, EXIT_REFUSED, "--report %s: cannot write: %s", report,
+				    why);
 			free(path);
 			return code;
 		}
-		fclose(file);
+		close(fd);
 	}
 	setenv(PREFIX "REPORT", path, 1);
 	free(path);

@@ -16,6 +16,77 @@ uint64_t now_usec(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
+/*
+ * Names of cgroups and processes are any bytes, and terminals obey some of them.
+ * What is not printable ASCII is written as it is in tables, \x1b; lines end as ours do.
+ */
+static void put_plain(FILE *out, const char *text, bool lines)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if ((*p >= ' ' && *p < 0x7f) || (lines && *p == '\n'))
+			fputc(*p, out);
+		else
+			fprintf(out, "\\x%02x", *p);
+}
+
+/* Print to the standard output what has names in it that are not ours. */
+void say(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) >= 0) {
+		put_plain(stdout, text, true);
+		free(text);
+	}
+	va_end(ap);
+}
+
+static void say_error(const struct app *app, const char *text)
+{
+	fprintf(stderr, "cgmigrate: %s%s", app->verb, *app->verb ? ": " : "");
+	put_plain(stderr, text, false);
+	fputc('\n', stderr);
+}
+
+/*
+ * A word as a shell reads it, for commands that people copy: whatever a name has in it,
+ * it is that name, and nothing else is run. To be given to free(3).
+ */
+char *shell_word(const char *text)
+{
+	static const char safe[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+,=-";
+	bool odd = false;
+	char *word = NULL;
+	size_t len;
+	FILE *out;
+
+	if (*text && text[strspn(text, safe)] == '\0')
+		return strdup(text);
+	out = open_memstream(&word, &len);
+	if (!out)
+		return NULL;
+	for (const char *p = text; *p; p++)
+		odd |= *p < ' ' || *p == 0x7f;
+	fputs(odd ? "$'" : "'", out);
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (odd && (*p < ' ' || *p >= 0x7f))
+			fprintf(out, "\\%03o", *p);
+		else if (odd && (*p == '\'' || *p == '\\'))
+			fprintf(out, "\\%c", *p);
+		else if (*p == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*p, out);
+	fputc('\'', out);
+	if (!fclose(out))
+		return word;
+	free(word);
+	return NULL;
+}
+
 /* Tell an error and pass the exit code on. */
 int fail(struct app *app, int code, const char *fmt, ...)
 {
@@ -32,8 +103,7 @@ int fail(struct app *app, int code, const char *fmt, ...)
 				     "state", code_name(code), "exit", code, "changed", 0,
 				     "error", "message", json_text(text)));
 	else
-		fprintf(stderr, "cgmigrate: %s%s%s\n", app->verb, *app->verb ? ": " : "",
-			text);
+		say_error(app, text);
 	return code;
 }
 
@@ -58,13 +128,15 @@ int fail_errno(struct app *app, int err)
 
 void warn(struct app *app, const char *fmt, ...)
 {
+	char *text;
 	va_list ap;
 
-	fprintf(stderr, "cgmigrate: %s: ", app->verb);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) >= 0) {
+		say_error(app, text);
+		free(text);
+	}
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 /* 1.5G, or the bytes. */
@@ -102,11 +174,21 @@ static bool json_lost;	/* there was no object to print */
 /* Takes the object over. NULL, where there was no memory for it, is told at the end. */
 void print_json(json_t *object)
 {
+	char *text;
+
 	if (!object) {
 		json_lost = true;
 		return;
 	}
-	json_dumpf(object, stdout, JSON_INDENT(2));
+	/* A terminal may obey what is not ASCII, and DEL, as it does what JSON escapes. */
+	text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	for (const char *p = text; p && *p; p++)
+		if (*p == 0x7f)
+			fputs("\\u007f", stdout);
+		else
+			putchar(*p);
+	json_lost |= !text;
+	free(text);
 	putchar('\n');
 	json_decref(object);
 }

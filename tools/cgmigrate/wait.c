@@ -107,7 +107,7 @@ int cmd_wait(struct app *app, int argc, char **argv)
 		return code;
 	if (optind == argc)
 		return usage_error(app, "no cgroup or job named");
-	code = app_open(app);
+	code = app_open_jobs(app);
 	deadline = timeout ? now_usec() + timeout : 0;
 	for (int i = optind; i < argc && !code; i++)
 		code = job_number(argv[i]) ? wait_for_job(app, argv[i], deadline) :

@@ -297,5 +297,5 @@ void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64
 	}
 	leave(&screen);
 	if (screen.on && *app->error)
-		fprintf(stderr, "cgmigrate: %s: %s\n", app->verb, app->error);
+		warn(app, "%s", app->error);
 }

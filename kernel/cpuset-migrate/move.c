@@ -503,19 +503,27 @@ static enum cpuset_migrate_stat slot_ask(struct cm_batch *batch,
 static enum cpuset_migrate_stat slot_place(struct cm_batch *batch,
 					   struct cm_slot *slot)
 {
+	bool stray = slot->nid == NUMA_NO_NODE;
 	nodemask_t left = batch->allowed;
 	enum cpuset_migrate_stat why;
 	int nid;
 
 	/* Where it is, it is wrong. */
 	node_clear(slot->src_nid, left);
-	if (slot->nid == NUMA_NO_NODE)
+	if (stray)
 		slot->nid = cm_nearest_node(slot->src_nid, &left);
 	if (slot->nid == NUMA_NO_NODE)
 		return CM_FAIL_NOMEM;
 
+	/* A stray may go to the nearest node that is right for others too. */
 	nid = slot->nid;
-	why = slot_ask(batch, slot, nid);
+	while ((why = slot_ask(batch, slot, nid)) == CM_SKIP_SHARED && stray) {
+		node_clear(nid, left);
+		nid = cm_nearest_node(slot->src_nid, &left);
+		if (nid == NUMA_NO_NODE)
+			break;
+		slot->nid = nid;
+	}
 	if (why != CM_MOVED)
 		return why;
 	slot_alloc(batch, slot, left);

@@ -61,6 +61,8 @@ struct cgm_cpumove_info {
 	size_t threads;		/**< threads that were found, 0 without a change */
 	size_t pinned;		/**< those of them that are pinned to a part of the CPUs */
 	size_t failed;		/**< those that could not be pinned anew, and run anywhere */
+	int done;		/**< 1: all is as it is to be already (0.4) */
+	cgm_cpuset now;		/**< cpuset.cpus now (0.4) */
 };
 
 /**
@@ -85,6 +87,24 @@ int cgm_cpumove_new(struct cgm_group *group, const cgm_cpuset *to,
 int cgm_cpumove_resume(struct cgm_group *group, const struct cgm_cpumove_info *info,
 		       struct cgm_cpumove **out);
 
+/**
+ * As cgm_cpumove_new(), for several cgroups whose CPUs change together: a cgroup below
+ * another of them may have what that one will have, and its threads are its own.
+ * cgm_cpumove_widen() has to be called for parents before their children, and
+ * cgm_cpumove_finish() for children before their parents.
+ *
+ * @param to  what cpuset.cpus is to be, for each group
+ * @param out results, as many as groups
+ * @since 0.4
+ */
+int cgm_cpumove_new_many(struct cgm_group *const *groups, const cgm_cpuset *to,
+			 size_t count, struct cgm_cpumove **out);
+
+/** cgm_cpumove_resume() for several that were begun together. @since 0.4 */
+int cgm_cpumove_resume_many(struct cgm_group *const *groups,
+			    const struct cgm_cpumove_info *const *infos, size_t count,
+			    struct cgm_cpumove **out);
+
 /** Free it; what was changed stays. NULL is fine. @since 0.2 */
 void cgm_cpumove_free(struct cgm_cpumove *move);
 
@@ -98,11 +118,39 @@ struct cgm_pinned {
 	pid_t tid;		/**< the thread */
 	cgm_cpuset before;	/**< where it may run */
 	cgm_cpuset after;	/**< where it will */
+	uint64_t start;		/**< when it began, in ticks; 0: not known (0.4) */
 };
 
 /** The index-th pinned thread. -ENOENT past the end. @since 0.2 */
 int cgm_cpumove_thread(const struct cgm_cpumove *move, size_t index,
 		       struct cgm_pinned *pinned);
+
+/** Look at the threads again, which may have come or pinned themselves. @since 0.4 */
+int cgm_cpumove_look(struct cgm_cpumove *move);
+
+/**
+ * The index-th thread of which a journal has to know, so that it is where it was after
+ * cgm_cpumove_turn(): that several CPUs became one, or one of all, nobody can tell later.
+ * -ENOENT past the end.
+ * @since 0.4
+ */
+int cgm_cpumove_keep(const struct cgm_cpumove *move, size_t index,
+		     struct cgm_pinned *thread);
+
+/**
+ * Tell of a thread what cgm_cpumove_keep() told. It counts from the next
+ * cgm_cpumove_look() or cgm_cpumove_turn() on, for a thread that is where it was before
+ * or after: what has pinned itself otherwise since is treated as any other.
+ * @since 0.4
+ */
+int cgm_cpumove_recall(struct cgm_cpumove *move, const struct cgm_pinned *thread);
+
+/**
+ * Turn it round: cgm_cpumove_widen() and cgm_cpumove_finish() go back from the new CPUs
+ * to the old ones from now on, whether it was begun, finished, or neither.
+ * @since 0.4
+ */
+int cgm_cpumove_turn(struct cgm_cpumove *move);
 
 /** First step: the old and the new CPUs together, before memory moves. @since 0.2 */
 int cgm_cpumove_widen(struct cgm_cpumove *move);

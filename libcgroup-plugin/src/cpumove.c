@@ -13,141 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpus.h"
+#include "cpumove.h"
 #include "unit.h"
 
 /* Threads that come while others are pinned anew: as long as any come. */
 #define PIN_PASSES 16
-
-struct thread {
-	pid_t tid;
-	pid_t pid;
-	bool pinned;
-	cgm_cpuset before;
-	cgm_cpuset after;
-};
-
-struct cgm_cpumove {
-	struct cgm_group *group;
-	cgm_cpuset configured;	/* cpuset.cpus as it was; empty: those of its parent */
-	cgm_cpuset from;	/* those in force */
-	cgm_cpuset to;
-	cgm_cpuset wide;	/* from and to */
-	struct thread *threads;	/* sorted by tid up to "sorted" */
-	size_t count;
-	size_t room;
-	size_t sorted;
-	size_t failed;		/* threads that could not be pinned anew */
-};
-
-/* ---- threads ---- */
-
-static int compare_threads(const void *a, const void *b)
-{
-	const struct thread *x = a, *y = b;
-
-	return (x->tid > y->tid) - (x->tid < y->tid);
-}
-
-static void sort_threads(struct cgm_cpumove *move)
-{
-	if (move->count)
-		qsort(move->threads, move->count, sizeof(*move->threads),
-		      compare_threads);
-	move->sorted = move->count;
-}
-
-static bool is_known(const struct cgm_cpumove *move, pid_t tid)
-{
-	struct thread key = { .tid = tid };
-
-	return move->sorted && bsearch(&key, move->threads, move->sorted, sizeof(key),
-				       compare_threads);
-}
-
-/*
- * A thread that came while others were pinned anew has the CPUs of the one that
- * made it, which are the old or the new ones.
- */
-static bool is_like_new(const struct cgm_cpumove *move, const struct thread_status *status)
-{
-	for (size_t i = 0; i < move->sorted; i++)
-		if (move->threads[i].pid == status->pid && move->threads[i].pinned &&
-		    cgm_nodeset_equal(&move->threads[i].after, &status->cpus))
-			return true;
-	return false;
-}
-
-static int add_thread(struct cgm_cpumove *move, pid_t tid)
-{
-	struct cgm_context *ctx = move->group->ctx;
-	struct thread_status status;
-	struct thread *thread;
-	int err = thread_read(ctx, tid, &status);
-
-	if (err == -ESRCH)
-		return 0;
-	if (err)
-		return cgm_fail(ctx, err, "thread %d: cannot read where it may run: %s", tid,
-				strerror(-err));
-	if (move->count == move->room) {
-		size_t room = move->room ? move->room * 2 : 64;
-
-		thread = realloc(move->threads, room * sizeof(*thread));
-		if (!thread)
-			return cgm_fail(ctx, ENOMEM, "out of memory");
-		move->threads = thread;
-		move->room = room;
-	}
-	thread = &move->threads[move->count++];
-	thread->tid = tid;
-	thread->pid = status.pid;
-	thread->before = status.cpus;
-	thread->pinned = cpus_map(&move->from, &move->to, &status.cpus, &thread->after);
-	if (thread->pinned && is_like_new(move, &status))
-		thread->after = status.cpus;
-	if (thread->pinned && !ctx->recorded &&
-	    !(ctx->features.flags & CGM_FEATURE_SYS_NICE) && status.user != geteuid())
-		return cgm_fail(ctx, EPERM,
-				"thread %d of process %d is pinned and not yours: pinning it anew needs CAP_SYS_NICE",
-				tid, status.pid);
-	return 0;
-}
-
-/* The threads of one cgroup, unless it has CPUs of its own: those bind them. */
-static int add_threads_of(struct cgm_group *group, void *data)
-{
-	struct cgm_cpumove *move = data;
-	const char *file = group->ctx->cpuset.version == 2 ? "cgroup.threads" : "tasks";
-	cgm_cpuset here, top;
-	char *text, *end;
-	int err = 0;
-
-	if (cgm_group_effective_cpus(move->group, &top) ||
-	    cgm_group_effective_cpus(group, &here) || !cgm_nodeset_equal(&here, &top))
-		return 0;
-	text = fs_read_at(group->dirfd, file, NULL);
-	if (!text)
-		return errno == ENOENT || errno == ENODEV ? 0 :
-		       cgm_fail(group->ctx, errno, "%s/%s: cannot read: %m", group->path,
-				file);
-	for (char *p = text; !err; p = end) {
-		pid_t tid = strtol(p, &end, 10);
-
-		if (end == p)
-			break;
-		if (tid > 0 && !is_known(move, tid))
-			err = add_thread(move, tid);
-	}
-	free(text);
-	return err;
-}
-
-/* Those that are not known yet. They come after the others, until sorted. */
-static int list_threads(struct cgm_cpumove *move)
-{
-	return cgm_group_walk(move->group, add_threads_of, move);
-}
 
 /* ---- checks ---- */
 
@@ -164,7 +34,58 @@ static int need_member(struct cgm_group *group)
 			group->path);
 }
 
-static int check_parent(struct cgm_cpumove *move)
+/* Of changes that are made together, that of a cgroup; NULL: it stays. */
+static const struct cgm_cpumove *find_change(struct cgm_cpumove *const *moves, size_t count,
+					     const char *path)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(moves[i]->group->path, path))
+			return moves[i];
+	return NULL;
+}
+
+static bool is_below_change(struct cgm_cpumove *const *moves, size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(moves[i]->group->path);
+
+		if (!strncmp(path, moves[i]->group->path, len) && path[len] == '/')
+			return true;
+	}
+	return false;
+}
+
+/* What a cgroup has when all changes are made. */
+static int later_cpus(struct cgm_group *group, struct cgm_cpumove *const *moves, size_t count,
+		      cgm_cpuset *cpus)
+{
+	const struct cgm_cpumove *change = find_change(moves, count, group->path);
+	struct cgm_group *parent;
+	cgm_cpuset own;
+	int err;
+
+	if (change) {
+		*cpus = change->to;
+		return 0;
+	}
+	if (!is_below_change(moves, count, group->path))
+		return cgm_group_effective_cpus(group, cpus);
+	err = group_parent(group, &parent);
+	if (err)
+		return err;
+	err = later_cpus(parent, moves, count, cpus);
+	cgm_group_unref(parent);
+	if (err || !fs_exists_at(group->dirfd, "cpuset.cpus"))
+		return err;
+	err = group_read_nodes(group, "cpuset.cpus", &own);
+	cgm_nodeset_and(&own, &own, cpus);
+	if (!err && cgm_nodeset_weight(&own))
+		*cpus = own;
+	return err;
+}
+
+static int check_parent(struct cgm_cpumove *move, struct cgm_cpumove *const *moves,
+			size_t count)
 {
 	char to[512], allowed[512];
 	struct cgm_group *parent;
@@ -173,7 +94,7 @@ static int check_parent(struct cgm_cpumove *move)
 
 	if (err)
 		return cgm_fail(move->group->ctx, EINVAL, "/: the root cgroup has all CPUs");
-	err = cgm_group_effective_cpus(parent, &cpus);
+	err = later_cpus(parent, moves, count, &cpus);
 	if (!err && !cgm_nodeset_subset(&move->to, &cpus))
 		err = cgm_fail(move->group->ctx, EINVAL,
 			       "%s: cannot have CPUs %s: %s above it has %s",
@@ -191,6 +112,7 @@ static int check_child(struct cgm_group *group, void *data)
 	cgm_cpuset cpus;
 
 	if (!strcmp(group->path, move->group->path) ||
+	    cpumove_is_others(move, group->path) ||
 	    !fs_exists_at(group->dirfd, "cpuset.cpus"))
 		return 0;
 	if (group_read_nodes(group, "cpuset.cpus", &cpus) ||
@@ -202,7 +124,7 @@ static int check_child(struct cgm_group *group, void *data)
 			nodes_name(&move->to, to, sizeof(to)));
 }
 
-static int check(struct cgm_cpumove *move)
+static int check(struct cgm_cpumove *move, struct cgm_cpumove *const *moves, size_t count)
 {
 	struct cgm_group *group = move->group;
 	char unit[256], list[512];
@@ -222,34 +144,74 @@ static int check(struct cgm_cpumove *move)
 				group->path);
 	err = need_member(group);
 	if (!err)
-		err = check_parent(move);
+		err = check_parent(move, moves, count);
 	return err ? err : cgm_group_walk(group, check_child, move);
 }
 
-/* ---- the change ---- */
+/* ---- making changes ---- */
 
-CGM_PUBLIC int cgm_cpumove_new(struct cgm_group *group, const cgm_cpuset *to,
-			       struct cgm_cpumove **out)
+static void free_all(struct cgm_cpumove **moves, size_t count)
 {
-	struct cgm_cpumove_info info = { .size = sizeof(info), .to = *to };
+	for (size_t i = 0; i < count; i++) {
+		cgm_cpumove_free(moves[i]);
+		moves[i] = NULL;
+	}
+}
+
+static struct cgm_cpumove *new_move(struct cgm_group *group,
+				    const struct cgm_cpumove_info *info)
+{
+	struct cgm_cpumove *move = calloc(1, sizeof(*move));
+
+	if (!move)
+		return NULL;
+	move->group = cgm_group_ref(group);
+	move->first = info->configured;
+	move->last = info->to;
+	move->from = info->from;
+	move->to = info->to;
+	cgm_nodeset_or(&move->wide, &move->from, &move->to);
+	return move;
+}
+
+/* Which of the others are below it. */
+static int find_others(struct cgm_cpumove *move, struct cgm_cpumove *const *moves,
+		       size_t count)
+{
+	size_t len = strlen(move->group->path);
+
+	move->others = calloc(count, sizeof(struct cgm_group *));
+	if (!move->others)
+		return cgm_fail(move->group->ctx, ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		struct cgm_group *other = moves[i]->group;
+
+		if (!strncmp(other->path, move->group->path, len) &&
+		    other->path[len] == '/')
+			move->others[move->other_count++] = cgm_group_ref(other);
+	}
+	return 0;
+}
+
+CGM_PUBLIC int cgm_cpumove_resume_many(struct cgm_group *const *groups,
+				       const struct cgm_cpumove_info *const *infos,
+				       size_t count, struct cgm_cpumove **out)
+{
 	int err = 0;
 
-	*out = NULL;
-	if (!cgm_nodeset_weight(to))
-		return cgm_fail(group->ctx, EINVAL, "%s: no CPU named", group->path);
-	if (fs_exists_at(group->dirfd, "cpuset.cpus"))
-		err = group_read_nodes(group, "cpuset.cpus", &info.configured);
-	if (!err)
-		err = cgm_group_effective_cpus(group, &info.from);
-	if (!err)
-		err = cgm_cpumove_resume(group, &info, out);
-	if (err || cgm_nodeset_equal(to, &info.from))
-		return err;
-	err = check(*out);
-	if (err) {
-		cgm_cpumove_free(*out);
-		*out = NULL;
+	memset(out, 0, count * sizeof(*out));
+	for (size_t i = 0; i < count && !err; i++) {
+		if (!HAS_MEMBER(infos[i], to))
+			err = cgm_fail(groups[i]->ctx, EINVAL, "impossible size");
+		else if (!(out[i] = new_move(groups[i], infos[i])))
+			err = cgm_fail(groups[i]->ctx, ENOMEM, "out of memory");
 	}
+	for (size_t i = 0; i < count && !err; i++)
+		err = find_others(out[i], out, count);
+	for (size_t i = 0; i < count && !err; i++)
+		err = cgm_cpumove_look(out[i]);
+	if (err)
+		free_all(out, count);
 	return err;
 }
 
@@ -257,72 +219,228 @@ CGM_PUBLIC int cgm_cpumove_resume(struct cgm_group *group,
 				  const struct cgm_cpumove_info *info,
 				  struct cgm_cpumove **out)
 {
-	struct cgm_cpumove *move;
+	return cgm_cpumove_resume_many(&group, &info, 1, out);
+}
+
+/* What is so now, and what is to be. */
+static int read_info(struct cgm_group *group, const cgm_cpuset *to,
+		     struct cgm_cpumove_info *info)
+{
 	int err = 0;
 
-	*out = NULL;
-	if (!HAS_MEMBER(info, to))
-		return cgm_fail(group->ctx, EINVAL, "impossible size");
-	move = calloc(1, sizeof(*move));
-	if (!move)
-		return cgm_fail(group->ctx, ENOMEM, "out of memory");
-	move->group = cgm_group_ref(group);
-	move->configured = info->configured;
-	move->from = info->from;
-	move->to = info->to;
-	cgm_nodeset_or(&move->wide, &move->from, &move->to);
-	if (!cgm_nodeset_equal(&move->from, &move->to))
-		err = list_threads(move);
-	sort_threads(move);
-	if (err) {
-		cgm_cpumove_free(move);
-		return err;
+	*info = (struct cgm_cpumove_info){ .size = sizeof(*info), .to = *to };
+	if (!cgm_nodeset_weight(to))
+		return cgm_fail(group->ctx, EINVAL, "%s: no CPU named", group->path);
+	if (fs_exists_at(group->dirfd, "cpuset.cpus"))
+		err = group_read_nodes(group, "cpuset.cpus", &info->configured);
+	return err ? err : cgm_group_effective_cpus(group, &info->from);
+}
+
+static int new_many(struct cgm_group *const *groups, const cgm_cpuset *to, size_t count,
+		    struct cgm_cpumove_info *infos, const struct cgm_cpumove_info **pointers,
+		    struct cgm_cpumove **out)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		err = read_info(groups[i], &to[i], &infos[i]);
+		pointers[i] = &infos[i];
 	}
-	*out = move;
-	return 0;
+	if (!err)
+		err = cgm_cpumove_resume_many(groups, pointers, count, out);
+	if (err)
+		return err;
+	for (size_t i = 0; i < count && !err; i++)
+		if (!cgm_nodeset_equal(&out[i]->from, &out[i]->to))
+			err = check(out[i], out, count);
+	if (err)
+		free_all(out, count);
+	return err;
+}
+
+CGM_PUBLIC int cgm_cpumove_new_many(struct cgm_group *const *groups, const cgm_cpuset *to,
+				    size_t count, struct cgm_cpumove **out)
+{
+	const struct cgm_cpumove_info **pointers = calloc(count, sizeof(*pointers));
+	struct cgm_cpumove_info *infos = calloc(count, sizeof(*infos));
+	int err;
+
+	memset(out, 0, count * sizeof(*out));
+	if (!count)
+		err = 0;
+	else if (!infos || !pointers)
+		err = cgm_fail(groups[0]->ctx, ENOMEM, "out of memory");
+	else
+		err = new_many(groups, to, count, infos, pointers, out);
+	free(infos);
+	free(pointers);
+	return err;
+}
+
+CGM_PUBLIC int cgm_cpumove_new(struct cgm_group *group, const cgm_cpuset *to,
+			       struct cgm_cpumove **out)
+{
+	return cgm_cpumove_new_many(&group, to, 1, out);
 }
 
 CGM_PUBLIC void cgm_cpumove_free(struct cgm_cpumove *move)
 {
 	if (!move)
 		return;
+	for (size_t i = 0; i < move->other_count; i++)
+		cgm_group_unref(move->others[i]);
+	free(move->others);
 	cgm_group_unref(move->group);
-	free(move->threads);
+	threads_free(&move->threads);
+	threads_free(&move->told);
 	free(move);
 }
+
+CGM_PUBLIC int cgm_cpumove_look(struct cgm_cpumove *move)
+{
+	int err = 0;
+
+	move->threads.count = 0;
+	move->threads.sorted = 0;
+	move->failed = 0;
+	threads_sort(&move->told);
+	if (!cgm_nodeset_equal(&move->from, &move->to))
+		err = cpumove_list_threads(move);
+	threads_sort(&move->threads);
+	return err;
+}
+
+/* ---- with a journal ---- */
+
+CGM_PUBLIC int cgm_cpumove_recall(struct cgm_cpumove *move, const struct cgm_pinned *told)
+{
+	struct cgm_pinned all = { .size = sizeof(all) };
+	struct thread *thread;
+
+	if (TAKE(&all, told))
+		return cgm_fail(move->group->ctx, EINVAL, "impossible size");
+	thread = threads_add(move->group->ctx, &move->told);
+	if (!thread)
+		return -ENOMEM;
+	*thread = (struct thread){
+		.tid = all.tid, .pid = all.pid, .start = all.start,
+		.before = all.before, .after = all.after,
+		.pinned = !cgm_nodeset_subset(&move->from, &all.before) ||
+			  !cgm_nodeset_subset(&move->to, &all.after),
+	};
+	return 0;
+}
+
+static void swap(cgm_cpuset *a, cgm_cpuset *b)
+{
+	cgm_cpuset other = *a;
+
+	*a = *b;
+	*b = other;
+}
+
+CGM_PUBLIC int cgm_cpumove_turn(struct cgm_cpumove *move)
+{
+	swap(&move->first, &move->last);
+	swap(&move->from, &move->to);
+	for (size_t i = 0; i < move->told.count; i++)
+		swap(&move->told.list[i].before, &move->told.list[i].after);
+	return cgm_cpumove_look(move);
+}
+
+/* Has it come to its end? Those that nobody told of are free to be anywhere. */
+static bool is_done(const struct cgm_cpumove *move)
+{
+	cgm_cpuset now;
+
+	if (cgm_nodeset_equal(&move->from, &move->to))
+		return true;
+	if (group_read_nodes(move->group, "cpuset.cpus", &now) ||
+	    !cgm_nodeset_equal(&now, &move->last))
+		return false;
+	for (size_t i = 0; i < move->threads.count; i++) {
+		const struct thread *thread = &move->threads.list[i];
+		const struct thread *told = threads_find(&move->told, thread->tid);
+
+		if (told && told->start == thread->start &&
+		    !cgm_nodeset_equal(&thread->now, &told->after))
+			return false;
+	}
+	return true;
+}
+
+/* ---- looking at one ---- */
 
 CGM_PUBLIC int cgm_cpumove_info(const struct cgm_cpumove *move,
 				struct cgm_cpumove_info *info)
 {
 	struct cgm_cpumove_info all = {
-		.configured = move->configured,
+		.configured = move->first,
 		.from = move->from,
 		.to = move->to,
 		.change = !cgm_nodeset_equal(&move->from, &move->to),
-		.threads = move->count,
+		.threads = move->threads.count,
 		.failed = move->failed,
+		.done = is_done(move),
 	};
 
-	for (size_t i = 0; i < move->count; i++)
-		all.pinned += move->threads[i].pinned;
+	if (fs_exists_at(move->group->dirfd, "cpuset.cpus"))
+		group_read_nodes(move->group, "cpuset.cpus", &all.now);
+
+	for (size_t i = 0; i < move->threads.count; i++)
+		all.pinned += move->threads.list[i].pinned;
 	return FILL(info, &all);
+}
+
+static int fill_thread(const struct thread *thread, struct cgm_pinned *out)
+{
+	struct cgm_pinned one = {
+		.tid = thread->tid, .pid = thread->pid,
+		.before = thread->before, .after = thread->after,
+		.start = thread->start,
+	};
+
+	return FILL(out, &one);
 }
 
 CGM_PUBLIC int cgm_cpumove_thread(const struct cgm_cpumove *move, size_t index,
 				  struct cgm_pinned *pinned)
 {
-	for (size_t i = 0; i < move->count; i++) {
-		const struct thread *thread = &move->threads[i];
-		struct cgm_pinned one = {
-			.tid = thread->tid, .pid = thread->pid,
-			.before = thread->before, .after = thread->after,
-		};
+	for (size_t i = 0; i < move->threads.count; i++)
+		if (move->threads.list[i].pinned && !index--)
+			return fill_thread(&move->threads.list[i], pinned);
+	return -ENOENT;
+}
 
-		if (thread->pinned && !index--)
-			return FILL(pinned, &one);
+/*
+ * One that is not pinned looks pinned when it has asked for all of the old CPUs once,
+ * and only those that are among the new ones, too, are left to it.
+ */
+static bool may_look_pinned(const struct cgm_cpumove *move, const struct thread *thread)
+{
+	cgm_cpuset both;
+
+	cgm_nodeset_and(&both, &move->from, &move->to);
+	return cgm_nodeset_weight(&both) && cgm_nodeset_subset(&move->from, &thread->before);
+}
+
+CGM_PUBLIC int cgm_cpumove_keep(const struct cgm_cpumove *move, size_t index,
+				struct cgm_pinned *out)
+{
+	for (size_t i = 0; i < move->threads.count; i++) {
+		struct thread thread = move->threads.list[i];
+
+		if (!thread.pinned && !may_look_pinned(move, &thread))
+			continue;
+		if (!thread.pinned)	/* it may have both for the moment */
+			thread.before = move->from;
+		if (!index--)
+			return fill_thread(&thread, out);
 	}
 	return -ENOENT;
 }
+
+/* ---- the change ---- */
 
 static int write_cpus(struct cgm_cpumove *move, const cgm_cpuset *cpus)
 {
@@ -358,7 +476,8 @@ static int check_wide(struct cgm_cpumove *move, const cgm_cpuset *wanted)
 			move->group->path, nodes_name(&now, list, sizeof(list)));
 }
 
-static void pin(struct cgm_cpumove *move, struct thread *thread, const cgm_cpuset *cpus)
+static void pin(struct cgm_cpumove *move, const struct thread *thread,
+		const cgm_cpuset *cpus)
 {
 	int err = thread_pin(move->group->ctx, thread->tid, cpus);
 
@@ -372,20 +491,21 @@ static void pin(struct cgm_cpumove *move, struct thread *thread, const cgm_cpuse
 /* Pin threads anew, and those that they have made meanwhile. */
 static int pin_all(struct cgm_cpumove *move)
 {
+	struct threads *threads = &move->threads;
 	size_t done = 0;
 	int err = 0;
 
 	for (int pass = 0; pass < PIN_PASSES && !err; pass++) {
-		for (; done < move->count; done++)
-			if (move->threads[done].pinned)
-				pin(move, &move->threads[done],
-				    &move->threads[done].after);
-		sort_threads(move);
-		err = list_threads(move);
-		if (done == move->count)
+		for (; done < threads->count; done++)
+			if (threads->list[done].pinned)
+				pin(move, &threads->list[done],
+				    &threads->list[done].after);
+		threads_sort(threads);
+		err = cpumove_list_threads(move);
+		if (done == threads->count)
 			break;
 	}
-	sort_threads(move);
+	threads_sort(threads);
 	return err;
 }
 
@@ -394,22 +514,15 @@ static void complete(struct cgm_cpumove *move)
 {
 	struct thread_status status;
 
-	for (size_t i = 0; i < move->count; i++) {
-		struct thread *thread = &move->threads[i];
+	for (size_t i = 0; i < move->threads.count; i++) {
+		const struct thread *thread = &move->threads.list[i];
 
-		if (cgm_nodeset_subset(&move->from, &thread->before) &&
+		if (!thread->pinned && cgm_nodeset_subset(&move->from, &thread->before) &&
 		    !thread_read(move->group->ctx, thread->tid, &status) &&
 		    cgm_nodeset_subset(&status.cpus, &move->to) &&
 		    !cgm_nodeset_equal(&status.cpus, &move->to))
 			pin(move, thread, &move->to);
 	}
-}
-
-static void forget_threads(struct cgm_cpumove *move)
-{
-	move->count = 0;
-	move->sorted = 0;
-	move->failed = 0;
 }
 
 CGM_PUBLIC int cgm_cpumove_finish(struct cgm_cpumove *move)
@@ -418,20 +531,20 @@ CGM_PUBLIC int cgm_cpumove_finish(struct cgm_cpumove *move)
 
 	if (cgm_nodeset_equal(&move->from, &move->to))
 		return 0;
-	err = check_wide(move, &move->to);
+	err = check_wide(move, &move->last);
 	if (err)
 		return err < 0 ? err : 0;
 	/* They may have pinned themselves otherwise while the memory moved. */
-	forget_threads(move);
-	err = list_threads(move);
+	err = cgm_cpumove_look(move);
 	if (!err)
 		err = pin_all(move);
 	if (!err)
-		err = write_cpus(move, &move->to);
+		err = write_cpus(move, &move->last);
 	if (err) {
-		for (size_t i = 0; i < move->count; i++)
-			if (move->threads[i].pinned)
-				pin(move, &move->threads[i], &move->threads[i].before);
+		for (size_t i = 0; i < move->threads.count; i++)
+			if (move->threads.list[i].pinned)
+				pin(move, &move->threads.list[i],
+				    &move->threads.list[i].before);
 		return err;
 	}
 	complete(move);
@@ -444,8 +557,8 @@ CGM_PUBLIC int cgm_cpumove_undo(struct cgm_cpumove *move)
 
 	if (cgm_nodeset_equal(&move->from, &move->to))
 		return 0;
-	err = check_wide(move, &move->configured);
+	err = check_wide(move, &move->first);
 	if (err)
 		return err < 0 ? err : 0;
-	return write_cpus(move, &move->configured);
+	return write_cpus(move, &move->first);
 }

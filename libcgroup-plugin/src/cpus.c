@@ -49,6 +49,21 @@ CGM_PUBLIC int cgm_group_effective_cpus(struct cgm_group *group, cgm_cpuset *cpu
 	return err;
 }
 
+/* What tells a thread from a later one that has its number. */
+static uint64_t thread_start(struct cgm_context *ctx, pid_t tid)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/stat", tid);
+	char *p = text ? strrchr(text, ')') : NULL;
+	uint64_t start = 0;
+
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		start = strtoull(p + 1, NULL, 10);
+	free(text);
+	return start;
+}
+
 /* -ESRCH: it has exited. */
 int thread_read(struct cgm_context *ctx, pid_t tid, struct thread_status *status)
 {
@@ -61,6 +76,7 @@ int thread_read(struct cgm_context *ctx, pid_t tid, struct thread_status *status
 	status->pid = p ? strtol(p + 6, NULL, 10) : tid;
 	p = strstr(text, "\nUid:");
 	status->user = p ? strtoul(p + 5, NULL, 10) : 0;
+	status->start = thread_start(ctx, tid);
 	list = strstr(text, "\nCpus_allowed_list:");
 	if (list) {
 		list += strlen("\nCpus_allowed_list:");

@@ -9,6 +9,7 @@
 struct thread_status {
 	pid_t pid;		/* its process */
 	uid_t user;
+	uint64_t start;		/* when it began, in ticks; 0: not known */
 	cgm_cpuset cpus;	/* where it may run */
 };
 

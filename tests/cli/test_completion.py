@@ -109,6 +109,7 @@ def test_values(complete):
     assert complete("plan", "--swap", "/d") == ["/db"]
     assert complete("limit", "/web", "--rate", "m") == ["max"]
     assert complete("move", "/web", "--cpus", "") == ["follow", "keep"]
+    assert complete("apply", "--cpus", "f") == ["follow"]
     assert complete("move", "/web", "--map", "") == ["relative", "distance"]
     assert complete("move", "/web", "--map", "d") == ["distance"]
     assert complete("bench", "--kinds", "a") == ["anon"]

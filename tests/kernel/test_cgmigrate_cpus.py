@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""cgmigrate move --cpus and --freeze: threads go where memory goes, or stand still."""
+"""cgmigrate --cpus and --freeze: threads go where memory goes, or stand still."""
 
+import json
 import os
 import signal
 import subprocess
@@ -115,6 +116,60 @@ def test_killed_is_ended_by_the_next(job, name, engine):
     else:
         told("move", name(cpuset), "--to", "2-3", "--cpus", "follow")
         assert_at(job, [2, 3])
+    load.rest()
+    load.verify()
+
+
+# ---- with apply and undo ----
+
+
+@pytest.fixture
+def apply_to(job, name, tmp_path):
+    """The arguments of an apply of the job to some nodes."""
+
+    def arguments(nodes):
+        file = tmp_path / "spec.json"
+        target = {"cgroup": name(job[0]), "to": nodes}
+        file.write_text(json.dumps({"targets": [target]}))
+        return ["apply", str(file), "--cpus", "follow"]
+
+    return arguments
+
+
+def state(job):
+    """CPUs, where each thread may run, and the node of every page."""
+    cpuset, load, tids, _ = job
+    load.rest()
+    load.verify()
+    pages = [load.pages(region) for region in ("anon", "shared")]
+    load("work", writers=2, verifiers=1, rest=500)
+    return cpuset.read("cpus"), cpuset.mems(), affinity(tids), pages
+
+
+@pytest.mark.parametrize("new", [[2, 3], [1, 2]], ids=["apart", "overlapping"])
+def test_apply_and_undo(job, apply_to, new):
+    before = state(job)
+    out = told(*apply_to(machine.format_list(new)))
+    assert out["state"] == "done" and out["result"]["notes"] == []
+    assert len(out["targets"][0]["cpus"]["pinned"]) == len(job[3])
+    assert_at(job, new)
+    assert set(state(job)[3][0]) == set(new)
+    out = told("undo")
+    assert out["state"] == "done" and out["result"]["notes"] == []
+    assert state(job) == before
+
+
+def test_undo_tells_threads_apart(job, apply_to):
+    """Their CPUs have become one. A new thread, and one that has changed, go along."""
+    _, load, tids, old = job
+    before = affinity(tids)
+    told(*apply_to("3"))
+    assert_at(job, [3])
+    (late,) = load.threads(1)
+    os.sched_setaffinity(late, cpus_of([3])[:1])
+    told("undo")
+    assert affinity(tids) == before
+    assert set(affinity([late])[0]) <= set(old)
     load.rest()
     load.verify()
 

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -258,6 +259,206 @@ static void is_taken_over(void **state)
 	cgm_cpumove_free(move);
 }
 
+/* ---- several at once ---- */
+
+static struct cgm_group *child(struct fixture *f, const char *cpus, const char *tids)
+{
+	struct cgm_group *group;
+
+	tree_cgroup(&f->tree, "/web/a", "0", nothing);
+	tree_write(&f->tree, cpus, WEB "a/cpuset.cpus");
+	tree_write(&f->tree, strcmp(cpus, "\n") ? cpus : "0-3\n",
+		   WEB "a/cpuset.cpus.effective");
+	tree_write(&f->tree, tids, WEB "a/cgroup.threads");
+	assert_int_equal(cgm_group_open(f->ctx, "/web/a", &group), 0);
+	return group;
+}
+
+static void assert_pinned(const struct cgm_cpumove *move, size_t index, int tid,
+			  const char *before, const char *after)
+{
+	struct cgm_pinned pinned = { .size = sizeof(pinned) };
+
+	assert_int_equal(cgm_cpumove_thread(move, index, &pinned), 0);
+	assert_int_equal(pinned.tid, tid);
+	assert_set(&pinned.before, before);
+	assert_set(&pinned.after, after);
+}
+
+/* A child may have what its parent will have, and no more than that. */
+static void changes_together(void **state)
+{
+	struct cgm_pinned pinned = { .size = sizeof(pinned) };
+	struct fixture *f = *state;
+	struct cgm_group *groups[] = { f->group, child(f, "\n", "200\n") };
+	cgm_cpuset to[] = { set_of("4-7"), set_of("4-5") };
+	struct cgm_cpumove *moves[2];
+
+	thread(f, 200, "3");
+	assert_int_equal(cgm_cpumove_new_many(groups, to, 2, moves), 0);
+	assert_pinned(moves[0], 1, 102, "2-3", "6-7");
+	assert_int_equal(cgm_cpumove_thread(moves[0], 2, &pinned), -ENOENT);
+	assert_pinned(moves[1], 0, 200, "3", "5");
+	for (int i = 0; i < 2; i++)
+		cgm_cpumove_free(moves[i]);
+
+	to[1] = set_of("2-3");
+	assert_int_equal(cgm_cpumove_new_many(groups, to, 2, moves), -EINVAL);
+	assert_null(moves[0]);
+	assert_null(moves[1]);
+	assert_non_null(strstr(cgm_context_error(f->ctx),
+			       "/web/a: cannot have CPUs 2-3: /web above it has 4-7"));
+	cgm_group_unref(groups[1]);
+}
+
+/* One between them that stays binds those below it. */
+static void heeds_what_is_between(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_group *middle = child(f, "4\n", ""), *groups[] = { f->group, NULL };
+	cgm_cpuset to[] = { set_of("4-7"), set_of("4-5") };
+	struct cgm_cpumove *moves[2];
+
+	tree_cgroup(&f->tree, "/web/a/b", "0", nothing);
+	tree_write(&f->tree, "\n", WEB "a/b/cpuset.cpus");
+	tree_write(&f->tree, "4\n", WEB "a/b/cpuset.cpus.effective");
+	assert_int_equal(cgm_group_open(f->ctx, "/web/a/b", &groups[1]), 0);
+	assert_int_equal(cgm_cpumove_new_many(groups, to, 2, moves), -EINVAL);
+	assert_non_null(strstr(cgm_context_error(f->ctx),
+			       "/web/a/b: cannot have CPUs 4-5: /web/a above it has 4"));
+	to[1] = set_of("4");
+	tree_write(&f->tree, "\n", WEB "a/cpuset.cpus");
+	assert_int_equal(cgm_cpumove_new_many(groups, to, 2, moves), 0);
+	for (int i = 0; i < 2; i++)
+		cgm_cpumove_free(moves[i]);
+	cgm_group_unref(groups[1]);
+	cgm_group_unref(middle);
+}
+
+/* ---- and back ---- */
+
+struct memory {
+	struct cgm_cpumove_info info;
+	struct cgm_pinned threads[8];
+	size_t count;
+};
+
+static void remember(const struct cgm_cpumove *move, struct memory *memory)
+{
+	memory->info.size = sizeof(memory->info);
+	assert_int_equal(cgm_cpumove_info(move, &memory->info), 0);
+	for (memory->count = 0; memory->count < 8; memory->count++) {
+		memory->threads[memory->count].size = sizeof(memory->threads[0]);
+		if (cgm_cpumove_keep(move, memory->count, &memory->threads[memory->count]))
+			break;
+	}
+}
+
+static struct cgm_cpumove *taken_over(struct fixture *f, const struct memory *memory)
+{
+	struct cgm_cpumove *move;
+
+	assert_int_equal(cgm_cpumove_resume(f->group, &memory->info, &move), 0);
+	for (size_t i = 0; i < memory->count; i++)
+		assert_int_equal(cgm_cpumove_recall(move, &memory->threads[i]), 0);
+	assert_int_equal(cgm_cpumove_look(move), 0);
+	return move;
+}
+
+static bool is_done(const struct cgm_cpumove *move)
+{
+	struct cgm_cpumove_info info = { .size = sizeof(info) };
+
+	assert_int_equal(cgm_cpumove_info(move, &info), 0);
+	return info.done;
+}
+
+/* Two became one: only who was told of that knows it. */
+static void turns_round(void **state)
+{
+	struct fixture *f = *state;
+	struct memory memory = { 0 };
+	struct cgm_cpumove *move;
+
+	tree_write(&f->tree, "\n", CPUS);
+	move = begin(f, "4-5");
+	remember(move, &memory);
+	assert_int_equal(memory.count, 2);
+	assert_false(is_done(move));
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	assert_int_equal(cgm_cpumove_finish(move), 0);
+	assert_file(f, CPUS, "4-5");
+	cgm_cpumove_free(move);
+	tree_write(&f->tree, "4-5\n", WEB "cpuset.cpus.effective");
+	thread(f, 100, "4-5");
+	thread(f, 101, "5");
+	thread(f, 102, "4-5");
+	thread(f, 103, "5");
+
+	move = taken_over(f, &memory);
+	assert_true(is_done(move));
+	assert_int_equal(cgm_cpumove_turn(move), 0);
+	assert_false(is_done(move));
+	assert_pinned(move, 0, 101, "5", "1");
+	assert_pinned(move, 1, 102, "4-5", "2-3");
+	assert_pinned(move, 2, 103, "5", "1");
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	assert_file(f, CPUS, "0-5");
+	assert_int_equal(cgm_cpumove_finish(move), 0);
+	assert_file(f, CPUS, "\n");
+	thread(f, 101, "1");
+	assert_int_equal(cgm_cpumove_look(move), 0);
+	assert_false(is_done(move));
+	thread(f, 102, "2-3");
+	assert_int_equal(cgm_cpumove_look(move), 0);
+	assert_true(is_done(move));
+	cgm_cpumove_free(move);
+}
+
+/* Who has pinned itself since goes to what stands for that. */
+static void heeds_what_threads_want(void **state)
+{
+	struct fixture *f = *state;
+	struct memory memory = { 0 };
+	struct cgm_cpumove *move = begin(f, "4-7");
+
+	remember(move, &memory);
+	cgm_cpumove_free(move);
+	thread(f, 101, "4");
+	thread(f, 102, "2-3");
+	memory.threads[1].start = 1;	/* another with its number */
+	move = taken_over(f, &memory);
+	assert_int_equal(cgm_cpumove_turn(move), 0);
+	assert_pinned(move, 0, 101, "4", "0");
+	assert_int_equal(cgm_cpumove_thread(move, 1, &memory.threads[7]), -ENOENT);
+	cgm_cpumove_free(move);
+}
+
+/* One that asked for all old CPUs has those left of them that are new ones, too. */
+static void knows_who_was_not_pinned(void **state)
+{
+	struct cgm_pinned pinned = { .size = sizeof(pinned) };
+	struct fixture *f = *state;
+	struct memory memory = { 0 };
+	struct cgm_cpumove *move = begin(f, "2-5");
+
+	remember(move, &memory);
+	assert_int_equal(memory.count, 3);
+	cgm_cpumove_free(move);
+	tree_write(&f->tree, "0-5\n", CPUS);
+	for (int tid = 101; tid < 104; tid++)
+		thread(f, tid, "0-5");
+	move = taken_over(f, &memory);
+	assert_int_equal(cgm_cpumove_turn(move), 0);
+	assert_int_equal(cgm_cpumove_thread(move, 0, &pinned), -ENOENT);
+	cgm_cpumove_free(move);
+	memory.count = 0;
+	move = taken_over(f, &memory);
+	assert_int_equal(cgm_cpumove_turn(move), 0);
+	assert_pinned(move, 0, 100, "0-3", "0-1");
+	cgm_cpumove_free(move);
+}
+
 static void refuses(void **state)
 {
 	struct fixture *f = *state;
@@ -293,6 +494,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(does_nothing_without_a_change, setup,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(is_taken_over, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(changes_together, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(heeds_what_is_between, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(turns_round, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(heeds_what_threads_want, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(knows_who_was_not_pinned, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(refuses, setup, fixture_end),
 	};
 

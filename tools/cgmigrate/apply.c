@@ -68,8 +68,8 @@ static const char apply_help[] =
 static const char undo_help[] =
 	"Usage: cgmigrate undo [OPTION...]\n"
 	"\n"
-	"Give all cgroups of the last apply the nodes back that they had before, also\n"
-	"when it was interrupted or killed.\n"
+	"Give all cgroups of the last apply the nodes back that they had before, and the\n"
+	"CPUs where those went along, also when it was interrupted or killed.\n"
 	OPTIONS_HEAD
 	"      --dry-run          print the plan, change nothing\n"
 	"      --force            also if somebody has changed them since\n"
@@ -90,6 +90,7 @@ struct apply {
 	int dirfd;		/* where the journal is, -1: nowhere yet */
 	int lock;
 	json_t *journal;	/* as found, or made; NULL: none */
+	struct cpus *cpus;
 };
 
 /* ---- the journal ---- */
@@ -157,9 +158,20 @@ static int new_journal(struct apply *apply, const json_t *plan)
 				  json_object_get(target, "cgroup"), "from",
 				  json_object_get(target, "from"), "to",
 				  json_object_get(target, "to")));
+	cpus_to_journal(apply->cpus, targets);
 	json_decref(apply->journal);
 	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
 	return save_journal(apply, "applying");
+}
+
+/* What it says of threads has changed. */
+static int save_again(void *data)
+{
+	struct apply *apply = data;
+	char state[16];
+
+	snprintf(state, sizeof(state), "%s", journal_state(apply));
+	return save_journal(apply, state);
 }
 
 static void close_journal(struct apply *apply)
@@ -235,6 +247,20 @@ static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wi
 	return code;
 }
 
+static int plan_cpus(struct apply *apply, const struct cgm_schedule *schedule,
+		     const struct wishes *wishes, bool back)
+{
+	bool check = back && !apply->force && !is_unfinished(apply);
+
+	if (!back && !apply->go_on)
+		return cpus_plan_schedule(apply->app, schedule, wishes, &apply->spec,
+					  &apply->cpus);
+	return cpus_from_journal(apply->app, schedule,
+				 json_object_get(apply->journal, "targets"),
+				 check ? CPUS_BACK_IF_LEFT : back ? CPUS_BACK : CPUS_ON,
+				 &apply->cpus);
+}
+
 /* ---- doing it ---- */
 
 static int tell(struct app *app, json_t *object, const char *state, int code, bool changed)
@@ -263,7 +289,9 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	struct app *app = apply->app;
 	struct rounds rounds = {
 		.app = app, .schedule = schedule, .object = object, .rate = apply->rate,
-		.max_stall_usec = apply->max_stall_usec,
+		.max_stall_usec = apply->max_stall_usec, .cpus = apply->cpus,
+		.targets = json_object_get(apply->journal, "targets"), .back = back,
+		.save = save_again, .data = apply,
 	};
 	int code, failed;
 
@@ -277,6 +305,7 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 						 0;
 	if (failed)
 		code = failed;
+	cpus_report(apply->cpus, object);
 	tell(app, object, code_name(code), code, rounds.changed);
 	record_end(app, record, object);
 	if (!app->json)
@@ -330,9 +359,11 @@ static int carry_out(struct apply *apply, struct cgm_schedule *schedule,
 {
 	struct app *app = apply->app;
 	json_t *object = json_schedule(app, schedule, wishes);
-	bool steps = json_array_size(json_object_get(object, "steps"));
+	bool steps = json_array_size(json_object_get(object, "steps")) ||
+		     cpus_to_do(apply->cpus);
 	int code = 0;
 
+	cpus_report(apply->cpus, object);
 	if (!app->json)
 		print_schedule(app, object);
 	code = refuse_schedule(app, schedule, object);
@@ -359,7 +390,10 @@ static int run(struct apply *apply, char **arguments, bool back)
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);
 	if (!code)
+		code = plan_cpus(apply, schedule, &wishes, back);
+	if (!code)
 		code = carry_out(apply, schedule, &wishes, back);
+	cpus_free(apply->cpus);
 	cgm_schedule_free(schedule);
 	wishes_free(&wishes);
 	return code;
@@ -430,7 +464,8 @@ int cmd_apply(struct app *app, int argc, char **argv)
 		return code;
 	if (apply.max_stall_usec > MAX_STALL_USEC)
 		return usage_error(app, "--max-stall: at most 10s");
-	if (apply.go_on && (argv[optind] || apply.spec.kind != SPEC_FILE))
+	if (apply.go_on && (argv[optind] || apply.spec.kind != SPEC_FILE ||
+			    apply.spec.has_cpus))
 		return usage_error(app, "--continue: takes nothing else, the journal says what to do");
 	code = apply.go_on ? 0 : spec_check(app, &apply.spec, argv + optind);
 	if (!code)

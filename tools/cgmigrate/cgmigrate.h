@@ -313,6 +313,15 @@ void print_frozen(const json_t *record);
 void freeze_remind(struct app *app);
 
 /* owners.c: whose memory stayed */
+struct stayed {
+	bool any;
+	bool kinds[CGM_KIND_COUNT];
+};
+
+void owners_note(const struct cgm_schedule *schedule, const struct cgm_plan *plan,
+		 struct cgm_job *job, struct stayed *stayed);
+json_t *json_owners_of(struct app *app, const struct cgm_schedule *schedule,
+		       const struct stayed *stayed);
 json_t *json_owners(struct app *app, const struct cgm_plan *plan, struct cgm_job *job);
 void print_owners(const struct app *app, const json_t *result);
 

@@ -10,21 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cgmigrate.h"
+#include "cpus.h"
 
 #define KEY "cpus"	/* [{"cgroup": path, "configured": list, "from": ..., "to": ...}] */
-
-struct cpu_item {
-	struct cgm_cpumove *move;	/* NULL: the CPUs stay */
-	cgm_cpuset before;		/* where there is no move */
-	bool known;
-	char *warning;
-};
-
-struct cpus {
-	struct cpu_item *items;		/* one for each of the plan */
-	size_t count;
-};
 
 int parse_cpus(struct app *app, const char *option, const char *text, struct cpu_choice *out)
 {
@@ -51,29 +39,30 @@ int parse_cpus(struct app *app, const char *option, const char *text, struct cpu
 /* ---- planning ---- */
 
 /* Memory that leaves the CPUs behind is what somebody should know. */
-static int keep(struct app *app, const struct cgm_plan_item *plan, struct cpu_item *item)
+int cpus_keep(struct app *app, const struct cpu_target *target, struct cpu_item *item)
 {
 	char cpus[256], nodes[256];
 	cgm_cpuset there, both;
 
-	item->known = !cgm_group_effective_cpus(plan->group, &item->before);
-	if (!item->known || !plan->change || cgm_nodes_cpus(app->ctx, &plan->to, &there))
+	item->known = !cgm_group_effective_cpus(target->group, &item->before);
+	if (!item->known || !target->change || cgm_nodes_cpus(app->ctx, target->to, &there))
 		return 0;
 	cgm_nodeset_and(&both, &there, &item->before);
 	if (cgm_nodeset_weight(&both) || !cgm_nodeset_weight(&item->before))
 		return 0;
 	if (asprintf(&item->warning,
 		     "%s: memory and CPUs part: none of its CPUs (%s) is on node %s%s",
-		     cgm_group_path(plan->group),
+		     cgm_group_path(target->group),
 		     nodes_text(&item->before, cpus, sizeof(cpus)),
-		     nodes_text(&plan->to, nodes, sizeof(nodes)),
+		     nodes_text(target->to, nodes, sizeof(nodes)),
 		     cgm_nodeset_weight(&there) ? "; --cpus follow takes them along" : "") < 0)
 		return fail(app, EXIT_FAILED, "out of memory");
 	return 0;
 }
 
-static int choose(struct app *app, const struct cgm_plan_item *plan,
-		  const struct cpu_choice *choice, cgm_cpuset *to)
+/* Which CPUs those are, of a choice that is not to keep them. 0 or an exit code. */
+int cpus_choose(struct app *app, const struct cpu_target *target,
+		const struct cpu_choice *choice, cgm_cpuset *to)
 {
 	char nodes[256];
 	int err;
@@ -81,42 +70,40 @@ static int choose(struct app *app, const struct cgm_plan_item *plan,
 	*to = choice->list;
 	if (choice->mode == CPUS_LIST)
 		return 0;
-	err = cgm_nodes_cpus(app->ctx, &plan->to, to);
+	err = cgm_nodes_cpus(app->ctx, target->to, to);
 	if (err)
 		return fail_errno(app, err);
 	if (cgm_nodeset_weight(to))
 		return 0;
 	return fail(app, EXIT_REFUSED,
 		    "--cpus follow: node %s has no CPUs; name some with --cpus LIST, or keep those of %s",
-		    nodes_text(&plan->to, nodes, sizeof(nodes)), cgm_group_path(plan->group));
+		    nodes_text(target->to, nodes, sizeof(nodes)),
+		    cgm_group_path(target->group));
 }
 
 static int plan_item(struct app *app, const struct cgm_plan_item *plan,
 		     const struct cpu_choice *choice, struct cpu_item *item)
 {
+	struct cpu_target target = { plan->group, &plan->to, plan->change };
 	cgm_cpuset to;
 	int err, code;
 
 	if (choice->mode == CPUS_KEEP)
-		return plan->action == CGM_ACTION_MEMS ? keep(app, plan, item) : 0;
+		return plan->action == CGM_ACTION_MEMS ? cpus_keep(app, &target, item) : 0;
 	if (plan->action != CGM_ACTION_MEMS)
 		return fail(app, EXIT_REFUSED,
 			    "--cpus: a process alone has no cpuset whose CPUs could change");
-	code = choose(app, plan, choice, &to);
+	code = cpus_choose(app, &target, choice, &to);
 	if (code)
 		return code;
 	err = cgm_cpumove_new(plan->group, &to, &item->move);
 	return err ? fail_errno(app, err) : 0;
 }
 
-/* What becomes of the CPUs of every cgroup of a plan. 0 or an exit code. */
-int cpus_plan(struct app *app, const struct cgm_plan *plan, const struct cpu_choice *choice,
-	      struct cpus **out)
+/* For so many cgroups, with nothing said about them. 0 or an exit code. */
+int cpus_new(struct app *app, size_t count, struct cpus **out)
 {
-	struct cgm_plan_item item = { .size = sizeof(item) };
 	struct cpus *cpus = calloc(1, sizeof(*cpus));
-	size_t count = cgm_plan_size(plan);
-	int code = 0;
 
 	*out = cpus;
 	if (cpus)
@@ -124,8 +111,18 @@ int cpus_plan(struct app *app, const struct cgm_plan *plan, const struct cpu_cho
 	if (!cpus || !cpus->items)
 		return fail(app, EXIT_FAILED, "out of memory");
 	cpus->count = count;
+	return 0;
+}
+
+/* What becomes of the CPUs of every cgroup of a plan. 0 or an exit code. */
+int cpus_plan(struct app *app, const struct cgm_plan *plan, const struct cpu_choice *choice,
+	      struct cpus **out)
+{
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	int code = cpus_new(app, cgm_plan_size(plan), out);
+
 	for (size_t i = 0; !code && !cgm_plan_item(plan, i, &item); i++)
-		code = plan_item(app, &item, choice, &cpus->items[i]);
+		code = plan_item(app, &item, choice, &(*out)->items[i]);
 	return code;
 }
 
@@ -138,6 +135,7 @@ void cpus_free(struct cpus *cpus)
 		free(cpus->items[i].warning);
 	}
 	free(cpus->items);
+	free(cpus->order);
 	free(cpus);
 }
 
@@ -296,6 +294,23 @@ static const char *end_move(struct app *app, struct cgm_group *group, const cgm_
 	return err ? cgm_context_error(app->ctx) : NULL;
 }
 
+/* The end for one cgroup: false if not all is where it should be, and @notes tell why. */
+bool cpus_end_item(struct app *app, const struct cpu_target *target,
+		   const struct cpu_item *item, json_t *notes)
+{
+	const char *failed = end_move(app, target->group, target->to, item->move);
+	struct cgm_cpumove_info info;
+
+	if (failed)
+		json_array_append_new(notes, json_text(failed));
+	info_of(item, &info);
+	if (info.failed)
+		json_array_append_new(notes,
+			json_textf("%s: %zu threads could not be pinned anew, and may run on all of its CPUs",
+				   cgm_group_path(target->group), info.failed));
+	return !failed && !info.failed;
+}
+
 /*
  * The memory has moved, or will not any more. False if not all CPUs and threads are
  * where they should be, and @notes tell why.
@@ -308,26 +323,17 @@ bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *p
 	bool done = true;
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
-		const char *failed;
+		struct cpu_target target = { item.group, &item.to, item.change };
 
-		if (!info_of(&cpus->items[i], &info))
-			continue;
-		failed = end_move(app, item.group, &item.to, cpus->items[i].move);
-		if (failed)
-			json_array_append_new(notes, json_text(failed));
-		info_of(&cpus->items[i], &info);
-		if (info.failed)
-			json_array_append_new(notes,
-				json_textf("%s: %zu threads could not be pinned anew, and may run on all of its CPUs",
-					   cgm_group_path(item.group), info.failed));
-		done &= !failed && !info.failed;
+		if (info_of(&cpus->items[i], &info))
+			done &= cpus_end_item(app, &target, &cpus->items[i], notes);
 	}
 	return done;
 }
 
 /* ---- after a command that was killed ---- */
 
-static bool read_set(const json_t *object, const char *key, cgm_nodeset *set)
+bool cpus_read_set(const json_t *object, const char *key, cgm_nodeset *set)
 {
 	const char *list = json_string_value(json_object_get(object, key));
 
@@ -345,9 +351,9 @@ static bool end_killed(struct app *app, const char *id, const json_t *object)
 	cgm_nodeset nodes;
 	const char *failed;
 
-	if (!path || !read_set(object, "nodes", &nodes) ||
-	    !read_set(object, "configured", &info.configured) ||
-	    !read_set(object, "from", &info.from) || !read_set(object, "to", &info.to) ||
+	if (!path || !cpus_read_set(object, "nodes", &nodes) ||
+	    !cpus_read_set(object, "configured", &info.configured) ||
+	    !cpus_read_set(object, "from", &info.from) || !cpus_read_set(object, "to", &info.to) ||
 	    cgm_group_open(app->ctx, path, &group))
 		return true;
 	if (cgm_group_pending(group, &pending) || pending ||

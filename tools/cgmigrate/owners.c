@@ -79,13 +79,32 @@ static uint64_t bytes_of(const struct app *app, const struct sought *sought,
 	return sum;
 }
 
+/* One that was met in a cgroup and the one above counts once: false if it counts already. */
+static bool forget_less(struct owners *owners, pid_t pid, uint64_t bytes)
+{
+	for (size_t i = 0; i < owners->count; i++) {
+		if (owners->list[i].pid != pid)
+			continue;
+		if (owners->list[i].bytes >= bytes)
+			return false;
+		owners->count--;
+		memmove(&owners->list[i], &owners->list[i + 1],
+			(owners->count - i) * sizeof(*owners->list));
+		return true;
+	}
+	return true;
+}
+
 static void add_owner(struct owners *owners, const struct cgm_process *process,
 		      const struct sought *sought)
 {
 	uint64_t bytes = bytes_of(owners->app, sought, process->placement);
-	size_t at = owners->count;
 	struct owner *owner;
+	size_t at;
 
+	if (!forget_less(owners, process->pid, bytes))
+		return;
+	at = owners->count;
 	while (at && owners->list[at - 1].bytes < bytes)
 		at--;
 	if (!bytes || at == OWNERS)
@@ -101,11 +120,19 @@ static void add_owner(struct owners *owners, const struct cgm_process *process,
 	owner->sought = *sought;
 }
 
+static void add_processes(struct owners *owners, const struct cgm_placement *placement,
+			  const struct sought *sought)
+{
+	struct cgm_process process = { .size = sizeof(process) };
+
+	for (size_t i = 0; !cgm_placement_process(placement, i, &process); i++)
+		add_owner(owners, &process, sought);
+}
+
 /* A process that cannot be looked at any more owns nothing. */
 static void add_owners(struct owners *owners, const struct cgm_plan_item *item,
 		       const struct sought *sought)
 {
-	struct cgm_process process = { .size = sizeof(process) };
 	struct cgm_placement *placement;
 	int err;
 
@@ -116,8 +143,7 @@ static void add_owners(struct owners *owners, const struct cgm_plan_item *item,
 		err = cgm_placement_read(item->group, CGM_PLACEMENT_PROCESSES, &placement);
 	if (err)
 		return;
-	for (size_t i = 0; !cgm_placement_process(placement, i, &process); i++)
-		add_owner(owners, &process, sought);
+	add_processes(owners, placement, sought);
 	cgm_placement_free(placement);
 }
 
@@ -184,13 +210,28 @@ static json_t *json_mappings(struct app *app, const struct owner *owner)
 	return vmas;
 }
 
+static json_t *json_list(const struct owners *owners)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < owners->count; i++) {
+		const struct owner *owner = &owners->list[i];
+
+		json_array_append_new(list,
+			json_pack("{s:i, s:o, s:I, s:o}", "pid", owner->pid, "command",
+				  json_text(owner->command), "bytes",
+				  (json_int_t)owner->bytes, "vmas",
+				  json_mappings(owners->app, owner)));
+	}
+	return list;
+}
+
 /* Whose memory a job left outside the new nodes, though it should have moved. */
 json_t *json_owners(struct app *app, const struct cgm_plan *plan, struct cgm_job *job)
 {
 	const struct cgm_result *result = cgm_job_result(job);
 	struct cgm_plan_item item = { .size = sizeof(item) };
 	struct owners owners = { .app = app };
-	json_t *list = json_array();
 
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
 		struct sought sought = { .nodes = item.to };
@@ -198,16 +239,43 @@ json_t *json_owners(struct app *app, const struct cgm_plan *plan, struct cgm_job
 		if (what_stayed(result, i, sought.kinds))
 			add_owners(&owners, &item, &sought);
 	}
-	for (size_t i = 0; i < owners.count; i++) {
-		const struct owner *owner = &owners.list[i];
+	return json_list(&owners);
+}
 
-		json_array_append_new(list,
-			json_pack("{s:i, s:o, s:I, s:o}", "pid", owner->pid, "command",
-				  json_text(owner->command), "bytes",
-				  (json_int_t)owner->bytes, "vmas",
-				  json_mappings(app, owner)));
+/* Remember what a job of a schedule left, in @stayed, which has one for each target. */
+void owners_note(const struct cgm_schedule *schedule, const struct cgm_plan *plan,
+		 struct cgm_job *job, struct stayed *stayed)
+{
+	struct cgm_schedule_target target = { .size = sizeof(target) };
+	struct cgm_plan_item item = { .size = sizeof(item) };
+
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
+		for (size_t t = 0; !cgm_schedule_target(schedule, t, &target); t++)
+			if (!strcmp(cgm_group_path(item.group),
+				    cgm_group_path(target.group)))
+				stayed[t].any |= what_stayed(cgm_job_result(job), i,
+							     stayed[t].kinds);
+}
+
+/* After the last of them: whose memory is outside the nodes that each has at the end. */
+json_t *json_owners_of(struct app *app, const struct cgm_schedule *schedule,
+		       const struct stayed *stayed)
+{
+	struct cgm_schedule_target target = { .size = sizeof(target) };
+	struct owners owners = { .app = app };
+
+	for (size_t i = 0; !cgm_schedule_target(schedule, i, &target); i++) {
+		struct sought sought = { .nodes = target.after };
+		struct cgm_placement *placement;
+
+		memcpy(sought.kinds, stayed[i].kinds, sizeof(sought.kinds));
+		if (!stayed[i].any || cgm_placement_read(target.group,
+							 CGM_PLACEMENT_PROCESSES, &placement))
+			continue;
+		add_processes(&owners, placement, &sought);
+		cgm_placement_free(placement);
 	}
-	return list;
+	return json_list(&owners);
 }
 
 static const char *word(const json_t *object, const char *key)

@@ -193,12 +193,14 @@ static void print_rooms(struct app *app, const json_t *object)
 
 void print_schedule(struct app *app, const json_t *object)
 {
-	if (!json_array_size(json_object_get(object, "steps"))) {
-		puts("nothing to do");
-	} else {
+	bool steps = json_array_size(json_object_get(object, "steps"));
+
+	if (steps) {
 		print_steps(app, object);
 		print_rooms(app, object);
 	}
+	if (!print_schedule_cpus(object) && !steps)
+		puts("nothing to do");
 	print_notes(app, object);
 }
 
@@ -285,12 +287,13 @@ static int write_plan(struct app *app, const char *file, const json_t *object)
 }
 
 static int tell(struct app *app, const struct plan *plan, const struct cgm_schedule *schedule,
-		const struct wishes *wishes)
+		const struct wishes *wishes, const struct cpus *cpus)
 {
 	json_t *object = json_schedule(app, schedule, wishes);
-	bool steps = json_array_size(json_object_get(object, "steps"));
+	bool steps = json_array_size(json_object_get(object, "steps")) || cpus_to_do(cpus);
 	int code = 0;
 
+	cpus_report(cpus, object);
 	json_object_set_new(object, "state", json_string(steps ? "planned" : "unchanged"));
 	json_object_set_new(object, "exit", json_integer(0));
 	json_object_set_new(object, "changed", json_false());
@@ -328,6 +331,7 @@ int cmd_plan(struct app *app, int argc, char **argv)
 	struct plan plan = { 0 };
 	struct wishes wishes = { 0 };
 	struct cgm_schedule *schedule = NULL;
+	struct cpus *cpus = NULL;
 	int code = read_options(app, argc, argv, &options, &plan);
 
 	if (code != GO_ON)
@@ -340,7 +344,10 @@ int cmd_plan(struct app *app, int argc, char **argv)
 	if (!code)
 		code = schedule_from(app, &wishes, &schedule);
 	if (!code)
-		code = tell(app, &plan, schedule, &wishes);
+		code = cpus_plan_schedule(app, schedule, &wishes, &plan.spec, &cpus);
+	if (!code)
+		code = tell(app, &plan, schedule, &wishes, cpus);
+	cpus_free(cpus);
 	cgm_schedule_free(schedule);
 	wishes_free(&wishes);
 	return code;

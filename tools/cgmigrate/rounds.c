@@ -40,6 +40,19 @@ static void add_result(struct rounds *rounds, json_t *result)
 	json_array_extend(json_object_get(all, "notes"), json_object_get(result, "notes"));
 }
 
+/* The remarks of the result, which there is at the latest now. */
+json_t *rounds_notes(struct rounds *rounds)
+{
+	json_t *all = json_object_get(rounds->object, "result");
+
+	if (!all) {
+		all = json_pack("{s:i, s:{}, s:i, s:i, s:[]}", "scanned", 0, "totals",
+				"elapsed_usec", 0, "max_batch_usec", 0, "notes");
+		json_object_set_new(rounds->object, "result", all);
+	}
+	return json_object_get(all, "notes");
+}
+
 /* Run a plan to its end. *stayed: bytes that should have moved. */
 static int run_job(struct rounds *rounds, struct cgm_plan *plan, uint64_t *stayed)
 {
@@ -70,6 +83,7 @@ static int run_job(struct rounds *rounds, struct cgm_plan *plan, uint64_t *staye
 	object = report_result(app, plan, job);
 	cgm_job_progress(job, &progress);
 	*stayed = progress.state == CGM_STATE_PARTIAL ? progress.stayed : 0;
+	owners_note(rounds->schedule, plan, job, rounds->stayed);
 	add_result(rounds, json_object_get(object, "result"));
 	json_decref(object);
 	cgm_job_free(job);
@@ -164,26 +178,68 @@ static int run_round(struct rounds *rounds, int round)
 	return code;
 }
 
-/* Returns the exit code: what stayed does not keep the rest from being done. */
-int rounds_run(struct rounds *rounds)
+static bool ends_all(int code)
+{
+	return code && code != EXIT_PARTIAL;
+}
+
+/* A round, and the CPUs of those that begin or end with it. */
+static int run_with_cpus(struct rounds *rounds, int round, bool steps)
+{
+	int code, after;
+
+	if (follow_interrupted(&rounds->follow))
+		return EXIT_CANCELLED;
+	code = cpus_before_round(rounds, round);
+	if (!code && steps) {
+		rounds->changed = true;
+		code = run_round(rounds, round);
+	}
+	if (ends_all(code))
+		return code;
+	after = cpus_after_round(rounds, round);
+	return after ? after : code;
+}
+
+static int run_all(struct rounds *rounds)
 {
 	struct cgm_step step = { .size = sizeof(step) };
-	int round = 0, code = EXIT_OK;
+	int now, round = 0, code = EXIT_OK;
 
-	follow_prepare(&rounds->follow.waiting);
 	for (size_t i = 0; !cgm_schedule_step(rounds->schedule, i, &step); i++) {
-		int now;
-
 		if (step.round == round)
 			continue;
-		if (follow_interrupted(&rounds->follow))
-			return EXIT_CANCELLED;
 		round = step.round;
-		rounds->changed = true;
-		now = run_round(rounds, round);
-		if (now && now != EXIT_PARTIAL)
+		now = run_with_cpus(rounds, round, true);
+		if (ends_all(now))
 			return now;
 		code = now ? now : code;
 	}
+	/* Those whose nodes stay. */
+	now = run_with_cpus(rounds, round + 1, false);
+	return now ? now : code;
+}
+
+/* Returns the exit code: what stayed does not keep the rest from being done. */
+int rounds_run(struct rounds *rounds)
+{
+	struct cgm_schedule_target target = { .size = sizeof(target) };
+	size_t count = 0;
+	int code;
+
+	while (!cgm_schedule_target(rounds->schedule, count, &target))
+		count++;
+	rounds->stayed = calloc(count + 1, sizeof(*rounds->stayed));
+	if (!rounds->stayed)
+		return fail(rounds->app, EXIT_FAILED, "out of memory");
+	follow_prepare(&rounds->follow.waiting);
+	code = run_all(rounds);
+	if (code == EXIT_PARTIAL) {
+		rounds_notes(rounds);
+		json_object_set_new(json_object_get(rounds->object, "result"), "owners",
+				    json_owners_of(rounds->app, rounds->schedule,
+						   rounds->stayed));
+	}
+	free(rounds->stayed);
 	return code;
 }

@@ -12,9 +12,20 @@ struct rounds {
 	uint64_t rate;		/* of every move, 0: not limited */
 	uint64_t max_stall_usec;
 	json_t *object;		/* gets a "result" over all rounds */
+	struct cpus *cpus;	/* of the schedule's targets */
+	json_t *targets;	/* the same ones in the journal */
+	bool back;		/* to what the journal says that was */
+	int (*save)(void *data); /* the journal: 0, or an exit code */
+	void *data;
+	struct stayed *stayed;	/* of each target */
 	bool changed;
 };
 
 int rounds_run(struct rounds *rounds);
+json_t *rounds_notes(struct rounds *rounds);
+
+/* cpus-rounds.c */
+int cpus_before_round(struct rounds *rounds, int round);
+int cpus_after_round(struct rounds *rounds, int round);
 
 #endif /* ROUNDS_H */

@@ -45,13 +45,35 @@ void wishes_free(struct wishes *wishes)
 
 /* ---- JSON ---- */
 
+static int json_wish_cpus(struct app *app, const char *name, const json_t *cpus,
+			  struct wish *wish)
+{
+	const char *before = json_string_value(json_object_get(cpus, "before"));
+	const char *after = json_string_value(json_object_get(cpus, "after"));
+
+	if (!after || cgm_nodeset_parse(after, &wish->cpus) ||
+	    !cgm_nodeset_weight(&wish->cpus))
+		return fail(app, EXIT_USAGE,
+			    "%s: %s: \"cpus\" needs \"after\", a list of CPUs such as 2-3",
+			    name, wish->cgroup);
+	if (before && cgm_nodeset_parse(before, &wish->cpus_before))
+		return fail(app, EXIT_USAGE,
+			    "%s: %s: \"cpus\": \"before\": \"%s\" is not a list of CPUs",
+			    name, wish->cgroup, before);
+	wish->has_cpus = true;
+	wish->has_cpus_before = before;
+	return 0;
+}
+
 static int json_wish(struct app *app, const char *name, const json_t *target,
 		     struct wishes *wishes)
 {
 	const char *cgroup = json_string_value(json_object_get(target, "cgroup"));
 	const char *to = json_string_value(json_object_get(target, "to"));
 	const char *from = json_string_value(json_object_get(target, "from"));
+	const json_t *cpus = json_object_get(target, "cpus");
 	cgm_nodeset to_set, from_set;
+	int code;
 
 	if (!cgroup || !to)
 		return fail(app, EXIT_USAGE,
@@ -64,7 +86,10 @@ static int json_wish(struct app *app, const char *name, const json_t *target,
 		return fail(app, EXIT_USAGE,
 			    "%s: %s: \"from\": \"%s\" is not a list of nodes", name, cgroup,
 			    from);
-	return wish_add(app, wishes, cgroup, &to_set, from ? &from_set : NULL);
+	code = wish_add(app, wishes, cgroup, &to_set, from ? &from_set : NULL);
+	if (!code && cpus)
+		code = json_wish_cpus(app, name, cpus, &wishes->list[wishes->count - 1]);
+	return code;
 }
 
 int spec_from_json(struct app *app, const char *name, json_t *object,
@@ -311,8 +336,20 @@ static int read_file(struct app *app, const char *name, bool trusted, struct wis
 
 /* ---- options ---- */
 
+static int cpus_option_of(struct app *app, struct spec *spec)
+{
+	int code = parse_cpus(app, "--cpus", optarg, &spec->cpus);
+
+	if (!code && spec->cpus.mode == CPUS_LIST)
+		code = usage_error(app, "--cpus %s: can be follow or keep here", optarg);
+	spec->has_cpus = true;
+	return code;
+}
+
 int spec_option(struct app *app, int c, struct spec *spec)
 {
+	if (c == OPT_WITH_CPUS)
+		return cpus_option_of(app, spec);
 	if (spec->kind != SPEC_FILE)
 		return usage_error(app, "only one of --swap, --evict and --balance");
 	if (c == OPT_EVICT) {

@@ -10,6 +10,10 @@ struct wish {
 	cgm_nodeset to;
 	bool has_from;		/* a plan says what it started from */
 	cgm_nodeset from;
+	bool has_cpus;		/* it says which CPUs, too */
+	cgm_cpuset cpus;
+	bool has_cpus_before;	/* and which it had */
+	cgm_cpuset cpus_before;
 };
 
 struct wishes {
@@ -24,20 +28,26 @@ struct spec {
 	enum spec_kind kind;
 	cgm_nodeset nodes;	/* to evict */
 	bool trusted;		/* a file has to be root's or ours */
+	bool has_cpus;		/* --cpus was given */
+	struct cpu_choice cpus;
 };
 
 /* Options that plan and apply share. */
 #define OPT_SWAP 1100
 #define OPT_EVICT 1101
 #define OPT_BALANCE 1102
+#define OPT_WITH_CPUS 1103
 #define SPEC_LONG \
 	{ "swap", no_argument, NULL, OPT_SWAP }, \
 	{ "evict", required_argument, NULL, OPT_EVICT }, \
-	{ "balance", no_argument, NULL, OPT_BALANCE }
+	{ "balance", no_argument, NULL, OPT_BALANCE }, \
+	{ "cpus", required_argument, NULL, OPT_WITH_CPUS }
 #define SPEC_HELP \
 	"      --swap A B         two cgroups exchange their nodes\n" \
 	"      --evict NODES      no cgroup keeps any of these nodes\n" \
-	"      --balance          spread the cgroups, so that nodes are used alike\n"
+	"      --balance          spread the cgroups, so that nodes are used alike\n" \
+	"      --cpus WHICH       follow: those of the new nodes, and pinned threads go\n" \
+	"                         with them; keep; if not given, what a file says\n"
 
 int spec_option(struct app *app, int c, struct spec *spec);
 int spec_check(struct app *app, const struct spec *spec, char **arguments);
@@ -64,5 +74,21 @@ int refuse_schedule(struct app *app, const struct cgm_schedule *schedule, json_t
 json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule,
 		      const struct wishes *wishes);
 void print_schedule(struct app *app, const json_t *object);
+
+/* cpus-rounds.c */
+enum cpus_way {
+	CPUS_ON,
+	CPUS_BACK,
+	CPUS_BACK_IF_LEFT,	/* unless somebody else has changed them since */
+};
+
+int cpus_plan_schedule(struct app *app, const struct cgm_schedule *schedule,
+		       const struct wishes *wishes, const struct spec *spec,
+		       struct cpus **out);
+int cpus_from_journal(struct app *app, const struct cgm_schedule *schedule,
+		      const json_t *targets, enum cpus_way way, struct cpus **out);
+void cpus_to_journal(const struct cpus *cpus, json_t *targets);
+bool cpus_to_do(const struct cpus *cpus);
+bool print_schedule_cpus(const json_t *object);
 
 #endif /* SPEC_H */

@@ -245,6 +245,11 @@ def stages(everything):
         defects = ["--expect-defects", *samples]
         found.append(guest_stage("samples-stock", "stock", defects, 60, nodes))
         found.append(guest_stage("samples-engine", "engine", samples, 60, nodes))
+        slow = ["--slow-nodes", "2"]
+        tiers = ["-k", "tiers"]
+        defects = ["--expect-defects", *tiers]
+        found.append(guest_stage("tiers-stock", "stock", defects, 30, slow))
+        found.append(guest_stage("tiers-engine", "engine", tiers, 30, slow))
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))

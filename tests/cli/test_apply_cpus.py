@@ -170,9 +170,7 @@ def test_there_and_back(pair, live):
         "configured": "2-3",
         "from": "2-3",
         "to": "0-1",
-        "threads": [
-            {"pid": 200, "tid": 200, "start": 0, "before": "3", "after": "1"}
-        ],
+        "threads": [{"pid": 200, "tid": 200, "start": 0, "before": "3", "after": "1"}],
     }
     pair.pins("/a", "2-3", "2", "3")
     pair.pins("/b", "1", "0-1")
@@ -259,7 +257,7 @@ def test_somebody_has_changed_them_since(pair, live):
 
 
 def test_what_became_one_is_told_apart(tmp_path):
-    """Four CPUs on two, and back; a thread that has pinned itself since, and a new one."""
+    """Four CPUs on two, and back; a thread that pinned itself since, and a new one."""
     tree = CpuJobs(tmp_path / "tree")
     tree.cpu_job("/a", "0-1", "0-3", "0-3", "0", "2", "1,3", "0-1", "3")
     live = Command(tree, write=True)

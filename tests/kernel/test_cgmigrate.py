@@ -396,6 +396,7 @@ def full_node(spawn):
         yield filler
 
 
+@pytest.mark.long
 def test_full_node_uses_the_others(top, spawn, name, full_node):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -454,6 +455,7 @@ def test_pinned_pages_stay_and_are_named(top, spawn, name):
     assert load.where("anon") == {2: mib(8)}
 
 
+@pytest.mark.long
 def test_whose_pinned_pages_are(top, spawn, name):
     """Also on stock v2, where the cpuset keeps the old node for what stayed."""
     cpuset = top.mkdir("a", mems="0")

@@ -127,6 +127,7 @@ def test_killed_and_undone(killed, engine):
     assert told("undo")["state"] == "unchanged"
 
 
+@pytest.mark.long
 def test_evict(top, spawn, name):
     """Those with the node get others, and back."""
     a, load_a = job(top, spawn, "a", 0, 8)
@@ -165,6 +166,7 @@ def test_a_file_of_libcgroup(pair, name, tmp_path):
     assert (where(load_a), where(load_b)) == ({2}, {3})
 
 
+@pytest.mark.long
 def test_a_tree_moves_in_order(top, spawn, name, tmp_path):
     parent = top.mkdir("p", mems="0-1")
     jobs = [job(parent, spawn, f"c{n}", n, 8) for n in (0, 1)]

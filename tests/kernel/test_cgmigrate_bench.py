@@ -129,6 +129,7 @@ def test_the_machine():
         assert machine.parse_list(node["cpus"]) == machine.cpus_of(node["node"])
 
 
+@pytest.mark.long
 def test_many_nodes():
     """Each node to the one in its place."""
     words = ["--size", "8M", "--repeat", "2", "--kinds", "anon"]
@@ -139,6 +140,7 @@ def test_many_nodes():
         assert_result(result)
 
 
+@pytest.mark.long
 def test_a_limit_is_kept(engine):
     """What can be limited is, to within what is let through at the start."""
     out = told("bench", *SMALL, "--kinds", "anon", "--rate", "8M")
@@ -177,6 +179,7 @@ def test_a_folder_in_memory(tmp_path):
     assert out["kinds"] == ["anon"]
 
 
+@pytest.mark.long
 def test_without_privilege(root):
     """One process can still be measured, without a cgroup."""
     words = ["bench", *SMALL, "--kinds", "anon,shmem", "-J"]
@@ -256,6 +259,7 @@ def test_told_to_stop(root, number):
     assert code == 5 and out["state"] == "cancelled" and out["results"] == []
 
 
+@pytest.mark.long
 def test_told_to_stop_while_a_limit_makes_it_wait(root, engine):
     """On the engine the writer waits in the kernel, for half a minute."""
     ways = ["--ways", "cpuset,move_pages", "--rate", "1M", "--repeat", "1"]
@@ -287,6 +291,7 @@ def test_killed(root):
     assert not os.path.exists(left)
 
 
+@pytest.mark.long
 def test_its_process_is_killed(root):
     """Told with the signal, and the others are measured all the same."""
     process = begin(root, "--ways", "cpuset,migrate_pages", "--repeat", "3")

@@ -98,6 +98,7 @@ def test_keep_leaves_them_and_says_so(job, name):
     load.verify()
 
 
+@pytest.mark.long
 def test_killed_is_ended_by_the_next(job, name, engine):
     cpuset, load, tids, old = job
     load.alloc("more", mib(64), nodes=(0, 1))
@@ -207,6 +208,7 @@ def test_freeze(job, name, engine, how):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("on v1 that is another hierarchy")
 def test_killed_while_frozen(job, name, engine):
     cpuset, load, _, _ = job

@@ -123,6 +123,7 @@ def test_closed_terminal_leaves_the_move(under_way, engine):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("records are the same on v1")
 def test_interrupted_twice(under_way, name, engine):
     """Whether the second comes before the move has stopped or after, it is recorded."""
@@ -146,6 +147,7 @@ def test_interrupted_twice(under_way, name, engine):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("the journal is the same on v1")
 def test_apply_that_is_interrupted_goes_on_later(top, spawn, name, engine, tmp_path):
     cpuset = top.mkdir("a", mems="0-1")
@@ -178,6 +180,7 @@ def test_apply_that_is_interrupted_goes_on_later(top, spawn, name, engine, tmp_p
     load.verify()
 
 
+@pytest.mark.long
 def test_limit_of_zero_holds(top, spawn, name, engine):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -233,6 +236,7 @@ def test_another_one_is_refused_meanwhile(moving, name, tmp_path):
     load.verify()
 
 
+@pytest.mark.long
 def test_of_three_that_start_at_once_one_moves(top, spawn, name, engine):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
@@ -244,6 +248,7 @@ def test_of_three_that_start_at_once_one_moves(top, spawn, name, engine):
     load.verify()
 
 
+@pytest.mark.long
 def test_one_that_was_killed_is_in_nobodys_way(moving, name):
     cpuset, load, process = moving
     process.kill()

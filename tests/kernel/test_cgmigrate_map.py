@@ -37,6 +37,7 @@ def test_map_is_the_memory(top, spawn, name):
     assert [n for i, n in enumerate(order) if not i or order[i - 1] != n] == [0, 1, 2]
 
 
+@pytest.mark.long
 def test_map_before_and_after(top, spawn, name, tmp_path):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
@@ -53,6 +54,7 @@ def test_map_before_and_after(top, spawn, name, tmp_path):
     assert "after" in cgmigrate("map", load.pid, "--diff", file).stdout
 
 
+@pytest.mark.long
 def test_huge_pages_are_marked(top, spawn, name):
     cpuset = top.mkdir("a", mems="0")
     pool = f"{machine.NODE}/node0/hugepages/hugepages-2048kB/nr_hugepages"

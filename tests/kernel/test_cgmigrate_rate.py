@@ -36,6 +36,7 @@ def test_never_faster(job, name):
     load.verify()
 
 
+@pytest.mark.long
 def test_into_is_limited_where_it_goes(job, top, name):
     cpuset, load = job
     other = top.mkdir("b", mems="2-3")
@@ -47,6 +48,7 @@ def test_into_is_limited_where_it_goes(job, top, name):
     assert load.where("anon") == {2: mib(4), 3: mib(4)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how, code", [("--no-wait", 0), ("--timeout=300ms", 6)])
 def test_goes_on_when_the_command_leaves(job, name, how, code):
     cpuset, load = job
@@ -71,6 +73,7 @@ def test_killed(job, name):
     load.verify()
 
 
+@pytest.mark.long
 def test_changed_meanwhile(job, name):
     cpuset, load = job
     process = start("move", name(cpuset), "--to", "2-3", "--rate", "4096", "-J")

@@ -24,7 +24,7 @@ NOBODY = 65534
 ABSENT, BEYOND = 40, 1500
 # An id that no process ever has, and that of one without memory of its own.
 NO_PID, KTHREADD = 1 << 22, 2
-TURNS = ["0-1", "2-3", "1-2", "0-3"] * 10
+TURNS = ["0-1", "2-3", "1-2", "0-3"] * 4
 
 both = pytest.mark.defect("calls")
 

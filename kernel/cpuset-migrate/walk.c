@@ -606,8 +606,10 @@ static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
 		return;
 	while ((vma = vma_lookup(mm, w->next))) {
 		folio = folio_walk_start(&fw, vma, w->next, 0);
-		if (folio)
+		if (folio) {
+			__acquire(fw.ptl);	/* for sparse, which cannot know */
 			folio_walk_end(&fw, vma);
+		}
 		if (!folio || folio != w->large || fw.level != FW_LEVEL_PTE)
 			break;
 		w->next += PAGE_SIZE;

@@ -75,6 +75,26 @@ def cpu_nodes(cpus, owners, possible, sizes):
     return present
 
 
+def tier_arguments(fast, nodes):
+    """How fast memory is for the first nodes, which have CPUs: that of others is slow.
+
+    That is all the kernel has to tell a tier of memory from another.
+    """
+    args = ["-machine", "hmat=on"]
+    for source in range(fast):
+        for target in range(nodes):
+            far = target >= fast
+            pair = f"hmat-lb,initiator={source},target={target},hierarchy=memory"
+            latency = 400 if far else 100 + 20 * (source != target)
+            args += ["-numa", f"{pair},data-type=access-latency,latency={latency}"]
+            bandwidth = "4G" if far else "16G"
+            args += [
+                "-numa",
+                f"{pair},data-type=access-bandwidth,bandwidth={bandwidth}",
+            ]
+    return args
+
+
 def numa_arguments(options):
     """-m, -smp, and the nodes with their memory, CPUs and distances."""
     nodes = options.nodes
@@ -86,6 +106,7 @@ def numa_arguments(options):
             f"--mem-per-node {options.mem_per_node}: expected one size or {nodes}"
         )
     owners = nodes - 1 if options.hotplug else nodes
+    fast = nodes - options.slow_nodes
     if owners < 1:
         raise Refused("--hotplug: needs --nodes 2 or more, the last one is the DIMM")
     prealloc = ",prealloc=on" if options.prealloc else ""
@@ -94,7 +115,7 @@ def numa_arguments(options):
     if options.hotplug:
         memory += f",slots=4,maxmem={(total + 4 * sizes[-1]) >> 20}M"
     possible = nodes + options.empty_nodes
-    sockets = cpu_nodes(options.cpus, owners, possible, sizes)
+    sockets = cpu_nodes(options.cpus, min(owners, fast), possible, sizes)
     smp = f"{options.cpus},sockets={len(sockets)},cores=1,threads=1"
     smp += f",maxcpus={len(sockets)}"
     args = ["-m", memory, "-smp", smp]
@@ -104,6 +125,8 @@ def numa_arguments(options):
             backend = f"memory-backend-ram,id=mem{node},size={sizes[node]}{prealloc}"
             args += ["-object", backend]
             numa += f",memdev=mem{node}"
+        if options.slow_nodes and node >= fast:
+            numa += ",initiator=0"
         args += ["-numa", numa]
     for socket, node in enumerate(sockets):
         args += ["-numa", f"cpu,node-id={node},socket-id={socket}"]
@@ -111,6 +134,8 @@ def numa_arguments(options):
         backend = f"memory-backend-ram,id=dimm,size={sizes[-1]}{prealloc}"
         dimm = f"pc-dimm,id=dimm0,memdev=dimm,node={nodes - 1}"
         args += ["-object", backend, "-device", dimm]
+    if options.slow_nodes:
+        args += tier_arguments(fast, nodes)
     if options.distances:
         rows = read_distances(options.distances, possible)
         for source, row in enumerate(rows):

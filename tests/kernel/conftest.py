@@ -214,6 +214,21 @@ def spawn(top):
         load.close()
 
 
+@pytest.fixture
+def fill_node(spawn):
+    """Leave so many pages of a node free above its low watermark: fill_node(1, 512)."""
+    machine.drop_caches()
+    with machine.small_cpu_lists():
+
+        def fill(node, leave):
+            filler = spawn()
+            machine.offer_to_oom(filler.pid, 0)
+            filler("nodefill", node=node, leave=leave)
+            return filler
+
+        yield fill
+
+
 @pytest.fixture(scope="session")
 def command():
     """Tests of the command need it built."""

@@ -13,14 +13,9 @@ FULL = 1
 
 
 @pytest.fixture
-def nearly_full(spawn):
+def nearly_full(fill_node):
     """Node 1 with ROOM pages free above its low watermark."""
-    machine.drop_caches()
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=FULL, leave=ROOM)
-        yield filler
+    return fill_node(FULL, ROOM)
 
 
 @pytest.mark.defect("F")

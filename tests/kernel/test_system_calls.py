@@ -4,7 +4,6 @@
 import contextlib
 import itertools
 import os
-import pickle
 import signal
 from concurrent import futures
 from errno import EACCES, EBUSY, EFAULT, EINVAL, EIO, ENODEV, ENOENT, EPERM, ESRCH
@@ -14,11 +13,11 @@ import pytest
 from ktest import calls, machine, pages, placement
 from ktest.calls import BIND, INTERLEAVE, MOVE, MOVE_ALL, STRICT, UNTOUCHED
 from ktest.machine import PAGE, mib
+from ktest.process import apart, as_nobody
 
 PAGES = mib(1)
 HALF = PAGES // 2
 HUGE = mib(2)
-NOBODY = 65534
 # Nodes that do not exist: one that could, and one beyond all that can.
 ABSENT, BEYOND = 40, 1500
 # An id that no process ever has, and that of one without memory of its own.
@@ -34,32 +33,6 @@ def load(top, spawn):
     load = spawn(cpuset)
     load.cpuset = cpuset
     return load
-
-
-def apart(function, *args):
-    """What a function returns or raises in a process of its own."""
-    ours, theirs = map(os.fdopen, os.pipe(), ("rb", "wb"))
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException), theirs:
-            try:
-                answer = function(*args)
-            except BaseException as error:
-                answer = error
-            pickle.dump(answer, theirs)
-        os._exit(0)
-    theirs.close()
-    with ours:
-        answer = pickle.load(ours)
-    os.waitpid(pid, 0)
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
-
-
-def as_nobody(function, *args):
-    os.setuid(NOBODY)
-    return function(*args)
 
 
 def without_nice(function, *args):

@@ -5,6 +5,7 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by
+from ktest.folios import folios_of
 from ktest.machine import mib
 
 PAGES = mib(8)
@@ -108,6 +109,37 @@ def test_as_it_would_be_allocated(top, spawn, kind, begin):
 
     moved_by(cpuset, "1-3")
     assert load.pages("memory")[begin:] == [node + 1 for node in before[begin:]]
+    load.verify()
+
+
+@pytest.mark.core
+def test_folios_of_several_sizes(top, spawn):
+    """Each counts as one, and together they are one mapping."""
+    cpuset = top.mkdir("a", mems="0-2")
+    load = spawn(cpuset)
+    address = load.alloc("memory", PAGES, kind="thp")
+    load("mbind", "memory", mode="interleave", nodes="0-2")
+    parts = [(0, mib(4), "2048kB", 9), (mib(4), HUGE, "64kB", 4), (mib(6), HUGE, "", 0)]
+    for first, count, size, _ in parts:
+        with folios_of(size):
+            load("rewrite", "memory", **{"from": first, "count": count})
+
+    def wanted(nodes):
+        places = []
+        for first, count, _, order in parts:
+            start = address + first * machine.PAGE
+            places += interleaved(start, count, nodes, EVEN, order)
+        return places
+
+    assert load.pages("memory") == wanted(range(3))
+    load("work", writers=1, verifiers=1, rest=500)
+
+    for mems in ("0-1", "1-3", "2-3"):
+        change = moved_by(cpuset, mems)
+        assert load.pages("memory") == wanted(machine.parse_list(mems))
+        assert change["migrate_split"] == 0
+
+    load.rest()
     load.verify()
 
 

@@ -16,6 +16,8 @@ HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
 PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/test_selftests.py"]
 PARTS += ["tests/bench", "tests/stress"]
+# Tests of the kernel that have files on the disk of the guest.
+FILES = "kinds_file or dirty_file or (disk and not swap and not bench)"
 # Leaks are looked for after the tests; a splat makes vm exit with 255.
 LEAKS = """"$@"; status=$?
 echo scan >/sys/kernel/debug/kmemleak; sleep 7; echo scan >/sys/kernel/debug/kmemleak
@@ -87,6 +89,13 @@ def module_stage(kernel):
     command = ["scripts/kernel-module", kernel, "kernel/samples/numa-buffer"]
     command.append(f"{ROOT}/build/modules/{kernel}")
     return Stage(f"module-{kernel}", command, nothing, 20, (f"kernel-{kernel}",), True)
+
+
+def modules_stage(kernel):
+    """File systems that are modules."""
+    command = ["scripts/kernel-build", kernel, "--modules"]
+    needs = (f"kernel-{kernel}",)
+    return Stage(f"modules-{kernel}", command, nothing, 180, needs, True)
 
 
 def lint_stages():
@@ -181,6 +190,21 @@ def debug_stage(name, arguments, seconds):
     return stage
 
 
+def files_stage(kind):
+    """What is about files, on another file system."""
+    disk = ["--disk", f"512M,{kind}"]
+    stage = guest_stage(f"files-{kind}", "engine", ["-k", FILES], 60, disk)
+    stage.needs += ("modules-engine",)
+    return stage
+
+
+def hotplug_stage():
+    """The last node is a DIMM, which has no CPUs and can be taken away."""
+    arguments = ["-k", "node_gone or cpuless"]
+    vm = ["--hotplug", "--mem-per-node", "1G,1G,1G,512M"]
+    return guest_stage("hotplug", "engine", arguments, 60, vm)
+
+
 def stress_stage():
     """The first rows of a seed, which is always the same."""
     command = ["tests/stress/run", "--seed", "1", "--minutes", "2"]
@@ -253,6 +277,9 @@ def stages(everything):
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
+        found.append(hotplug_stage())
+        found.append(modules_stage("engine"))
+        found += [files_stage(kind) for kind in ("xfs", "btrfs")]
         found.append(stress_stage())
         series = ["scripts/series"]
 

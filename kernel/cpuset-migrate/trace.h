@@ -39,7 +39,8 @@ TRACE_EVENT(cpuset_migrate_job_start,
 		  __print_symbolic(__entry->kind,
 				   { CPUSET_NEW_MEMS,	"mems" },
 				   { CPUSET_ATTACH,	"attach" },
-				   { CPUSET_SETTLE,	"settle" }),
+				   { CPUSET_SETTLE,	"settle" },
+				   { CPUSET_EVACUATE,	"evacuate" }),
 		  __entry->move, __entry->chained)
 );
 

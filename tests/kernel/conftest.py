@@ -6,6 +6,7 @@ with --expect-defects, the tests marked `defect` assert that the kernel shows th
 defect they are about; the others do not run.
 """
 
+import contextlib
 import itertools
 import os
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from ktest import command as cgmigrate
 from ktest import cpusets, machine
-from ktest.load import NUMALOAD, Load
+from ktest.load import NUMALOAD, Load, nearly_full
 from ktest.tools import Tools
 
 NODES = 4
@@ -218,6 +219,17 @@ def spawn(top):
 def need_command():
     if not os.access(cgmigrate.COMMAND, os.X_OK):
         pytest.fail(f"{cgmigrate.COMMAND} is missing: make tools")
+
+
+@pytest.fixture
+def fill_node(spawn):
+    """Leave so many pages of a node free above its low watermark: fill_node(1, 512)."""
+    with contextlib.ExitStack() as stack:
+
+        def fill(node, leave):
+            return stack.enter_context(nearly_full(spawn, node, leave=leave))[0]
+
+        yield fill
 
 
 @pytest.fixture(scope="session")

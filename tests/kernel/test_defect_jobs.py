@@ -4,23 +4,11 @@
 import pytest
 
 from ktest.cpusets import Since
-from ktest.machine import Trace, mib
+from ktest.machine import jobs_of, mib
 from ktest.placement import misplaced
 from ktest.timing import timed
 
 THREADS = 64
-
-
-def jobs_of_write(top, defects, write):
-    """Address spaces worked on because of one write of mems."""
-    if defects:
-        event = "workqueue:workqueue_execute_start"
-        condition = "function.function == cpuset_migrate_mm_workfn"
-    else:
-        event, condition = "cpuset_migrate:cpuset_migrate_job_start", "0"
-    with Trace(event, condition) as trace:
-        write()
-    return len(trace.lines)
 
 
 @pytest.mark.core
@@ -33,7 +21,7 @@ def test_one_job_for_many_threads(top, spawn, defects):
     load.threads(THREADS - 2)
     since = None if defects else Since(cpuset)
 
-    jobs = jobs_of_write(top, defects, lambda: cpuset.set_mems("1"))
+    jobs = jobs_of(lambda: cpuset.set_mems("1"), defects)
 
     assert load.where("memory") == {1: mib(8)}
     load.verify()

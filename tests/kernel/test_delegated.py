@@ -5,7 +5,6 @@ import contextlib
 import errno
 import itertools
 import os
-import signal
 import time
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from ktest import calls
 from ktest.cpusets import Cpuset, Since, wait_until
 from ktest.machine import PAGE, mib
-from test_system_calls import NOBODY, as_nobody, apart, refused
+from ktest.process import NOBODY, apart, as_nobody, refused
 
 MIB = 1 << 20
 SMALL = mib(4)
@@ -264,8 +263,7 @@ def test_nobody_else_holds_it_open(mine, job, how):
     held = [os.open(cpuset.file(name), os.O_RDONLY) for name in ("stat", "events")]
     writer = os.open(cpuset.file("max"), os.O_RDWR)
     apart(as_nobody, how, cpuset)
-    os.kill(load.pid, signal.SIGKILL)
-    wait_until(lambda: not cpuset.procs(), "it to be empty")
+    cpuset.kill()
     cpuset.rmdir()
     wait_until(lambda: not mine.stat()["migrate_pending"], "no job to be left")
     for fd in held:

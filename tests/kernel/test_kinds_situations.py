@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Situations of the process: memory limits, NUMA balancing, dying."""
 
-import contextlib
 import os
 import signal
 
 import pytest
 
 from ktest import machine
+from ktest.balancer import balancing
 from ktest.cpusets import Since, accounted, moved_by, wait_until
 from ktest.machine import PAGE, mib
 
 PAGES = mib(16)
-SCHED = "/sys/kernel/debug/sched/numa_balancing"
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
 
 
@@ -62,27 +61,6 @@ def test_at_the_limit(limited, spawn, limit):
     assert set(load.where("anon")) <= {0, 1}
     assert memory_events(limited) == before
     load.verify()
-
-
-@contextlib.contextmanager
-def balancing():
-    """NUMA balancing that looks at memory all the time."""
-    files = {
-        f"{SCHED}/scan_delay_ms": "1",
-        f"{SCHED}/scan_period_min_ms": "10",
-        f"{SCHED}/scan_period_max_ms": "10",
-        "/proc/sys/kernel/numa_balancing": "1",
-    }
-    if not all(os.path.exists(file) for file in files):
-        pytest.skip("the kernel has no NUMA balancing, or debugfs is not mounted")
-    before = {file: machine.read(file) for file in files}
-    for file, value in files.items():
-        machine.write(file, value)
-    try:
-        yield
-    finally:
-        for file, value in reversed(before.items()):
-            machine.write(file, value)
 
 
 def test_while_balancing(top, spawn):

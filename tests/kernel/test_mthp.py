@@ -1,29 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Folios between a page and a huge page: they stay whole however often they move."""
 
-import os
-
 import pytest
 
 from ktest import machine
+from ktest.folios import SIZES, folios_of
 from ktest.machine import mib
 
-SIZES = "/sys/kernel/mm/transparent_hugepage"
 FOLIO = 64 << 10
 
 
 @pytest.fixture
 def only_64k():
     """Memory that asks for huge pages gets folios of 64 KiB."""
-    files = [f"{SIZES}/hugepages-2048kB/enabled", f"{SIZES}/hugepages-64kB/enabled"]
-    if not os.path.exists(files[1]):
-        pytest.skip("the kernel has no folios of 64 KiB")
-    before = [machine.read(path).split("[")[1].split("]")[0] for path in files]
-    for path, word in zip(files, ["never", "always"]):
-        machine.write(path, word)
-    yield
-    for path, word in zip(files, before):
-        machine.write(path, word)
+    with folios_of("64kB"):
+        yield
 
 
 def stat(name):

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import mmap
 import os
-import pickle
 import signal
 from concurrent import futures
 from errno import EACCES, EBUSY, EFAULT, EINVAL, EIO, ENODEV, ENOENT, EPERM, ESRCH
@@ -15,11 +14,11 @@ import pytest
 from ktest import calls, machine, pages, placement
 from ktest.calls import BIND, INTERLEAVE, MOVE, MOVE_ALL, STRICT, UNTOUCHED
 from ktest.machine import PAGE, mib
+from ktest.process import apart, as_nobody, refused
 
 PAGES = mib(1)
 HALF = PAGES // 2
 HUGE = mib(2)
-NOBODY = 65534
 # Nodes that do not exist: one that could, and one beyond all that can.
 ABSENT, BEYOND = 40, 1500
 # An id that no process ever has, and that of one without memory of its own.
@@ -37,45 +36,10 @@ def load(top, spawn):
     return load
 
 
-def apart(function, *args):
-    """What a function returns or raises in a process of its own."""
-    ours, theirs = map(os.fdopen, os.pipe(), ("rb", "wb"))
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException), theirs:
-            try:
-                answer = function(*args)
-            except BaseException as error:
-                answer = error
-            pickle.dump(answer, theirs)
-        os._exit(0)
-    theirs.close()
-    with ours:
-        answer = pickle.load(ours)
-    os.waitpid(pid, 0)
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
-
-
-def as_nobody(function, *args):
-    os.setuid(NOBODY)
-    return function(*args)
-
-
 def without_nice(function, *args):
     """Whoever may do anything else, but not this."""
     calls.drop_capability(calls.CAP_SYS_NICE)
     return function(*args)
-
-
-def refused(function, *args):
-    """The number of the error that a call ends with, 0 if it ends without."""
-    try:
-        function(*args)
-    except OSError as error:
-        return error.errno
-    return 0
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import Since, accounted, moved_by, wait_until
 from ktest.machine import mib
+from ktest.timing import Repeated
 
 KNOB = f"{machine.KNOBS}/workers"
 # Two rounds of four.
@@ -129,3 +130,47 @@ def test_who_keeps_mmap_lock_keeps_no_worker(root, top, spawn):
         each("calm")
         assert each.where("memory") == {1: mib(1)}
         each.verify()
+
+
+class Lowest:
+    """The fewest free pages of a node while this is open, beside its low watermark."""
+
+    def __init__(self, node):
+        self.node = node
+        self.low = machine.node_pages(node)["low"]
+        self.fewest = machine.node_pages(node)["unused"]
+
+    def __enter__(self):
+        self._looks = Repeated(self._look, 0.001)
+        return self
+
+    def _look(self):
+        self.fewest = min(self.fewest, machine.node_pages(self.node)["unused"])
+
+    def __exit__(self, *_exc):
+        self.looks = len(self._looks.stop())
+
+
+def test_many_leave_the_low_watermark_alone(top, spawn, fill_node):
+    """All workers of several processes go to one node, which has not enough room."""
+    room, each = mib(12), mib(16)
+    cpuset = top.mkdir("a", mems="0")
+    loads = [spawn(cpuset) for _ in range(4)]
+    for load in loads:
+        load.alloc("memory", each, nodes=0)
+    fill_node(1, room)
+    killed = machine.vmstat("oom_kill")
+
+    with Lowest(1) as seen:
+        change = moved_by(cpuset, "1")
+
+    assert seen.looks > 10
+    assert seen.fewest >= seen.low - machine.counter_drift(), vars(seen)
+    at_end = machine.node_pages(1)
+    assert at_end["unused"] >= at_end["low"]
+    stayed = sum(load.where("memory").get(0, 0) for load in loads)
+    assert stayed >= 4 * each - room
+    assert stayed <= change["migrate_fail_nomem"] < stayed + mib(8)
+    assert machine.vmstat("oom_kill") == killed
+    for load in loads:
+        load.verify()

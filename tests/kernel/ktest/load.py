@@ -164,6 +164,15 @@ class Load:
         self.children.append(child)
         return child
 
+    def spawn(self, cgroup):
+        """A child born in a cgroup as posix_spawn() does it, not yet a program."""
+        ours, theirs = socket.socketpair()
+        try:
+            reply = self("spawn", fd=theirs.fileno(), cgroup=cgroup.path)
+        finally:
+            theirs.close()
+        return Spawned(self, ours, int(reply["pid"]))
+
     def close(self):
         """End the process and the children it forked."""
         for child in self.children:
@@ -175,6 +184,22 @@ class Load:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+class Spawned:
+    """A process that has the memory of its parent until it is told to go on."""
+
+    def __init__(self, parent, sock, pid):
+        self.parent = parent
+        self.sock = sock
+        self.pid = pid
+
+    def go(self):
+        """Let it become a workload of its own."""
+        self.sock.send(b"!")
+        load = Load._forked(self.sock)
+        self.parent.children.append(load)
+        return load
 
 
 class Memory:

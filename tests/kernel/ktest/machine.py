@@ -8,6 +8,7 @@ import os
 import re
 
 NODE = "/sys/devices/system/node"
+CPU = "/sys/devices/system/cpu"
 TRACING = "/sys/kernel/tracing"
 # What the administrator may set of the engine.
 KNOBS = "/sys/kernel/mm/numa/migrate"
@@ -82,6 +83,12 @@ def node_pages(node):
         for mark in ("min", "low", "high"):
             total[mark] += int(re.search(rf"(?m)^ +{mark} +(\d+)", zone)[1])
     return total
+
+
+def counter_drift():
+    """By how many pages a count of a zone may be wrong for what CPUs keep back."""
+    limits = re.findall(r"vm stats threshold: (\d+)", read("/proc/zoneinfo"))
+    return max(map(int, limits)) * os.cpu_count()
 
 
 def file_system(folder):
@@ -173,6 +180,30 @@ def small_cpu_lists():
         write(file, before)
 
 
+@contextlib.contextmanager
+def offline(cpu):
+    """A CPU is gone."""
+    file = f"{CPU}/cpu{cpu}/online"
+    write(file, "0")
+    try:
+        yield
+    finally:
+        write(file, "1")
+
+
+@contextlib.contextmanager
+def settings(files):
+    """Files have other contents for a while: {path: text}."""
+    before = {file: read(file) for file in files}
+    try:
+        for file, text in files.items():
+            write(file, text)
+        yield
+    finally:
+        for file, text in reversed(before.items()):
+            write(file, text)
+
+
 class KernelLog:
     """What the kernel said since the last look."""
 
@@ -203,7 +234,10 @@ class KernelLog:
 
 
 class Trace:
-    """Events recorded between enter and exit, as lines of text."""
+    """Events recorded between enter and exit, as lines of text.
+
+    SYSTEM:EVENT, or all events of a SYSTEM.
+    """
 
     def __init__(self, event, condition="0"):
         self.event = f"{TRACING}/events/{event.replace(':', '/')}"
@@ -213,7 +247,9 @@ class Trace:
     def __enter__(self):
         if not os.path.exists(f"{TRACING}/trace"):
             raise FileNotFoundError(f"{TRACING}: tracefs is not mounted")
-        write(f"{TRACING}/trace", "\n")
+        # That it is truncated empties it, not what is written.
+        with open(f"{TRACING}/trace", "w", encoding="ascii"):
+            pass
         write(f"{TRACING}/tracing_on", "1")
         write(f"{self.event}/filter", self.condition)
         write(f"{self.event}/enable", "1")
@@ -224,3 +260,14 @@ class Trace:
         write(f"{self.event}/filter", "0")
         lines = read(f"{TRACING}/trace").splitlines()
         self.lines = [line for line in lines if not line.startswith("#")]
+
+
+def jobs_of(call, stock):
+    """How many address spaces the kernel begins to go through because of a call."""
+    event, condition = "cpuset_migrate:cpuset_migrate_job_start", "0"
+    if stock:
+        event = "workqueue:workqueue_execute_start"
+        condition = "function.function == cpuset_migrate_mm_workfn"
+    with Trace(event, condition) as trace:
+        call()
+    return len(trace.lines)

@@ -18,6 +18,7 @@
  *   churn-file.c  the same with a file
  *   probe.c     a thread that measures how long the process is held up
  *   process.c   fork, CLONE_INTO_CGROUP, idle threads, writing a file
+ *   relatives.c processes that share the address space
  *   pin.c       long-term pins, pages of the kernel's own
  *   advice.c    locking, advice, taking files out of the address space
  *   uffd.c      memory registered with userfaultfd
@@ -100,6 +101,7 @@ struct region *region_find(const char *name);
 struct region *region_create(const char *name, const char *kind, size_t pages,
 			     const char *path, bool lock, char *why, size_t len);
 void region_destroy(struct region *region);
+int region_remap(struct region *region);
 int region_fill(struct region *region, size_t from, size_t count,
 		const struct nodes *nodes, size_t stripe);
 void region_touch(struct region *region, size_t from, size_t count);
@@ -181,6 +183,7 @@ extern const struct verb fault_verbs[];
 extern const struct verb churn_verbs[];
 extern const struct verb probe_verbs[];
 extern const struct verb process_verbs[];
+extern const struct verb relatives_verbs[];
 extern const struct verb pin_verbs[];
 extern const struct verb advice_verbs[];
 extern const struct verb uffd_verbs[];

@@ -338,6 +338,24 @@ void region_destroy(struct region *region)
 	region->addr = NULL;
 }
 
+/**
+ * region_remap - move a region to other addresses; no worker may be running
+ *
+ * Return: 0 or a negative error number; with one it is where it was.
+ */
+int region_remap(struct region *region)
+{
+	size_t bytes = region_bytes(region);
+	void *place, *addr;
+
+	place = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		     -1, 0);
+	if (place == MAP_FAILED)
+		return -errno;
+	addr = mremap(region->addr, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	return set_addr(region, addr);
+}
+
 /* The file of a private file mapping gets its first version by write(2). */
 static int fill_file_page(struct region *region, size_t page)
 {

@@ -47,6 +47,22 @@ static int do_free(struct request *req)
 	return 0;
 }
 
+static int do_remap(struct request *req)
+{
+	struct region *region = arg_region(req);
+	int ret;
+
+	if (!region)
+		return -1;
+	if (workers_running() || churn_running())
+		return refuse(req, "remap: stop the workers first");
+	ret = region_remap(region);
+	if (ret)
+		return refuse(req, "remap %s: %s", region->name, strerror(-ret));
+	fprintf(req->out, " addr=%#lx", (unsigned long)region->addr);
+	return 0;
+}
+
 static int do_fill(struct request *req)
 {
 	struct region *region = arg_region(req);
@@ -335,6 +351,7 @@ static int do_policy(struct request *req)
 const struct verb region_verbs[] = {
 	{ "alloc", do_alloc, "NAME kind=KIND pages=N [path=FILE] [lock=1]" },
 	{ "free", do_free, "NAME" },
+	{ "remap", do_remap, "NAME" },
 	{ "fill", do_fill, "NAME [nodes=LIST] [stripe=PAGES] [from= count=]" },
 	{ "touch", do_touch, "NAME [from= count=]" },
 	{ "rewrite", do_rewrite, "NAME [from= count=]" },

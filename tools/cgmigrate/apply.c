@@ -111,6 +111,7 @@ static bool is_unfinished(const struct apply *apply)
 static int open_journal(struct apply *apply)
 {
 	struct app *app = apply->app;
+	int err;
 
 	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run);
 	if (apply->dirfd == -ENOENT && apply->dry_run)
@@ -128,7 +129,9 @@ static int open_journal(struct apply *apply)
 		if (flock(apply->lock, LOCK_EX | LOCK_NB))
 			return fail(app, EXIT_REFUSED, "another apply or undo is running");
 	}
-	apply->journal = state_load(apply->dirfd, JOURNAL);
+	err = state_load(apply->dirfd, JOURNAL, &apply->journal);
+	if (err && err != -ENOENT && err != -EBADMSG)
+		return fail(app, EXIT_FAILED, "cannot read the journal: %s", strerror(-err));
 	return 0;
 }
 
@@ -136,8 +139,10 @@ static int save_journal(struct apply *apply, const char *state)
 {
 	int err;
 
-	json_object_set_new(apply->journal, "state", json_string(state));
-	err = state_save(apply->dirfd, JOURNAL, apply->journal, true);
+	if (json_object_set_new(apply->journal, "state", json_string(state)))
+		err = -ENOMEM;
+	else
+		err = state_save(apply->dirfd, JOURNAL, apply->journal, true);
 	return err ? fail(apply->app, EXIT_FAILED, "cannot write the journal: %s",
 			  strerror(-err)) : 0;
 }
@@ -147,6 +152,7 @@ static int new_journal(struct apply *apply, const json_t *plan)
 {
 	json_t *targets = json_array(), *target;
 	size_t i;
+	int code;
 
 	json_array_foreach(json_object_get(plan, "targets"), i, target)
 		json_array_append_new(targets,
@@ -156,7 +162,8 @@ static int new_journal(struct apply *apply, const json_t *plan)
 				  json_object_get(target, "to")));
 	json_decref(apply->journal);
 	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
-	return save_journal(apply, "applying");
+	code = shortage_check(apply->app);	/* one target less would not be undone */
+	return code ? code : save_journal(apply, "applying");
 }
 
 static void close_journal(struct apply *apply)
@@ -296,6 +303,8 @@ static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *obj
 	code = others_check(apply->app, record);
 	if (!code)
 		code = rate_claim(apply->app, record);
+	if (!code)
+		code = shortage_check(apply->app);
 	if (!code)
 		code = write_down(apply, object, back);
 	if (code) {

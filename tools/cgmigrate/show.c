@@ -173,14 +173,17 @@ static int consider_group(struct cgm_group *group, void *data)
 {
 	struct show *show = data;
 	cgm_nodeset mems;
-	int err;
+	int err = 0;
 
 	if (!show->all) {
-		if (!strcmp(cgm_group_path(group), "/") || !cgm_group_has_cpuset(group) ||
-		    cgm_group_mems(group, &mems) || !cgm_nodeset_weight(&mems))
+		if (!strcmp(cgm_group_path(group), "/") || !cgm_group_has_cpuset(group))
+			return 0;
+		err = cgm_group_mems(group, &mems);
+		if (!err && !cgm_nodeset_weight(&mems))
 			return 0;
 	}
-	err = add_group(show, group);
+	if (!err)
+		err = add_group(show, group);
 	return err == -ENOENT || err == -ENODEV ? 0 : err;
 }
 
@@ -302,9 +305,10 @@ static void set_size(const struct show *show, struct libscols_line *line, size_t
 	size_text(show->app, bytes, buf, sizeof(buf) - 4);
 	if (bytes && !show->app->bytes)
 		strcat(buf, mark);
-	scols_line_set_data(line, pos, bytes || show->app->bytes ? buf : "-");
-	if (bytes && !strcmp(mark, STRAY_MARK))
-		scols_cell_set_color(scols_line_get_cell(line, pos), "red");
+	table_cell(line, pos, bytes || show->app->bytes ? buf : "-");
+	if (bytes && !strcmp(mark, STRAY_MARK) &&
+	    scols_cell_set_color(scols_line_get_cell(line, pos), "red"))
+		shortage_note();
 }
 
 /* Fill in the columns of nodes from @pos on; returns how many there are. */
@@ -443,7 +447,7 @@ static bool bytes_of(const struct show *show, const struct subject *s, int colum
 static int add_line(const struct show *show, struct libscols_table *table,
 		    const struct subject *s)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
+	struct libscols_line *line = table_line(table);
 	struct cgm_marks marks = { .size = sizeof(marks) };
 	char buf[2048], letters[4];
 	size_t pos = 0;
@@ -463,10 +467,9 @@ static int add_line(const struct show *show, struct libscols_table *table,
 			set_size(show, line, pos++, bytes,
 				 column == (s->vma ? COL_PAGE : COL_TOTAL) ? letters : "");
 		else if (column == COL_MARKS)
-			scols_line_set_data(line, pos++, *letters ? letters : "-");
+			table_cell(line, pos++, *letters ? letters : "-");
 		else
-			scols_line_set_data(line, pos++,
-					    cell_text(column, s, buf, sizeof(buf)));
+			table_cell(line, pos++, cell_text(column, s, buf, sizeof(buf)));
 	}
 	return 0;
 }
@@ -478,10 +481,11 @@ static int add_vmas(const struct show *show, struct libscols_table *table,
 	struct subject s = *process;
 	struct cgm_vma vma = { .size = sizeof(vma) };
 	struct cgm_layout *layout;
-	int err = 0;
+	int err;
 
-	if (cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout))
-		return 0;
+	err = cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout);
+	if (err)
+		return err == -ENOMEM ? err : 0;
 	if (tells_marks(show))
 		cgm_layout_read_marks(layout);
 	for (size_t i = 0; !err && !cgm_layout_vma(layout, i, &vma); i++) {
@@ -538,14 +542,13 @@ static void add_columns(const struct show *show, struct libscols_table *table)
 		int column = show->chosen.columns[i];
 
 		if (column != COL_NODES) {
-			scols_table_new_column(table, list[column].name, 0,
-					       list[column].flags);
+			table_column(table, list[column].name, list[column].flags);
 			continue;
 		}
 		for (int n = cgm_nodeset_next(online, -1); n >= 0;
 		     n = cgm_nodeset_next(online, n)) {
 			snprintf(name, sizeof(name), "N%d", n);
-			scols_table_new_column(table, name, 0, list[column].flags);
+			table_column(table, name, list[column].flags);
 		}
 	}
 }
@@ -577,8 +580,12 @@ static json_t *json_vmas(const struct show *show, pid_t pid)
 	struct cgm_vma vma = { .size = sizeof(vma) };
 	json_t *list = json_array();
 	struct cgm_layout *layout;
+	int err;
 
-	if (cgm_layout_read_pid(show->app->ctx, pid, 0, &layout))
+	err = cgm_layout_read_pid(show->app->ctx, pid, 0, &layout);
+	if (err == -ENOMEM)
+		shortage_note();
+	if (err)
 		return list;
 	cgm_layout_read_marks(layout);
 	for (size_t i = 0; !cgm_layout_vma(layout, i, &vma); i++) {

@@ -147,24 +147,49 @@ bool read_text(const struct app *app, const char *name, char *buf, size_t size)
 	if (file) {
 		n = fread(buf, 1, size - 1, file);
 		fclose(file);
+	} else {
+		shortage_note_error(-errno);
 	}
 	buf[n] = '\0';
 	return n;
 }
 
-/* NULL where there is none, or it cannot be understood. */
-json_t *state_load(int dirfd, const char *name)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-	json_t *object;
+struct source {
+	int fd;
+	int err;
+};
 
-	if (fd < 0)
-		return NULL;
-	object = json_loadfd(fd, 0, NULL);
-	close(fd);
-	if (object && !json_is_object(object)) {
-		json_decref(object);
-		object = NULL;
+static size_t read_some(void *buf, size_t size, void *data)
+{
+	struct source *source = data;
+	ssize_t n;
+
+	do {
+		n = read(source->fd, buf, size);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		source->err = -errno;
+	return n;
+}
+
+/*
+ * 0, or -errno and NULL for the object: -ENOENT where there is none, -EBADMSG where it
+ * cannot be understood. Any other error does not mean that nothing was kept.
+ */
+int state_load(int dirfd, const char *name, json_t **out)
+{
+	struct source source = { .fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC) };
+
+	*out = NULL;
+	if (source.fd < 0)
+		return -errno;
+	*out = json_load_callback(read_some, &source, 0, NULL);
+	close(source.fd);
+	if (!source.err && !json_is_object(*out))
+		source.err = shortage() ? -ENOMEM : -EBADMSG;
+	if (source.err) {
+		json_decref(*out);
+		*out = NULL;
 	}
-	return object;
+	return source.err;
 }

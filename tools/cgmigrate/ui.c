@@ -27,7 +27,7 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	va_end(ap);
 	if (app->quiet)
 		return code;
-	if (app->json)
+	if (app->json && !shortage())
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
 				     "state", code_name(code), "exit", code, "changed", 0,
 				     "error", "message", json_text(text)));
@@ -97,17 +97,13 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
 	return buf;
 }
 
-static bool json_lost;	/* there was no object to print */
-
-/* Takes the object over. NULL, where there was no memory for it, is told at the end. */
+/* Takes the object over. What lacks a part for want of memory is not told as the whole. */
 void print_json(json_t *object)
 {
-	if (!object) {
-		json_lost = true;
-		return;
-	}
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	putchar('\n');
+	if (!object || (!shortage() && json_dumpf(object, stdout, JSON_INDENT(2))))
+		shortage_note();
+	if (!shortage())
+		putchar('\n');
 	json_decref(object);
 }
 
@@ -213,8 +209,8 @@ void close_stdout(void)
 
 	if (fclose(stdout) && errno != EBADF)
 		failed = true;
-	if (json_lost) {
-		fputs("cgmigrate: cannot write JSON: out of memory\n", stderr);
+	if (shortage()) {
+		fputs("cgmigrate: out of memory or files: not all could be told\n", stderr);
 		_exit(EXIT_FAILED);
 	}
 	if (failed) {

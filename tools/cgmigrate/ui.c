@@ -98,7 +98,7 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	va_end(ap);
 	if (app->quiet)
 		return code;
-	if (app->json)
+	if (app->json && !shortage())
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
 				     "state", code_name(code), "exit", code, "changed", 0,
 				     "error", "message", json_text(text)));
@@ -169,27 +169,26 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
 	return buf;
 }
 
-static bool json_lost;	/* there was no object to print */
-
-/* Takes the object over. NULL, where there was no memory for it, is told at the end. */
+/* Takes the object over. What lacks a part for want of memory is not told as the whole. */
 void print_json(json_t *object)
 {
-	char *text;
+	char *text = NULL;
 
-	if (!object) {
-		json_lost = true;
-		return;
-	}
+	if (!object)
+		shortage_note();
 	/* A terminal may obey what is not ASCII, and DEL, as it does what JSON escapes. */
-	text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	if (!shortage())
+		text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	if (!text)
+		shortage_note();
 	for (const char *p = text; p && *p; p++)
 		if (*p == 0x7f)
 			fputs("\\u007f", stdout);
 		else
 			putchar(*p);
-	json_lost |= !text;
+	if (text)
+		putchar('\n');
 	free(text);
-	putchar('\n');
 	json_decref(object);
 }
 
@@ -297,8 +296,8 @@ void close_stdout(void)
 
 	if (fclose(stdout) && errno != EBADF)
 		failed = true;
-	if (json_lost) {
-		fputs("cgmigrate: cannot write JSON: out of memory\n", stderr);
+	if (shortage()) {
+		fputs("cgmigrate: out of memory or files: not all could be told\n", stderr);
 		_exit(EXIT_FAILED);
 	}
 	if (failed) {

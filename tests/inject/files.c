@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -51,6 +52,24 @@ int openat(int dir, const char *path, int flags, ...)
 	mode = mode_of(flags, ap);
 	va_end(ap);
 	return inject_fails(OPEN) ? -1 : NEXT(openat)(dir, place(path), flags, mode);
+}
+
+/* There is no function for openat2(2). */
+long syscall(long number, ...)
+{
+	long args[6];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		args[i] = va_arg(ap, long);
+	va_end(ap);
+	if (number == SYS_openat2) {
+		if (inject_fails(OPEN))
+			return -1;
+		args[1] = (long)place((const char *)args[1]);
+	}
+	return NEXT(syscall)(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 FILE *fopen(const char *path, const char *mode)

@@ -39,6 +39,8 @@ void say(const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		put_plain(stdout, text, true);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 }
@@ -50,11 +52,8 @@ static void say_error(const struct app *app, const char *text)
 	fputc('\n', stderr);
 }
 
-/*
- * A word as a shell reads it, for commands that people copy: whatever a name has in it,
- * it is that name, and nothing else is run. To be given to free(3).
- */
-char *shell_word(const char *text)
+/* NULL without memory. */
+static char *quote(const char *text)
 {
 	static const char safe[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+,=-";
@@ -85,6 +84,19 @@ char *shell_word(const char *text)
 		return word;
 	free(word);
 	return NULL;
+}
+
+/*
+ * A word as a shell reads it, for commands that people copy: whatever a name has in it,
+ * it is that name, and nothing else is run. To be given to free(3). NULL is a shortage.
+ */
+char *shell_word(const char *text)
+{
+	char *word = quote(text);
+
+	if (!word)
+		shortage_note();
+	return word;
 }
 
 /* Tell an error and pass the exit code on. */
@@ -135,6 +147,8 @@ void warn(struct app *app, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		say_error(app, text);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 }
@@ -242,8 +256,12 @@ json_t *json_text(const char *text)
 	json_t *string = json_string(text);
 	char *copy = string ? NULL : strdup(text);
 
-	if (string || !copy)
+	if (string)
 		return string;
+	if (!copy) {
+		shortage_note();
+		return NULL;
+	}
 	for (char *p = copy; *p; p++)
 		if (*p & 0x80)
 			*p = '?';
@@ -262,6 +280,8 @@ json_t *json_textf(const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		string = json_text(text);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 	return string;

@@ -152,8 +152,8 @@ static size_t read_some(void *buf, size_t size, void *data)
 
 /*
  * 0, or -errno, the reason in @why, and NULL for the object: -ENOENT where there is none,
- * -EPERM where it may be from somebody else than root and us, -EBADMSG where it cannot be
- * understood. With any other error, see state_unread(), it may be as good as ever.
+ * -EPERM where it may be from somebody else than root and us, or is a link, -EBADMSG where
+ * it cannot be understood. With any other error, see state_unread(), it may be as good as ever.
  */
 int state_load(int dirfd, const char *name, json_t **object, char *why)
 {
@@ -161,6 +161,10 @@ int state_load(int dirfd, const char *name, json_t **object, char *why)
 
 	*object = NULL;
 	source.fd = file_open_trusted(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, why);
+	if (source.fd == -ELOOP) {
+		snprintf(why, FILE_WHY, "a symbolic link is not followed");
+		return -EPERM;
+	}
 	if (source.fd < 0)
 		return source.fd;
 	*object = json_load_callback(read_some, &source, 0, NULL);

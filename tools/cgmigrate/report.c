@@ -73,9 +73,12 @@ static void join_arguments(const json_t *record, char *buf, size_t size)
 
 	buf[0] = '\0';
 	json_array_foreach(json_object_get(record, "arguments"), i, arg) {
-		char *word = json_is_string(arg) ? shell_word(json_string_value(arg)) : NULL;
+		char *word;
 
-		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
+		if (!json_is_string(arg))
+			continue;
+		word = shell_word(json_string_value(arg));
+		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", *buf ? " " : "",
 			 word ? word : "?");
 		free(word);
 	}

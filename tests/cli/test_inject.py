@@ -43,8 +43,9 @@ CHANGE = {
     "pause": ["pause", "/web"],
     "cancel": ["cancel", "/web"],
 }
-# What reads and what changes something; the others are for when there is time.
-QUICK = ("show", "move-json")
+# What reads and what changes something, and places there are at least, of 40 and 123
+# that were seen; the others are for when there is time.
+QUICK = {"show": 30, "move-json": 90}
 MEMS = "sys/fs/cgroup/{}/cpuset.mems"
 GROUPS = ("web", "db")
 
@@ -149,9 +150,10 @@ def test_a_call_fails(injector):
 
 @pytest.mark.parametrize("name", operations({**READ, **CHANGE}))
 def test_memory(injector, name):
-    assert all_fail(injector({**READ, **CHANGE}[name]), name, "memory", False) > 3
+    places = all_fail(injector({**READ, **CHANGE}[name]), name, "memory", False)
+    assert places > QUICK.get(name, 3)
 
 
-@pytest.mark.parametrize("kind", ["open", "read"])
-def test_files(injector, kind):
-    assert all_fail(injector(READ["show"]), "show", kind, False) > 1
+@pytest.mark.parametrize("kind, least", [("open", 6), ("read", 2)])
+def test_files(injector, kind, least):
+    assert all_fail(injector(READ["show"]), "show", kind, False) >= least

@@ -32,6 +32,7 @@ tools: lib plugin ## build cgmigrate and the plugin into build/bin and build/lib
 tests: lib ## build the programs the tests need into build/tests
 	@scripts/deps build check
 	$(MAKE) -C tests/unit $(parts) all
+	$(MAKE) -C tests/inject $(parts) all
 	$(MAKE) -C tests/kernel $(parts) all
 	$(MAKE) -C tests/stress $(parts) all
 
@@ -59,6 +60,10 @@ check: ## build everything and test it; results in build/check
 check-all: ## the same with what takes too long for every change
 	@scripts/deps build guest check lint deb
 	@tests/check --all
+
+coverage: ## which lines of library, command and plugin the tests run; results in build/coverage
+	@scripts/deps build check coverage
+	@scripts/coverage
 
 check-lint: ## run the linters only
 	@scripts/deps build lint
@@ -101,4 +106,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests
+.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests

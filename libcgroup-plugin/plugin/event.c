@@ -286,8 +286,9 @@ int event_move(struct event *event, const char *purpose, struct cgm_move *what)
 		return err;
 	}
 	move = describe(purpose, &item);
-	json_array_append_new(event->moves, move);
+	json_array_append(event->moves, move);
 	err = run(event, plan, move);
+	json_decref(move);
 	cgm_plan_free(plan);
 	return err;
 }

@@ -40,7 +40,7 @@ int file_check_owner(int fd, char *why)
 		snprintf(why, FILE_WHY, "not trusted: it belongs to user %u", st.st_uid);
 		return -EPERM;
 	}
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+	if (st.st_mode & (0022)) {
 		snprintf(why, FILE_WHY,
 			 "not trusted: others may write to it (mode %04o), see \"chmod go-w\"",
 			 st.st_mode & 07777);

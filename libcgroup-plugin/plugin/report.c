@@ -84,8 +84,11 @@ static json_t *make_record(const struct event *event, int returned, json_t *afte
 			   "before", report_whereabouts(event, &event->before),
 			   "moves", event->moves, "notes", event->notes,
 			   "elapsed_usec", (json_int_t)(now_usec() - event->started));
-	json_object_set_new(record, "returned", returned == RETURNED_NOTHING ?
-			    json_null() : json_integer(returned));
+	if (json_object_set_new(record, "returned", returned == RETURNED_NOTHING ?
+				json_null() : json_integer(returned))) {
+		json_decref(record);	/* no record rather than one that misleads */
+		return NULL;
+	}
 	if (call->pid)
 		json_object_set_new(record, "process", json_integer(call->pid));
 	if (call->group)

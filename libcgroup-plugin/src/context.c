@@ -157,7 +157,7 @@ static int look_at_unified(struct cgm_context *ctx)
 		return 0;
 	text = fs_read_at(h->dirfd, "cgroup.controllers", NULL);
 	if (!text)
-		return 0;
+		return is_shortage(-errno) ? -errno : 0;
 	if (has_word(text, "cpuset")) {
 		ctx->cpuset.mount = strdup(h->mount);
 		ctx->cpuset.root = strdup(h->root);
@@ -214,27 +214,34 @@ out:
 	return 0;
 }
 
-static void read_nodeset(struct cgm_context *ctx, const char *file, cgm_nodeset *set)
+/* A file that is not there is no error. */
+static int read_nodeset(struct cgm_context *ctx, const char *file, cgm_nodeset *set)
 {
 	char *text = fs_read(ctx, NULL, "sys/devices/system/node/%s", file);
 
-	if (text)
-		cgm_nodeset_parse(text, set);
+	if (!text)
+		return is_shortage(-errno) ? -errno : 0;
+	cgm_nodeset_parse(text, set);
 	free(text);
+	return 0;
 }
 
-static void read_nodes(struct cgm_context *ctx)
+static int read_nodes(struct cgm_context *ctx)
 {
 	struct cgm_features *f = &ctx->features;
+	int err = read_nodeset(ctx, "online", &f->online);
 
-	read_nodeset(ctx, "online", &f->online);
-	read_nodeset(ctx, "has_memory", &f->memory);
+	if (!err)
+		err = read_nodeset(ctx, "has_memory", &f->memory);
+	if (err)
+		return err;
 	if (!cgm_nodeset_weight(&f->online))	/* built without NUMA */
 		cgm_nodeset_add(&f->online, 0);
 	if (!cgm_nodeset_weight(&f->memory))
 		f->memory = f->online;
 	if (cgm_nodeset_weight(&f->memory) > 1)
 		f->flags |= CGM_FEATURE_NUMA;
+	return 0;
 }
 
 /* Capabilities and the nodes we may use ourselves. */
@@ -350,9 +357,10 @@ static int find_features(struct cgm_context *ctx)
 		err = read_self(ctx);
 	if (!err)
 		err = read_release(ctx);
+	if (!err)
+		err = read_nodes(ctx);
 	if (err)
 		return err;
-	read_nodes(ctx);
 	probe_syscalls(ctx);
 	if (fs_exists_at(ctx->rootfd, "run/systemd/system"))
 		f->flags |= CGM_FEATURE_SYSTEMD;

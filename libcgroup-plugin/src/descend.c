@@ -92,7 +92,7 @@ static int read_names(int dirfd, struct level *level)
 		    is_dir(dirfd, entry))
 			err = add_name(level, entry->d_name);
 	closedir(dir);
-	if (level->count)
+	if (!err && level->count)
 		qsort(level->names, level->count, sizeof(*level->names), compare_names);
 	return err;
 }

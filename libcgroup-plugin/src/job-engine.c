@@ -375,8 +375,7 @@ static void finish(struct job_run *run, enum cgm_state state)
 	if (state != CGM_STATE_SUPERSEDED)
 		unit_tell(run, UNIT_ENDED);
 	run_read_after(run);
-	if (make_account(run))
-		state = CGM_STATE_FAILED;
+	run->unaccounted |= make_account(run) != 0;
 	run_account_unmapped(run);
 	if (state == CGM_STATE_DONE && result_partial(&run->job->result, run->index))
 		state = CGM_STATE_PARTIAL;

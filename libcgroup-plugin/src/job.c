@@ -38,7 +38,10 @@ void job_look_after(struct cgm_job *job, uint64_t usec)
 int run_account(struct job_run *run, const struct cell *cell, enum cgm_reason reason,
 		uint64_t bytes, unsigned int flags)
 {
-	return result_add(&run->job->result, run->index, cell, reason, bytes, flags);
+	int err = result_add(&run->job->result, run->index, cell, reason, bytes, flags);
+
+	run->unaccounted |= err;
+	return err;
 }
 
 void run_note(struct job_run *run, const char *fmt, ...)
@@ -50,8 +53,10 @@ void run_note(struct job_run *run, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
+		run->unaccounted = true;
 		return;
+	}
 	notes_add(&run->job->result.notes, CGM_NOTE, "%s", text);
 	free(text);
 }
@@ -62,18 +67,21 @@ void run_read_after(struct job_run *run)
 	struct plan_item *item = run->item;
 	struct cgm_placement **after = &run->job->result.after[run->index];
 	struct cgm_context *ctx = run->job->ctx;
+	int err;
 
 	cgm_placement_free(*after);
 	*after = NULL;
 	if (item->action == CGM_ACTION_ATTACH || item->action == CGM_ACTION_PAGES) {
-		if (!placement_of_pids(ctx, item->pids, item->pid_count, 0, after))
+		err = placement_of_pids(ctx, item->pids, item->pid_count, 0, after);
+		if (!err)
 			(*after)->allowed = item->to;
 	} else {
 		unsigned int flags = item->before->source == CGM_SOURCE_CHARGED ?
 				     CGM_PLACEMENT_CHARGED : CGM_PLACEMENT_MAPPED;
 
-		cgm_placement_read(item->group, flags, after);
+		err = cgm_placement_read(item->group, flags, after);
 	}
+	run->unaccounted |= is_shortage(err);
 }
 
 /* What rows of this run tell of memory that stayed: on a node, of a kind. */
@@ -269,6 +277,17 @@ CGM_PUBLIC int cgm_job_fd(const struct cgm_job *job)
 	return job->epoll;
 }
 
+/* Numbers that do not add up are not told as if they did. */
+static void check_account(struct job_run *run)
+{
+	bool lost = run->unaccounted || run->job->result.notes.lost;
+
+	if (!lost || run->state == CGM_STATE_RUNNING || run->state == CGM_STATE_FAILED)
+		return;
+	run_note(run, "the account of the move is not complete: out of memory or files");
+	run->state = CGM_STATE_FAILED;
+}
+
 CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 {
 	bool running = false;
@@ -284,6 +303,7 @@ CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 
 		if (run->state == CGM_STATE_RUNNING)
 			run->ops->step(run);
+		check_account(run);
 		running |= run->state == CGM_STATE_RUNNING;
 	}
 	if (!running) {

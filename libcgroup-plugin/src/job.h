@@ -32,6 +32,7 @@ struct job_run {
 	bool cancelled;
 	bool held;
 	bool untold;			/* systemd could not be told */
+	bool unaccounted;		/* a part of the account is lost */
 	uint64_t moved;
 	uint64_t stayed;
 	uint64_t max_batch_usec;

@@ -17,8 +17,10 @@ int notes_add(struct notes *notes, enum cgm_severity severity, const char *fmt, 
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
+		notes->lost = true;
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < notes->count; i++) {
 		if (!strcmp(notes->list[i].text, text)) {
 			free(text);
@@ -28,6 +30,7 @@ int notes_add(struct notes *notes, enum cgm_severity severity, const char *fmt, 
 	list = realloc(notes->list, (notes->count + 1) * sizeof(*list));
 	if (!list) {
 		free(text);
+		notes->lost = true;
 		return -ENOMEM;
 	}
 	notes->list = list;

@@ -402,8 +402,7 @@ static int keep_process(struct cgm_context *ctx, struct cgm_placement *p, pid_t 
 	more += p->process_count++;
 	more->pid = pid;
 	more->placement = one;
-	process_comm(ctx, pid, more->comm, sizeof(more->comm));
-	return 0;
+	return process_comm(ctx, pid, more->comm, sizeof(more->comm));
 }
 
 int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
@@ -496,7 +495,7 @@ CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,
 		return cgm_fail(group->ctx, EINVAL, "impossible flags 0x%x", flags);
 	if (!mapped)
 		err = read_charged(group, &p);
-	if (err && !(flags & CGM_PLACEMENT_CHARGED))
+	if (err && !(flags & CGM_PLACEMENT_CHARGED) && !is_shortage(err))
 		err = read_mapped(group, flags, &p);
 	if (err)
 		return err;

@@ -617,9 +617,15 @@ CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)
 		plan->rooms[n].node = n;
 	}
 	err = sum_rooms(plan);
-	if (err)
+	if (!err)
+		judge_room(plan);
+	if (!err && plan->notes.lost)
+		err = cgm_fail(plan->ctx, ENOMEM, "out of memory");
+	if (err) {
+		free(plan->rooms);
+		plan->rooms = NULL;
 		return err;
-	judge_room(plan);
+	}
 	plan->checked = true;
 	return 0;
 }

@@ -69,7 +69,8 @@ static void note_use(struct cgm_plan *plan, const struct plan_item *item,
 		severity = CGM_WARNING;
 		fate = "the kernel rebinds that by relative place, not as the map says";
 	}
-	process_comm(plan->ctx, use->pid, comm, sizeof(comm));
+	if (process_comm(plan->ctx, use->pid, comm, sizeof(comm)))
+		plan->notes.lost = true;
 	notes_add(&plan->notes, severity, "%d (%s) %s %zu mapping%s %s nodes %s: %s",
 		  use->pid, comm, binds ? "binds" : "interleaves", use->mappings,
 		  use->mappings == 1 ? "" : "s", binds ? "to" : "over", list + 1, fate);

@@ -101,13 +101,15 @@ static void note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p
 			  unreadable);
 }
 
-static void count_processes(struct plan_item *item)
+/* A cgroup that is gone has none; an error is a shortage. */
+static int count_processes(struct plan_item *item)
 {
 	pid_t *pids;
+	int err = cgm_group_pids(item->group, CGM_PIDS_SUBTREE, &pids, &item->processes);
 
-	if (cgm_group_pids(item->group, CGM_PIDS_SUBTREE, &pids, &item->processes))
-		return;
-	free(pids);
+	if (!err)
+		free(pids);
+	return is_shortage(err) ? err : 0;
 }
 
 static int add_group(struct cgm_plan *plan, struct plan_item *item,
@@ -127,8 +129,9 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 		if (err)
 			return err;
 	}
-	count_processes(item);
-	err = cgm_placement_read(item->group, 0, &item->before);
+	err = count_processes(item);
+	if (!err)
+		err = cgm_placement_read(item->group, 0, &item->before);
 	if (err)
 		return err;
 	note_unreadable(plan, item->before);

@@ -65,6 +65,12 @@ struct cgm_context {
 	char error[1024];
 };
 
+/* Did something fail for want of what the next try may have? */
+static inline bool is_shortage(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 /* context.c */
 int cgm_fail(struct cgm_context *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -106,6 +112,7 @@ struct notes {
 		enum cgm_severity severity;
 	} *list;
 	size_t count;
+	bool lost;	/* there was no memory for one, which may be a refusal */
 };
 
 int notes_add(struct notes *notes, enum cgm_severity severity,

@@ -119,14 +119,17 @@ int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 	return subtree ? descend(dirfd, list_one, &listing) : procs_of_one(ctx, dirfd, list);
 }
 
-void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
+/* Its name, "?" where it has exited. An error is a shortage. */
+int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/comm", pid);
+	int err = text ? 0 : -errno;
 
 	if (text)
 		text[strcspn(text, "\n")] = '\0';
 	snprintf(buf, size, "%s", text ? text : "?");
 	free(text);
+	return is_shortage(err) ? err : 0;
 }
 
 /* Private memory of a process in bytes; cheap, and hardly ever shared. */

@@ -15,7 +15,7 @@ int pid_list_add(struct pid_list *list, pid_t pid);
 void pid_list_sort(struct pid_list *list);
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
-void process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
+int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
 uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid);
 
 #endif /* CGM_PROCS_H */

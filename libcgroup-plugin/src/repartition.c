@@ -181,8 +181,10 @@ static int add_group(struct cgm_schedule *schedule, struct cgm_group *group,
 
 	if (!err)
 		err = grow(schedule);
-	if (err)
+	if (err) {
+		cgm_placement_free(placement);
 		return err;
+	}
 	g = &schedule->s.groups[schedule->s.count];
 	*g = (struct sched_group){
 		.parent = find_parent(schedule, group->path),
@@ -490,6 +492,8 @@ CGM_PUBLIC int cgm_schedule_make(struct cgm_schedule *schedule)
 		return explain(schedule, error);
 	note_groups(schedule);
 	note_targets(schedule);
+	if (schedule->notes.lost)
+		return cgm_fail(schedule->ctx, ENOMEM, "out of memory");
 	return 0;
 }
 

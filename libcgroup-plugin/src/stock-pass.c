@@ -277,6 +277,7 @@ static bool next_process(struct job_run *run)
 		if (err != -ESRCH)
 			run_note(run, "%d: cannot look at its pages: %s", sp->pid,
 				 strerror(-err));
+		run->unaccounted |= is_shortage(err);
 	}
 	return false;
 }

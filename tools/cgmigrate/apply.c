@@ -113,6 +113,7 @@ static int open_journal(struct apply *apply)
 {
 	struct app *app = apply->app;
 	char why[FILE_WHY];
+	int err;
 
 	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run, why);
 	if (apply->dirfd == -ENOENT && apply->dry_run)
@@ -130,9 +131,12 @@ static int open_journal(struct apply *apply)
 			return fail(app, EXIT_REFUSED, "cannot lock the journal: %s",
 				    strerror(-apply->lock));
 	}
-	if (state_load(apply->dirfd, JOURNAL, &apply->journal, why) == -EPERM)
+	err = state_load(apply->dirfd, JOURNAL, &apply->journal, why);
+	if (err == -EPERM)
 		return fail(app, EXIT_REFUSED, "the journal %s/var/lib/cgmigrate/" JOURNAL ": %s",
 			    app->sysroot ? app->sysroot : "", why);
+	if (state_unread(err))
+		return fail(app, EXIT_FAILED, "cannot read the journal: %s", why);
 	return 0;
 }
 
@@ -140,8 +144,10 @@ static int save_journal(struct apply *apply, const char *state)
 {
 	int err;
 
-	json_object_set_new(apply->journal, "state", json_string(state));
-	err = state_save(apply->dirfd, JOURNAL, apply->journal, true);
+	if (json_object_set_new(apply->journal, "state", json_string(state)))
+		err = -ENOMEM;
+	else
+		err = state_save(apply->dirfd, JOURNAL, apply->journal, true);
 	return err ? fail(apply->app, EXIT_FAILED, "cannot write the journal: %s",
 			  strerror(-err)) : 0;
 }
@@ -151,6 +157,7 @@ static int new_journal(struct apply *apply, const json_t *plan)
 {
 	json_t *targets = json_array(), *target;
 	size_t i;
+	int code;
 
 	json_array_foreach(json_object_get(plan, "targets"), i, target)
 		json_array_append_new(targets,
@@ -161,7 +168,8 @@ static int new_journal(struct apply *apply, const json_t *plan)
 	cpus_to_journal(apply->cpus, targets);
 	json_decref(apply->journal);
 	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
-	return save_journal(apply, "applying");
+	code = shortage_check(apply->app);	/* one target less would not be undone */
+	return code ? code : save_journal(apply, "applying");
 }
 
 /* What it says of threads has changed. */
@@ -332,6 +340,8 @@ static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *obj
 	code = others_check(apply->app, record);
 	if (!code)
 		code = rate_claim(apply->app, record);
+	if (!code)
+		code = shortage_check(apply->app);
 	if (!code)
 		code = write_down(apply, object, back);
 	if (code) {

@@ -61,7 +61,7 @@ static void set_size(const struct app *app, struct libscols_line *line, int colu
 
 	snprintf(text, sizeof(text), "%s%s", size_text(app, bytes, size, sizeof(size)),
 		 app->bytes ? "" : unit);
-	scols_line_set_data(line, column, text);
+	table_cell(line, column, text);
 }
 
 static void set_time(const struct app *app, struct libscols_line *line, int column,
@@ -69,16 +69,16 @@ static void set_time(const struct app *app, struct libscols_line *line, int colu
 {
 	char text[32];
 
-	scols_line_set_data(line, column, bench_time(app, usec, text, sizeof(text)));
+	table_cell(line, column, bench_time(app, usec, text, sizeof(text)));
 }
 
 static void set_names(const struct app *app, struct libscols_line *line,
 		      const json_t *result)
 {
-	scols_line_set_data(line, 0, word(result, "kind"));
-	scols_line_set_data(line, 1, word(result, "way"));
+	table_cell(line, 0, word(result, "kind"));
+	table_cell(line, 1, word(result, "way"));
 	if (json_is_null(json_object_get(result, "rate")))
-		scols_line_set_data(line, 2, app->raw ? "max" : "-");
+		table_cell(line, 2, app->raw ? "max" : "-");
 	else
 		set_size(app, line, 2, number(result, "rate"), "/s");
 }
@@ -86,7 +86,7 @@ static void set_names(const struct app *app, struct libscols_line *line,
 static void add_speed(const struct app *app, struct libscols_table *table,
 		      const json_t *result)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
+	struct libscols_line *line = table_line(table);
 
 	set_names(app, line, result);
 	set_size(app, line, 3, number(result, "bytes"), "");
@@ -98,20 +98,20 @@ static void add_speed(const struct app *app, struct libscols_table *table,
 static void add_stall(const struct app *app, struct libscols_table *table,
 		      const json_t *result, const char *name)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
+	struct libscols_line *line = table_line(table);
 	const json_t *stall = json_object_get(result, name);
 	char text[32];
 
 	set_names(app, line, result);
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(name, "_"), name);
-	scols_line_set_data(line, 3, text);
+	table_cell(line, 3, text);
 	set_time(app, line, 4, number(json_object_get(stall, "idle"), "p999"));
 	set_time(app, line, 5, number(stall, "p50"));
 	set_time(app, line, 6, number(stall, "p99"));
 	set_time(app, line, 7, number(stall, "p999"));
 	set_time(app, line, 8, number(stall, "max"));
 	snprintf(text, sizeof(text), "%.0f", number(stall, "samples"));
-	scols_line_set_data(line, 9, text);
+	table_cell(line, 9, text);
 }
 
 static struct libscols_table *new_table(const struct app *app, const struct column *columns,
@@ -120,7 +120,7 @@ static struct libscols_table *new_table(const struct app *app, const struct colu
 	struct libscols_table *table = table_new(app);
 
 	for (size_t i = 0; table && i < count; i++)
-		scols_table_new_column(table, columns[i].name, 0, columns[i].flags);
+		table_column(table, columns[i].name, columns[i].flags);
 	return table;
 }
 
@@ -152,9 +152,9 @@ static void print_tables(const struct app *app, const json_t *results)
 		add_stall(app, stalls, result, "touch_stall");
 		add_stall(app, stalls, result, "mmap_stall");
 	}
-	scols_print_table(speeds);
+	table_print(speeds);
 	putchar('\n');
-	scols_print_table(stalls);
+	table_print(stalls);
 	scols_unref_table(speeds);
 	scols_unref_table(stalls);
 }

@@ -175,6 +175,13 @@ const char *map_label(const json_t *map, size_t first, size_t end);
 int picture_write(struct app *app, const char *file, json_t **maps, size_t count);
 uint32_t node_colour(int node);
 
+/* shortage.c */
+void shortage_watch(void);
+void shortage_note(void);
+void shortage_note_error(int err);
+bool shortage(void);
+int shortage_check(struct app *app);
+
 /* table.c */
 struct column {
 	const char *name;
@@ -198,6 +205,10 @@ int choose_columns(struct app *app, const struct columns *columns, const char *l
 void print_columns(const struct columns *columns);
 bool colours_wanted(void);
 struct libscols_table *table_new(const struct app *app);
+void table_column(struct libscols_table *table, const char *name, int flags);
+struct libscols_line *table_line(struct libscols_table *table);
+void table_cell(struct libscols_line *line, size_t column, const char *text);
+void table_print(struct libscols_table *table);
 
 /* state.c */
 enum state_dir {
@@ -210,6 +221,7 @@ int state_check(struct app *app);
 int state_lock(int dirfd, bool wait);
 int state_save(int dirfd, const char *name, const json_t *object, bool sync);
 int state_load(int dirfd, const char *name, json_t **object, char *why);
+bool state_unread(int err);
 bool read_text(const struct app *app, const char *name, char *buf, size_t size);
 
 /* knobs.c */

@@ -56,19 +56,21 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The numbers of all records, oldest first. */
-static long *list_numbers(int dirfd, size_t *count)
+/* The numbers of all records, oldest first: to be given to free(3), also on failure. */
+static int list_numbers(int dirfd, long **out, size_t *count)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	long *list = NULL, *more;
 	struct dirent *entry;
 
+	*out = NULL;
 	*count = 0;
 	if (!dir) {
+		err = -errno;
 		if (fd >= 0)
 			close(fd);
-		return NULL;
+		return err;
 	}
 	while ((entry = readdir(dir))) {
 		long number = strstr(entry->d_name, ".json") ?
@@ -77,15 +79,18 @@ static long *list_numbers(int dirfd, size_t *count)
 		if (!number)
 			continue;
 		more = realloc(list, (*count + 1) * sizeof(*list));
-		if (!more)
+		if (!more) {
+			err = -ENOMEM;
 			break;
+		}
 		list = more;
 		list[(*count)++] = number;
 	}
 	closedir(dir);
 	if (*count)
 		qsort(list, *count, sizeof(*list), compare_numbers);
-	return list;
+	*out = list;
+	return err;
 }
 
 /* When a process started, as text; "" when there is none, or it has ended. */
@@ -93,16 +98,20 @@ static void process_start(const struct app *app, pid_t pid, char *buf, size_t si
 {
 	bool recorded = app->sysroot && !app->write_sysroot;
 	char path[4096], stat[1024], *p;
-	FILE *file;
+	ssize_t n;
+	int fd;
 
 	buf[0] = '\0';
 	snprintf(path, sizeof(path), "%s/proc/%d/stat", recorded ? app->sysroot : "", pid);
-	file = fopen(path, "r");
-	if (!file)
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		shortage_note_error(-errno);
 		return;
-	p = fgets(stat, sizeof(stat), file);
-	fclose(file);
-	p = p ? strrchr(p, ')') : NULL;
+	}
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	stat[n < 0 ? 0 : n] = '\0';
+	p = strrchr(stat, ')');
 	if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3)))
 		return;
 	for (int field = 2; p && field < 22; field++)
@@ -166,8 +175,10 @@ static void remove_old(const struct app *app, int dirfd, const long *list, size_
 
 		snprintf(id, sizeof(id), "j%ld", list[i]);
 		file_name(name, sizeof(name), id);
-		state_load(dirfd, name, &object, why);
-		if (!object || strcmp(state_of(object), "running") || !is_alive(app, object))
+		if (state_unread(state_load(dirfd, name, &object, why)))
+			continue;
+		if (!object || strcmp(state_of(object), "running") ||
+		    (!is_alive(app, object) && !shortage()))
 			unlinkat(dirfd, name, 0);
 		json_decref(object);
 	}
@@ -185,12 +196,13 @@ static int save(struct record *record)
 static int add_file(const struct app *app, struct record *record)
 {
 	size_t count;
-	long *list = list_numbers(record->dirfd, &count);
-	int err;
+	long *list;
+	int err = list_numbers(record->dirfd, &list, &count);
 
 	snprintf(record->id, sizeof(record->id), "j%ld", count ? list[count - 1] + 1 : 1);
 	json_object_set_new(record->object, "job", json_string(record->id));
-	err = save(record);
+	if (!err)
+		err = save(record);
 	if (!err)
 		remove_old(app, record->dirfd, list, count);
 	free(list);
@@ -199,7 +211,8 @@ static int add_file(const struct app *app, struct record *record)
 
 /*
  * Start a record of what @plan says. NULL where none can be kept, because there
- * is no place that this user may write to; the move is not less worth then.
+ * is no place that this user may write to; the move is not less worth then. But that
+ * jobs cannot be told from each other for want of memory or files is a shortage.
  */
 struct record *record_new(const struct app *app, const json_t *plan)
 {
@@ -208,11 +221,15 @@ struct record *record_new(const struct app *app, const json_t *plan)
 	char why[FILE_WHY];
 	int lock, err;
 
-	if (!record)
+	if (!record) {
+		shortage_note();
 		goto none;
+	}
 	record->dirfd = state_open(app, STATE_RUN, true, why);
-	if (record->dirfd < 0)
+	if (record->dirfd < 0) {
+		shortage_note_error(record->dirfd);
 		goto none;
+	}
 	for (char **arg = app->argv; *arg; arg++)
 		json_array_append_new(arguments, json_text(*arg));
 	record->object = json_copy((json_t *)plan);
@@ -225,8 +242,10 @@ struct record *record_new(const struct app *app, const json_t *plan)
 	err = lock < 0 ? lock : add_file(app, record);
 	if (lock >= 0)
 		close(lock);
-	if (err)
+	if (err) {
+		shortage_note_error(err);
 		goto none;
+	}
 	json_decref(arguments);
 	return record;
 none:
@@ -295,8 +314,8 @@ static json_t *member(json_t *object, const char *key)
 	json_t *value = json_object_get(object, key);
 
 	if (!json_is_object(value)) {
-		value = json_object();
-		json_object_set_new(object, key, value);
+		json_object_set_new(object, key, json_object());
+		value = json_object_get(object, key);
 	}
 	return value;
 }
@@ -312,7 +331,8 @@ static void add_totals(int dirfd, const json_t *object)
 
 	if (lock < 0)
 		return;
-	state_load(dirfd, TOTALS, &totals, why);
+	if (state_unread(state_load(dirfd, TOTALS, &totals, why)))
+		goto out;	/* what was counted before is not to be lost */
 	if (!totals)
 		totals = json_object();
 	add_to(member(member(totals, "jobs"), command), state_of(object), 1);
@@ -320,8 +340,10 @@ static void add_totals(int dirfd, const json_t *object)
 		add_to(member(totals, "bytes"), reason, json_integer_value(value));
 	add_to(totals, "usec", json_integer_value(json_object_get(result, "elapsed_usec")));
 	json_object_set_new(totals, "last_end", json_integer(time(NULL)));
-	state_save(dirfd, TOTALS, totals, false);
+	if (!shortage())
+		state_save(dirfd, TOTALS, totals, false);
 	json_decref(totals);
+out:
 	close(lock);
 }
 
@@ -346,7 +368,7 @@ static json_t *read_record(const struct app *app, int dirfd, const char *id)
 	json_t *object;
 
 	file_name(name, sizeof(name), id);
-	state_load(dirfd, name, &object, why);
+	shortage_note_error(state_load(dirfd, name, &object, why));
 	/* It is the job whose file it is. */
 	if (object)
 		json_object_set_new(object, "job", json_string(id));
@@ -379,9 +401,10 @@ json_t *records_read(const struct app *app)
 	size_t count = 0;
 	long *list;
 
+	shortage_note_error(dirfd);
 	if (dirfd < 0)
 		return all;
-	list = list_numbers(dirfd, &count);
+	shortage_note_error(list_numbers(dirfd, &list, &count));
 	for (size_t i = 0; i < count; i++) {
 		char id[24];
 		json_t *object;

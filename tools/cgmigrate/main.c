@@ -83,6 +83,7 @@ int main(int argc, char **argv)
 	int code;
 
 	open_standard_files();
+	shortage_watch();
 	atexit(close_stdout);
 	app.json = wants_json(argc, argv);
 	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {

@@ -348,6 +348,8 @@ static int read_map(struct app *app, const char *text, const struct map *map, js
 		} else {
 			*out = json_map(app, layout, &target, pid, comm);
 			cgm_layout_free(layout);
+			if (shortage())
+				code = fail(app, EXIT_FAILED, "out of memory");
 		}
 	}
 	target_close(&target);

@@ -140,23 +140,22 @@ static void print_steps(struct app *app, const json_t *object)
 	if (!table)
 		return;
 	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		scols_table_new_column(table, heads[i], 0,
-				       i == 0 || i == 5 ? SCOLS_FL_RIGHT : 0);
+		table_column(table, heads[i], i == 0 || i == 5 ? SCOLS_FL_RIGHT : 0);
 	json_array_foreach(json_object_get(object, "steps"), i, step) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		struct libscols_line *line = table_line(table);
 
 		if (!line)
 			break;
 		snprintf(buf, sizeof(buf), "%lld",
 			 json_integer_value(json_object_get(step, "round")));
-		scols_line_set_data(line, 0, buf);
+		table_cell(line, 0, buf);
 		for (size_t k = 1; k < ARRAY_SIZE(keys); k++)
-			scols_line_set_data(line, k, word(step, keys[k]));
+			table_cell(line, k, word(step, keys[k]));
 		size_text(app, json_integer_value(json_object_get(step, "bytes")), buf,
 			  sizeof(buf));
-		scols_line_set_data(line, 5, buf);
+		table_cell(line, 5, buf);
 	}
-	scols_print_table(table);
+	table_print(table);
 	scols_unref_table(table);
 }
 
@@ -171,23 +170,23 @@ static void print_rooms(struct app *app, const json_t *object)
 	if (!table)
 		return;
 	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		scols_table_new_column(table, heads[i], 0, SCOLS_FL_RIGHT);
+		table_column(table, heads[i], SCOLS_FL_RIGHT);
 	json_array_foreach(json_object_get(object, "capacity"), i, node) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		struct libscols_line *line = table_line(table);
 
 		if (!line)
 			break;
 		snprintf(buf, sizeof(buf), "%lld",
 			 json_integer_value(json_object_get(node, "node")));
-		scols_line_set_data(line, 0, buf);
-		scols_line_set_data(line, 1, signed_text(app,
+		table_cell(line, 0, buf);
+		table_cell(line, 1, signed_text(app,
 			json_integer_value(json_object_get(node, "room")), buf, sizeof(buf)));
-		scols_line_set_data(line, 2, signed_text(app,
+		table_cell(line, 2, signed_text(app,
 			json_integer_value(json_object_get(node, "room_after")), buf,
 			sizeof(buf)));
 	}
 	putchar('\n');
-	scols_print_table(table);
+	table_print(table);
 	scols_unref_table(table);
 }
 
@@ -279,7 +278,7 @@ int schedule_from(struct app *app, const struct wishes *wishes, struct cgm_sched
 
 static int write_plan(struct app *app, const char *file, const json_t *object)
 {
-	char *text = json_dumps(object, JSON_INDENT(2));
+	char *text = shortage() ? NULL : json_dumps(object, JSON_INDENT(2));
 	int err = text ? file_replace(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;
 
 	free(text);

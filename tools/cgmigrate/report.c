@@ -73,9 +73,12 @@ static void join_arguments(const json_t *record, char *buf, size_t size)
 
 	buf[0] = '\0';
 	json_array_foreach(json_object_get(record, "arguments"), i, arg) {
-		char *word = json_is_string(arg) ? shell_word(json_string_value(arg)) : NULL;
+		char *word;
 
-		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", i ? " " : "",
+		if (!json_is_string(arg))
+			continue;
+		word = shell_word(json_string_value(arg));
+		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", *buf ? " " : "",
 			 word ? word : "?");
 		free(word);
 	}
@@ -139,17 +142,16 @@ static int print_list(struct app *app, const struct report *report, const json_t
 	if (!table)
 		return fail(app, EXIT_FAILED, "out of memory");
 	for (i = 0; i < report->chosen.count; i++)
-		scols_table_new_column(table, list[report->chosen.columns[i]].name, 0,
-				       list[report->chosen.columns[i]].flags);
+		table_column(table, list[report->chosen.columns[i]].name,
+			     list[report->chosen.columns[i]].flags);
 	json_array_foreach(records, i, record) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		struct libscols_line *line = table_line(table);
 
 		for (size_t c = 0; line && c < report->chosen.count; c++)
-			scols_line_set_data(line, c,
-					    cell_text(app, report->chosen.columns[c], record,
+			table_cell(line, c, cell_text(app, report->chosen.columns[c], record,
 						      buf, sizeof(buf)));
 	}
-	scols_print_table(table);
+	table_print(table);
 	scols_unref_table(table);
 	return EXIT_OK;
 }

@@ -124,20 +124,19 @@ static int add_row(struct app *app, struct libscols_table *table, const json_t *
 
 	if (!strcmp(reason, cgm_reason_name(CGM_INPLACE)))
 		return 0;
-	line = scols_table_new_line(table, NULL);
+	line = table_line(table);
 	if (!line)
 		return -1;
 	node_text(buf, sizeof(buf), json_object_get(row, "from"));
-	scols_line_set_data(line, 0, buf);
+	table_cell(line, 0, buf);
 	node_text(buf, sizeof(buf), json_object_get(row, "to"));
-	scols_line_set_data(line, 1, buf);
-	scols_line_set_data(line, 2, word(row, "kind"));
+	table_cell(line, 1, buf);
+	table_cell(line, 2, word(row, "kind"));
 	size_text(app, number(row, "bytes"), buf + 1, sizeof(buf) - 1);
 	buf[0] = '~';
-	scols_line_set_data(line, 3, json_is_true(json_object_get(row, "estimated")) ?
-			    buf : buf + 1);
-	scols_line_set_data(line, 4, reason);
-	scols_line_set_data(line, 5, reason_text(reason));
+	table_cell(line, 3, json_is_true(json_object_get(row, "estimated")) ? buf : buf + 1);
+	table_cell(line, 4, reason);
+	table_cell(line, 5, reason_text(reason));
 	return 0;
 }
 
@@ -149,17 +148,18 @@ static void print_rows(struct app *app, const json_t *object)
 	json_t *item, *row;
 	size_t i, r;
 
-	if (!table)
+	if (!table) {
+		shortage_note();
 		return;
+	}
 	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		scols_table_new_column(table, heads[i], 0,
-				       i == 0 || i == 1 || i == 3 ? SCOLS_FL_RIGHT : 0);
+		table_column(table, heads[i], i == 0 || i == 1 || i == 3 ? SCOLS_FL_RIGHT : 0);
 	json_array_foreach(json_object_get(object, "targets"), i, item)
 		json_array_foreach(json_object_get(item, "rows"), r, row)
 			if (add_row(app, table, row))
 				break;
 	if (scols_table_get_nlines(table))
-		scols_print_table(table);
+		table_print(table);
 	scols_unref_table(table);
 }
 

@@ -250,6 +250,8 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	if (!code)
 		code = rate_claim(app, run->record);
 	if (!code)
+		code = shortage_check(app);
+	if (!code)
 		code = start_job(run, how);
 	if (code) {
 		record_drop(run->record);

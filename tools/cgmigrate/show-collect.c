@@ -109,14 +109,17 @@ static int consider_group(struct cgm_group *group, void *data)
 {
 	struct show *show = data;
 	cgm_nodeset mems;
-	int err;
+	int err = 0;
 
 	if (!show->all) {
-		if (!strcmp(cgm_group_path(group), "/") || !cgm_group_has_cpuset(group) ||
-		    cgm_group_mems(group, &mems) || !cgm_nodeset_weight(&mems))
+		if (!strcmp(cgm_group_path(group), "/") || !cgm_group_has_cpuset(group))
+			return 0;
+		err = cgm_group_mems(group, &mems);
+		if (!err && !cgm_nodeset_weight(&mems))
 			return 0;
 	}
-	err = add_group(show, group);
+	if (!err)
+		err = add_group(show, group);
 	/* gone, or somebody lets nobody look: that hides no others */
 	return err == -ENOENT || err == -ENODEV || err == -EACCES ? 0 : err;
 }

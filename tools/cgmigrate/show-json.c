@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate show: as JSON. */
+#include <errno.h>
+
 #include "show.h"
 
 static json_t *json_vmas(const struct show *show, pid_t pid)
@@ -7,8 +9,12 @@ static json_t *json_vmas(const struct show *show, pid_t pid)
 	struct cgm_vma vma = { .size = sizeof(vma) };
 	json_t *list = json_array();
 	struct cgm_layout *layout;
+	int err;
 
-	if (cgm_layout_read_pid(show->app->ctx, pid, 0, &layout))
+	err = cgm_layout_read_pid(show->app->ctx, pid, 0, &layout);
+	if (err == -ENOMEM)
+		shortage_note();
+	if (err)
 		return list;
 	cgm_layout_read_marks(layout);
 	for (size_t i = 0; !cgm_layout_vma(layout, i, &vma); i++) {

@@ -87,9 +87,10 @@ static void set_size(const struct show *show, struct libscols_line *line, size_t
 	size_text(show->app, bytes, buf, sizeof(buf) - 4);
 	if (bytes && !show->app->bytes)
 		strcat(buf, mark);
-	scols_line_set_data(line, pos, bytes || show->app->bytes ? buf : "-");
-	if (bytes && !strcmp(mark, STRAY_MARK))
-		scols_cell_set_color(scols_line_get_cell(line, pos), "red");
+	table_cell(line, pos, bytes || show->app->bytes ? buf : "-");
+	if (bytes && !strcmp(mark, STRAY_MARK) &&
+	    scols_cell_set_color(scols_line_get_cell(line, pos), "red"))
+		shortage_note();
 }
 
 /* Fill in the columns of nodes from @pos on; returns how many there are. */
@@ -228,7 +229,7 @@ static bool bytes_of(const struct show *show, const struct subject *s, int colum
 static int add_line(const struct show *show, struct libscols_table *table,
 		    const struct subject *s)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
+	struct libscols_line *line = table_line(table);
 	struct cgm_marks marks = { .size = sizeof(marks) };
 	char buf[2048], letters[4];
 	size_t pos = 0;
@@ -248,10 +249,9 @@ static int add_line(const struct show *show, struct libscols_table *table,
 			set_size(show, line, pos++, bytes,
 				 column == (s->vma ? COL_PAGE : COL_TOTAL) ? letters : "");
 		else if (column == COL_MARKS)
-			scols_line_set_data(line, pos++, *letters ? letters : "-");
+			table_cell(line, pos++, *letters ? letters : "-");
 		else
-			scols_line_set_data(line, pos++,
-					    cell_text(column, s, buf, sizeof(buf)));
+			table_cell(line, pos++, cell_text(column, s, buf, sizeof(buf)));
 	}
 	return 0;
 }
@@ -263,10 +263,11 @@ static int add_vmas(const struct show *show, struct libscols_table *table,
 	struct subject s = *process;
 	struct cgm_vma vma = { .size = sizeof(vma) };
 	struct cgm_layout *layout;
-	int err = 0;
+	int err;
 
-	if (cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout))
-		return 0;
+	err = cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout);
+	if (err)
+		return err == -ENOMEM ? err : 0;
 	if (tells_marks(show))
 		cgm_layout_read_marks(layout);
 	for (size_t i = 0; !err && !cgm_layout_vma(layout, i, &vma); i++) {
@@ -323,14 +324,13 @@ static void add_columns(const struct show *show, struct libscols_table *table)
 		int column = show->chosen.columns[i];
 
 		if (column != COL_NODES) {
-			scols_table_new_column(table, list[column].name, 0,
-					       list[column].flags);
+			table_column(table, list[column].name, list[column].flags);
 			continue;
 		}
 		for (int n = cgm_nodeset_next(online, -1); n >= 0;
 		     n = cgm_nodeset_next(online, n)) {
 			snprintf(name, sizeof(name), "N%d", n);
-			scols_table_new_column(table, name, 0, list[column].flags);
+			table_column(table, name, list[column].flags);
 		}
 	}
 }

@@ -125,27 +125,62 @@ bool read_text(const struct app *app, const char *name, char *buf, size_t size)
 	if (file) {
 		n = fread(buf, 1, size - 1, file);
 		fclose(file);
+	} else {
+		shortage_note_error(-errno);
 	}
 	buf[n] = '\0';
 	return n;
 }
 
+struct source {
+	int fd;
+	int err;
+};
+
+static size_t read_some(void *buf, size_t size, void *data)
+{
+	struct source *source = data;
+	ssize_t n;
+
+	do {
+		n = read(source->fd, buf, size);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		source->err = -errno;
+	return n;
+}
+
 /*
- * @object is NULL where there is none, or it cannot be understood. 0, or -errno and the
- * reason in @why: -EPERM where it may be from somebody else than root and us.
+ * 0, or -errno, the reason in @why, and NULL for the object: -ENOENT where there is none,
+ * -EPERM where it may be from somebody else than root and us, or is a link, -EBADMSG where
+ * it cannot be understood. With any other error, see state_unread(), it may be as good as ever.
  */
 int state_load(int dirfd, const char *name, json_t **object, char *why)
 {
-	int fd = file_open_trusted(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, why);
+	struct source source = { 0 };
 
 	*object = NULL;
-	if (fd < 0)
-		return fd;
-	*object = json_loadfd(fd, 0, NULL);
-	close(fd);
-	if (*object && !json_is_object(*object)) {
+	source.fd = file_open_trusted(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, why);
+	if (source.fd == -ELOOP) {
+		snprintf(why, FILE_WHY, "a symbolic link is not followed");
+		return -EPERM;
+	}
+	if (source.fd < 0)
+		return source.fd;
+	*object = json_load_callback(read_some, &source, 0, NULL);
+	close(source.fd);
+	if (!source.err && !json_is_object(*object))
+		source.err = shortage() ? -ENOMEM : -EBADMSG;
+	if (source.err) {
+		snprintf(why, FILE_WHY, "%s", strerror(-source.err));
 		json_decref(*object);
 		*object = NULL;
 	}
-	return 0;
+	return source.err;
+}
+
+/* May something be kept there that state_load() could not get at? */
+bool state_unread(int err)
+{
+	return err && err != -ENOENT && err != -EBADMSG && err != -EPERM;
 }

@@ -50,10 +50,42 @@ struct libscols_table *table_new(const struct app *app)
 {
 	struct libscols_table *table = scols_new_table();
 
-	if (!table)
+	if (!table) {
+		shortage_note();
 		return NULL;
+	}
 	scols_table_enable_raw(table, app->raw);
 	scols_table_enable_noheadings(table, app->noheadings);
 	scols_table_enable_colors(table, colours_wanted());
 	return table;
+}
+
+/* ---- whatever of a table cannot be made is noted, see shortage.c ---- */
+
+void table_column(struct libscols_table *table, const char *name, int flags)
+{
+	if (!scols_table_new_column(table, name, 0, flags))
+		shortage_note();
+}
+
+/* NULL where there is no memory for it. */
+struct libscols_line *table_line(struct libscols_table *table)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	if (!line)
+		shortage_note();
+	return line;
+}
+
+void table_cell(struct libscols_line *line, size_t column, const char *text)
+{
+	if (scols_line_set_data(line, column, text))
+		shortage_note();
+}
+
+void table_print(struct libscols_table *table)
+{
+	if (scols_print_table(table))
+		shortage_note();
 }

@@ -39,6 +39,8 @@ void say(const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		put_plain(stdout, text, true);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 }
@@ -50,11 +52,8 @@ static void say_error(const struct app *app, const char *text)
 	fputc('\n', stderr);
 }
 
-/*
- * A word as a shell reads it, for commands that people copy: whatever a name has in it,
- * it is that name, and nothing else is run. To be given to free(3).
- */
-char *shell_word(const char *text)
+/* NULL without memory. */
+static char *quote(const char *text)
 {
 	static const char safe[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+,=-";
@@ -87,6 +86,19 @@ char *shell_word(const char *text)
 	return NULL;
 }
 
+/*
+ * A word as a shell reads it, for commands that people copy: whatever a name has in it,
+ * it is that name, and nothing else is run. To be given to free(3). NULL is a shortage.
+ */
+char *shell_word(const char *text)
+{
+	char *word = quote(text);
+
+	if (!word)
+		shortage_note();
+	return word;
+}
+
 /* Tell an error and pass the exit code on. */
 int fail(struct app *app, int code, const char *fmt, ...)
 {
@@ -98,7 +110,7 @@ int fail(struct app *app, int code, const char *fmt, ...)
 	va_end(ap);
 	if (app->quiet)
 		return code;
-	if (app->json)
+	if (app->json && !shortage())
 		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
 				     "state", code_name(code), "exit", code, "changed", 0,
 				     "error", "message", json_text(text)));
@@ -135,6 +147,8 @@ void warn(struct app *app, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		say_error(app, text);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 }
@@ -169,27 +183,26 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
 	return buf;
 }
 
-static bool json_lost;	/* there was no object to print */
-
-/* Takes the object over. NULL, where there was no memory for it, is told at the end. */
+/* Takes the object over. What lacks a part for want of memory is not told as the whole. */
 void print_json(json_t *object)
 {
-	char *text;
+	char *text = NULL;
 
-	if (!object) {
-		json_lost = true;
-		return;
-	}
+	if (!object)
+		shortage_note();
 	/* A terminal may obey what is not ASCII, and DEL, as it does what JSON escapes. */
-	text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	if (!shortage())
+		text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	if (!text)
+		shortage_note();
 	for (const char *p = text; p && *p; p++)
 		if (*p == 0x7f)
 			fputs("\\u007f", stdout);
 		else
 			putchar(*p);
-	json_lost |= !text;
+	if (text)
+		putchar('\n');
 	free(text);
-	putchar('\n');
 	json_decref(object);
 }
 
@@ -243,8 +256,12 @@ json_t *json_text(const char *text)
 	json_t *string = json_string(text);
 	char *copy = string ? NULL : strdup(text);
 
-	if (string || !copy)
+	if (string)
 		return string;
+	if (!copy) {
+		shortage_note();
+		return NULL;
+	}
 	for (char *p = copy; *p; p++)
 		if (*p & 0x80)
 			*p = '?';
@@ -263,6 +280,8 @@ json_t *json_textf(const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) >= 0) {
 		string = json_text(text);
 		free(text);
+	} else {
+		shortage_note();
 	}
 	va_end(ap);
 	return string;
@@ -297,8 +316,8 @@ void close_stdout(void)
 
 	if (fclose(stdout) && errno != EBADF)
 		failed = true;
-	if (json_lost) {
-		fputs("cgmigrate: cannot write JSON: out of memory\n", stderr);
+	if (shortage()) {
+		fputs("cgmigrate: out of memory or files: not all could be told\n", stderr);
 		_exit(EXIT_FAILED);
 	}
 	if (failed) {

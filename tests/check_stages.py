@@ -7,6 +7,7 @@ import subprocess
 import typing
 
 import check_results as results
+import jobs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "build", "check")
@@ -15,10 +16,6 @@ PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
 PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/bench", "tests/stress"]
-# Leaks are looked for after the tests; a splat makes vm exit with 255.
-LEAKS = """"$@"; status=$?
-echo scan >/sys/kernel/debug/kmemleak; sleep 7; echo scan >/sys/kernel/debug/kmemleak
-cat /sys/kernel/debug/kmemleak >&2; exit $status"""
 
 # On a machine with systemd only systemd enables controllers: for a unit that asks.
 CPUSETS = """
@@ -134,7 +131,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
     command = [*PYTEST, "-v", "tests/kernel", *arguments, f"--junitxml={xml}"]
     command += ["--durations=10", f"--timeout={HANGS[kernel]}"]
     if leaks:
-        command = ["sh", "-c", LEAKS, "sh", *command]
+        command = jobs.with_leaks(command)
     options = ["--kernel", kernel, "--share", os.path.join(ROOT, "build")]
     options += ["--disk", "512M"]  # dirty file pages
     options += ["--timeout", str(max(600, 4 * seconds)), "--no-tty"]

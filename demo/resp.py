@@ -60,7 +60,8 @@ def program(folder):
     if installed:
         return installed
     link = f"{folder}/redis-server"
-    os.symlink("/usr/bin/redis-check-rdb", link)
+    if not os.path.islink(link):
+        os.symlink("/usr/bin/redis-check-rdb", link)
     return link
 
 

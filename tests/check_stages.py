@@ -15,7 +15,8 @@ PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 # Seconds for a test, fixtures included, on a kernel: it hangs, rather than being slow.
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
-PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/bench", "tests/stress"]
+PARTS = ["tests/vm/test_splat.py", "tests/test_check.py"]
+PARTS += ["tests/bench", "tests/stress", "tests/servers"]
 
 # On a machine with systemd only systemd enables controllers: for a unit that asks.
 CPUSETS = """
@@ -179,6 +180,19 @@ def stress_stage():
     )
 
 
+def servers_stage():
+    """All servers at once, with the moves of a seed, which is always the same."""
+    command = ["tests/servers/run", "--seed", "1", "--minutes", "2"]
+    return Stage(
+        "servers",
+        [*command, "--out", path("servers", "out")],
+        lambda status: results.from_status("servers", status),
+        420,
+        ("programs", "kernel-engine"),
+        guest=True,
+    )
+
+
 def systemd_stage(kernel):
     """A guest with systemd, which has to enable the controller for the tests."""
     arguments = ["-m", "systemd"]
@@ -233,6 +247,7 @@ def stages(everything):
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
         found.append(stress_stage())
+        found.append(servers_stage())
         series = ["scripts/series"]
 
         def count(status):

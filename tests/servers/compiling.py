@@ -9,8 +9,7 @@ import subprocess
 import time
 
 from child import Child
-from homes import Wrong
-from phase import Phase
+from phase import Phase, ended
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(os.path.dirname(HERE), "kernel", "load", "*.c")
@@ -97,11 +96,7 @@ class Compile:
 
     def end(self):
         """What came of it. The first objects of all are what the others have to be."""
-        self.child.stop()
-        try:
-            found = self.child.result()
-        except EOFError:
-            raise Wrong("compile: the driver failed (see above)") from None
+        found = ended(self.name, self.child)
         self.child = None
         for source, text in found["objects"]:
             if self.wanted.setdefault(source, text) != text:

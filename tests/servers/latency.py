@@ -11,6 +11,10 @@ COLUMNS = ("client", "number", "time", "script", "epoch", "microseconds", "lag")
 # A line of stress-ng: stressor, operations, seconds, of users, of the system, a second.
 METRIC = re.compile(r"\] +([a-z]+) +(\d+)((?: +\d+\.\d+){4,})")
 
+FAILURE = re.compile(r"(?m)^stress-ng: fail: +\[\d+\] (.*)$")
+# That a node is not in the cpuset, any more.
+NOT_ALLOWED = re.compile(r"^(stress-ng-)?numa: mbind failed, errno=22\b")
+
 
 class Malformed(Exception):
     """A line that nobody expected."""
@@ -58,3 +62,8 @@ def stress_metrics(text):
         real = float(numbers.split()[0])
         found[name] = round(int(operations) / real, 2) if real else 0.0
     return found
+
+
+def stress_failures(text):
+    """What the stressors of stress-ng found wrong."""
+    return FAILURE.findall(text)

@@ -4,6 +4,7 @@
 import dataclasses
 
 import latency
+from homes import Wrong
 
 
 @dataclasses.dataclass
@@ -16,3 +17,12 @@ class Phase:
     def result(self):
         """As it is written down."""
         return {"latency": latency.percentiles(self.seconds), **self.facts}
+
+
+def ended(name, child):
+    """What a child came to that is told to stop."""
+    try:
+        child.stop()
+        return child.result()
+    except (EOFError, OSError):
+        raise Wrong(f"{name}: what asks it failed (see above)") from None

@@ -10,7 +10,7 @@ import resp
 import values
 from child import Child
 from homes import Wrong
-from phase import Phase
+from phase import Phase, ended
 
 COUNT, SIZE = 4096, 16 << 10
 START_SECONDS = 120
@@ -53,11 +53,7 @@ class Store:
 
     def end(self):
         """No more of them; what they came to."""
-        self.child.stop()
-        try:
-            found = self.child.result()
-        except EOFError:
-            raise Wrong(f"{self.name}: the client failed (see above)") from None
+        found = ended(self.name, self.child)
         self.record.versions = found["versions"]
         self.complain(found["wrong"])
         return Phase(found["seconds"], {key: found[key] for key in ("read", "written")})

@@ -30,6 +30,12 @@ stress-ng: info:  [10] userfaultfd           0      0.00      0.00      0.00    
 stress-ng: info:  [10] successful run completed in 5.31s
 """  # noqa: E501
 
+FAILURES = """\
+stress-ng: fail:  [12] numa: mbind failed, errno=22 (Invalid argument)
+stress-ng: error: [10] process 12 (stress-ng-numa) terminated with an error
+stress-ng: fail:  [13] vm: detected 8 bit errors while stressing memory
+"""
+
 
 def test_percentiles_are_samples():
     found = latency.percentiles([number / 1000 for number in range(1, 201)])
@@ -81,3 +87,11 @@ def test_report_without_an_end_is_refused():
 def test_metrics_of_stress_ng():
     found = latency.stress_metrics(STRESS)
     assert found == {"numa": 0.77, "vm": 46.31, "userfaultfd": 0.0}
+
+
+def test_failures_of_stress_ng():
+    refused, broken = latency.stress_failures(FAILURES)
+    assert latency.NOT_ALLOWED.search(refused)
+    assert not latency.NOT_ALLOWED.search(broken)
+    assert not latency.NOT_ALLOWED.search(refused.replace("errno=22", "errno=14"))
+    assert not latency.stress_failures(STRESS)

@@ -98,8 +98,9 @@ def summary(found):
     ]
     if "moves" in found:
         lines.append(f"moves: {moves(found['moves'])}")
-    servers = found.get("servers", {})
-    return lines + table(servers) + facts(servers)
+    if "servers" in found:
+        lines += table(found["servers"]) + facts(found["servers"])
+    return lines
 
 
 def write(found, out):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Latencies, from what the programs that measured them wrote."""
+"""Latencies, and failures, from what the programs that measured them wrote."""
 
+import errno
 import re
 
 import stats
@@ -12,8 +13,8 @@ COLUMNS = ("client", "number", "time", "script", "epoch", "microseconds", "lag")
 METRIC = re.compile(r"\] +([a-z]+) +(\d+)((?: +\d+\.\d+){4,})")
 
 FAILURE = re.compile(r"(?m)^stress-ng: fail: +\[\d+\] (.*)$")
-# That a node is not in the cpuset, any more.
-NOT_ALLOWED = re.compile(r"^(stress-ng-)?numa: mbind failed, errno=22\b")
+# That a node is not in the cpuset, any more: since before the call, or since it began.
+NOT_ALLOWED = re.compile(r"^numa: (move_pages) failed, errno=(12|13)\b")
 
 
 class Malformed(Exception):
@@ -67,3 +68,11 @@ def stress_metrics(text):
 def stress_failures(text):
     """What the stressors of stress-ng found wrong."""
     return FAILURE.findall(text)
+
+
+def stress_refusals(text):
+    """The calls that were refused a node, with the error; none if more is wrong."""
+    found = [NOT_ALLOWED.search(failure) for failure in stress_failures(text)]
+    if not all(found):
+        return []
+    return [f"{match[1]}_{errno.errorcode[int(match[2])]}" for match in found]

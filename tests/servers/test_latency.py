@@ -31,10 +31,11 @@ stress-ng: info:  [10] successful run completed in 5.31s
 """  # noqa: E501
 
 FAILURES = """\
-stress-ng: fail:  [12] numa: mbind failed, errno=22 (Invalid argument)
-stress-ng: error: [10] process 12 (stress-ng-numa) terminated with an error
-stress-ng: fail:  [13] vm: detected 8 bit errors while stressing memory
-"""
+stress-ng: fail:  [12] numa: move_pages failed, errno=13 (Permission denied)
+stress-ng: error: [10] process [12] (numa) terminated with an error, exit status=2 (stressor failed)
+stress-ng: fail:  [13] numa: move_pages failed, errno=12 (Cannot allocate memory)
+"""  # noqa: E501
+BROKEN = "stress-ng: fail:  [13] vm: detected 8 bit errors while stressing memory\n"
 
 
 def test_percentiles_are_samples():
@@ -90,8 +91,25 @@ def test_metrics_of_stress_ng():
 
 
 def test_failures_of_stress_ng():
-    refused, broken = latency.stress_failures(FAILURES)
-    assert latency.NOT_ALLOWED.search(refused)
-    assert not latency.NOT_ALLOWED.search(broken)
-    assert not latency.NOT_ALLOWED.search(refused.replace("errno=22", "errno=14"))
+    assert len(latency.stress_failures(FAILURES + BROKEN)) == 3
     assert not latency.stress_failures(STRESS)
+
+
+def test_refusals_of_stress_ng():
+    found = latency.stress_refusals(FAILURES)
+    assert found == ["move_pages_EACCES", "move_pages_ENOMEM"]
+    assert latency.stress_refusals(STRESS) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BROKEN,
+        FAILURES + BROKEN,
+        FAILURES.replace("errno=12", "errno=14"),
+        FAILURES.replace("move_pages", "set_mempolicy"),
+        FAILURES.replace("numa: move_pages", "vm: move_pages"),
+    ],
+)
+def test_what_is_no_refusal(text):
+    assert latency.stress_refusals(text) == []

@@ -35,6 +35,13 @@ class Draw:
         self.names = list(names)
         self.nodes = list(nodes)
         self.where = {name: tuple(nodes) for name in names}
+        self.deck = []
+
+    def name(self):
+        """Whose turn it is: nobody's a second time before everybody's."""
+        if not self.deck:
+            self.deck = self.numbers.sample(self.names, len(self.names))
+        return self.deck.pop()
 
     def elsewhere(self, name):
         """Some nodes that are not those it has."""
@@ -65,6 +72,6 @@ class Draw:
             return Move(kind, one, other=other, pause=pause)
         if kind == "exchange":
             kind = "mems"
-        name = self.numbers.choice(self.names)
+        name = self.name()
         self.where[name] = self.elsewhere(name)
         return Move(kind, name, self.where[name], pause=pause)

@@ -44,6 +44,8 @@ RUN = "/run/servers"
 LOOK_SECONDS = 2
 # Nothing takes as long that does not hang.
 HANG_SECONDS = 120
+# Moves for each server in which something of it has to move, however slow the host is.
+LEAST_MOVES = 4
 REPORT_LINES = 200
 
 
@@ -92,7 +94,8 @@ class Run:
     def move(self, deadline):
         """Everything moves, every few seconds."""
         number = 0
-        while time.monotonic() < deadline:
+        enough = LEAST_MOVES * len(self.servers)
+        while time.monotonic() < deadline or (self.unmoved() and number < enough):
             move = self.draw.next()
             time.sleep(move.pause)
             self.mover.do(move)
@@ -118,17 +121,20 @@ class Run:
                 stat = home.group.stat()
                 self.result[name]["pages_moved"] = stat["migrate_moved"]
 
+    def unmoved(self):
+        """Servers of which nothing moved so far."""
+        self.account()
+        return [n for n, found in self.result.items() if found.get("pages_moved") == 0]
+
     def judge(self):
         """What every server has to say, and the account."""
         why = []
-        self.account()
+        unmoved = self.unmoved()
         for server in self.servers:
             self.result[server.name].update(server.judge())
             why += server.complaints
             self.say(f"{server.name}: {'; '.join(server.complaints) or 'good'}")
-        for name, found in self.result.items():
-            if found.get("pages_moved") == 0:
-                why.append(f"{name}: nothing of it was moved")
+        why += [f"{name}: nothing of it was moved" for name in unmoved]
         return why + self.settle()
 
     def settle(self):

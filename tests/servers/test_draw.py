@@ -61,3 +61,9 @@ def test_every_server_meets_every_kind():
 
 def test_one_server_has_nobody_to_change_places_with():
     assert "exchange" not in {move.kind for move in moves(2, 100, ["alone"])}
+
+
+def test_nobody_moves_twice_before_everybody_did():
+    alone = [move.name for move in moves(7, 200) if move.kind != "exchange"]
+    rounds = [alone[at : at + len(NAMES)] for at in range(0, len(alone), len(NAMES))]
+    assert all(len(set(names)) == len(names) for names in rounds)

@@ -2,7 +2,8 @@
 #
 # Everything starts here; `make` alone lists what there is.
 
-# KERNEL: stock, engine or debug. MINUTES, SEED: of the stress test. FUZZ, RUNS: of fuzzing. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
+# KERNEL: stock, engine or debug. MINUTES, SEED: of stress and servers. SERVER: one or some of
+# the servers. FUZZ, RUNS: of fuzzing. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
 KERNEL ?= engine
 VM ?=
 PREFIX ?= /usr/local
@@ -48,6 +49,11 @@ stress: ## move everything while everything happens (MINUTES=, SEED=, KERNEL=); 
 	@$(MAKE) -s -C tests/stress $(parts) all
 	@tests/stress/run --kernel $(KERNEL) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+servers: tools ## repartition real servers, which must not notice (MINUTES=, SERVER=, KERNEL=); results in build/servers
+	@scripts/deps guest servers
+	@tests/servers/run --kernel $(KERNEL) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(addprefix --server ,$(SERVER))
+
 fuzz: ## feed every parser with anything (FUZZ=name, RUNS=n each); results in build/fuzz
 	@scripts/deps build fuzz
 	@$(MAKE) -s -C tests/fuzz $(parts) all
@@ -58,7 +64,7 @@ check: ## build everything and test it; results in build/check
 	@tests/check
 
 check-all: ## the same with what takes too long for every change
-	@scripts/deps build guest check lint deb
+	@scripts/deps build guest check servers lint deb
 	@tests/check --all
 
 coverage: ## which lines of library, command and plugin the tests run; results in build/coverage
@@ -106,4 +112,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests
+.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests servers

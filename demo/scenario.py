@@ -15,6 +15,7 @@ import time
 sys.dont_write_bytecode = True
 
 # Nothing of this may be compiled into the checkout.
+import child  # noqa: E402
 import machine  # noqa: E402
 import moves  # noqa: E402
 import placement  # noqa: E402
@@ -199,10 +200,10 @@ class Scenario:
         self.prepare()
         digest = self.server.digest()
         self.step(f"digest {digest}")
-        client = traffic.Child(
-            self.instruments[0], traffic.requests, self.server.content
+        client = child.Child(
+            {self.instruments[0]}, traffic.requests, self.server.content
         )
-        probe = traffic.Child(self.instruments[1], traffic.probe)
+        probe = child.Child({self.instruments[1]}, traffic.probe)
         self.step(
             f"{traffic.REQUESTS_PER_SECOND} requests a second, "
             f"{traffic.PROBES_PER_SECOND} unrelated mkdir a second; "

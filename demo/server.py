@@ -3,10 +3,9 @@
 
 import os
 import random
-import shutil
-import socket
 import subprocess
-import time
+
+from resp import connect, encode, program
 
 FOLDER = "/run/demo"
 SOCKET = f"{FOLDER}/redis.sock"
@@ -19,49 +18,6 @@ WORDS = (
     "node page migrate cpuset memory server kernel batch folio chunk remote local "
     "latency request cgroup weight policy random access bandwidth"
 ).split()
-
-
-class Refused(Exception):
-    """The server answered with an error, or not at all."""
-
-
-def encode(*words):
-    """A command as the server's protocol wants it."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        if not isinstance(word, bytes):
-            word = str(word).encode()
-        parts += (b"$%d\r\n" % len(word), word, b"\r\n")
-    return b"".join(parts)
-
-
-class Connection:
-    """One client of the server, one command at a time."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(SOCKET)
-        self.file = self.socket.makefile("rb")
-
-    def call(self, *words):
-        """Send a command; its reply."""
-        self.socket.sendall(encode(*words))
-        return self.reply()
-
-    def reply(self):
-        """Read one reply: an integer, a text, bytes, or a list of them."""
-        line = self.file.readline()
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"-" or not line:
-            raise Refused(rest.decode() or "the server closed the connection")
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            size = int(rest)
-            return self.file.read(size + 2)[:-2] if size >= 0 else None
-        if kind == b"*":
-            return [self.reply() for _ in range(int(rest))]
-        return rest.decode()
 
 
 class Content:
@@ -117,20 +73,6 @@ class Content:
         return encode(b"ZADD", b"sorted:" + key, *words), size
 
 
-def program():
-    """The server's program under its own name.
-
-    Debian has it in redis-tools as redis-check-rdb; the package redis-server adds a
-    link, and a service that nobody needs here.
-    """
-    installed = shutil.which("redis-server")
-    if installed:
-        return installed
-    link = f"{FOLDER}/redis-server"
-    os.symlink("/usr/bin/redis-check-rdb", link)
-    return link
-
-
 class Server:
     """A running server, started in `cpuset`."""
 
@@ -138,7 +80,7 @@ class Server:
         os.makedirs(FOLDER, exist_ok=True)
         self.process = subprocess.Popen(
             [
-                program(),
+                program(FOLDER),
                 *("--port", "0", "--unixsocket", SOCKET),
                 *("--save", "", "--appendonly", "no"),
                 *("--enable-debug-command", "local"),
@@ -149,17 +91,7 @@ class Server:
         self.pid = self.process.pid
         self.content = Content()
         self.items = 0
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            # The socket is there before anybody listens to it.
-            try:
-                self.client = Connection()
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                pass
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Refused("redis-server did not start")
-            time.sleep(0.02)
+        self.client = connect(SOCKET, self.process, START_SECONDS)
 
     def used(self):
         """Bytes the server has allocated for its data."""

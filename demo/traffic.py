@@ -5,8 +5,6 @@ Each runs in a process and on a CPU of its own, and hands over its samples at th
 """
 
 import collections
-import gc
-import multiprocessing
 import os
 import random
 import select
@@ -14,6 +12,7 @@ import socket
 import time
 
 import machine
+import resp
 import server
 
 REQUESTS_PER_SECOND = 250
@@ -22,40 +21,6 @@ READ_BYTES = 32
 PROBES_PER_SECOND = 50
 SEND_BUFFER = 32 << 20
 SO_SNDBUFFORCE = 32  # which Python does not name
-
-fork = multiprocessing.get_context("fork")
-
-
-class Child:
-    """`work(stop, *arguments)` in a process of its own until told to stop.
-
-    `stop` is a connection that becomes readable when the child has to end.
-    """
-
-    def __init__(self, cpu, work, *arguments):
-        self.pipe, theirs = fork.Pipe()
-        self.process = fork.Process(
-            target=self._run, args=(cpu, theirs, work, arguments), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-
-    @staticmethod
-    def _run(cpu, pipe, work, arguments):
-        os.sched_setaffinity(0, {cpu})
-        gc.collect()
-        gc.disable()
-        pipe.send(work(pipe, *arguments))
-
-    def stop(self):
-        """Tell the child to come to an end."""
-        self.pipe.send("stop")
-
-    def result(self):
-        """What the work of a child that was told to stop returned."""
-        result = self.pipe.recv()
-        self.process.join()
-        return result
 
 
 class Client:
@@ -69,7 +34,7 @@ class Client:
 
     def __init__(self, content):
         self.content = content
-        self.connection = server.Connection()
+        self.connection = resp.Connection(server.SOCKET)
         # So that requests to a server that stalls are sent all the same.
         self.connection.socket.setsockopt(
             socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER
@@ -91,13 +56,13 @@ class Client:
         if self.sent % WRITES == 0:
             stamp = b"%0*d" % (server.STAMP, self.sent)
             self.stamps[index] = stamp
-            return server.encode(b"SETRANGE", key, 0, stamp), b":%d\r\n" % size, 1
+            return resp.encode(b"SETRANGE", key, 0, stamp), b":%d\r\n" % size, 1
         room = size - server.STAMP - READ_BYTES
         start = int(self.random.random() * (room + 1))
         at = place + start
         wanted = self.content.pool[at : at + READ_BYTES]
         start += server.STAMP
-        request = server.encode(b"GETRANGE", key, start, start + READ_BYTES - 1)
+        request = resp.encode(b"GETRANGE", key, start, start + READ_BYTES - 1)
         return request, b"$%d\r\n%b\r\n" % (READ_BYTES, wanted), 0
 
     def run(self, stop):
@@ -134,7 +99,7 @@ class Client:
         """Read on and take the answers that are complete; what is left over."""
         more = self.connection.socket.recv(1 << 16)
         if not more:
-            raise server.Refused("the server closed the connection")
+            raise resp.Refused("the server closed the connection")
         received += more
         now = time.monotonic()
         while self.pending and len(received) >= len(self.pending[0][1]):

@@ -7,6 +7,7 @@ import subprocess
 import typing
 
 import check_results as results
+import jobs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "build", "check")
@@ -15,13 +16,9 @@ PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
 # Tests of the tests' own logic.
 PARTS = ["tests/vm/test_splat.py", "tests/test_check.py", "tests/test_selftests.py"]
-PARTS += ["tests/bench", "tests/stress"]
+PARTS += ["tests/bench", "tests/stress", "tests/servers"]
 # Tests of the kernel that have files on the disk of the guest.
 FILES = "kinds_file or dirty_file or (disk and not swap and not bench)"
-# Leaks are looked for after the tests; a splat makes vm exit with 255.
-LEAKS = """"$@"; status=$?
-echo scan >/sys/kernel/debug/kmemleak; sleep 7; echo scan >/sys/kernel/debug/kmemleak
-cat /sys/kernel/debug/kmemleak >&2; exit $status"""
 
 # On a machine with systemd only systemd enables controllers: for a unit that asks.
 CPUSETS = """
@@ -155,7 +152,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
     command = [*PYTEST, "-v", "tests/kernel", *arguments, f"--junitxml={xml}"]
     command += ["--durations=10", f"--timeout={HANGS[kernel]}"]
     if leaks:
-        command = ["sh", "-c", LEAKS, "sh", *command]
+        command = jobs.with_leaks(command)
     options = ["--kernel", kernel, "--share", os.path.join(ROOT, "build")]
     options += ["--disk", "512M"]  # dirty file pages
     options += ["--timeout", str(max(600, 4 * seconds)), "--no-tty"]
@@ -213,6 +210,19 @@ def stress_stage():
         [*command, "--out", path("stress", "out")],
         lambda status: results.from_status("stress", status),
         180,
+        ("programs", "kernel-engine"),
+        guest=True,
+    )
+
+
+def servers_stage():
+    """All servers at once, with the moves of a seed, which is always the same."""
+    command = ["tests/servers/run", "--seed", "1", "--minutes", "2"]
+    return Stage(
+        "servers",
+        [*command, "--out", path("servers", "out")],
+        lambda status: results.from_status("servers", status),
+        420,
         ("programs", "kernel-engine"),
         guest=True,
     )
@@ -281,6 +291,7 @@ def stages(everything):
         found.append(modules_stage("engine"))
         found += [files_stage(kind) for kind in ("xfs", "btrfs")]
         found.append(stress_stage())
+        found.append(servers_stage())
         series = ["scripts/series"]
 
         def count(status):

@@ -5,12 +5,7 @@ import collections
 import json
 import os
 
-VM_STATUS = {
-    124: "the guest took too long",
-    130: "interrupted",
-    254: "the guest never came up",
-    255: "the kernel complained, or the guest ended: see console",
-}
+import jobs
 
 
 def read_rows(path):
@@ -54,7 +49,7 @@ def reasons(rows, plan, status):
     if why and status == 1:
         return why
     if status:
-        why.append(VM_STATUS.get(status, f"exit status {status}"))
+        why.append(jobs.meaning(status))
     if len(rows) < len(plan):
         why.append(f"row {len(rows)} did not end: {plan[len(rows)].text()}")
     return why

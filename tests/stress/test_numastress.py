@@ -8,9 +8,11 @@ import time
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 # The modules lie beside this file.
+import jobs  # noqa: E402
 import outcome  # noqa: E402
 import rows  # noqa: E402
 from witness import CALM, END, LEAVE, Actors, Board, Pulse, sum_up  # noqa: E402
@@ -183,11 +185,11 @@ def not_ended(number):
         (ROW, 1, 0, []),
         (ROW + ROW, 2, 0, []),
         (ROW + BAD, 3, 1, ["row 1: a wrong word"]),
-        (ROW + BAD, 2, 255, ["row 1: a wrong word", outcome.VM_STATUS[255]]),
+        (ROW + BAD, 2, 255, ["row 1: a wrong word", jobs.meaning(255)]),
         (ROW, 2, 0, [not_ended(1)]),
         (ROW, 1, 3, ["exit status 3"]),
-        (ROW, 1, 255, [outcome.VM_STATUS[255]]),
-        (ROW + '{"numb', 2, 124, [outcome.VM_STATUS[124], not_ended(1)]),
+        (ROW, 1, 255, [jobs.meaning(255)]),
+        (ROW + '{"numb', 2, 124, [jobs.meaning(124), not_ended(1)]),
         ("", 1, 0, [not_ended(0)]),
     ],
 )

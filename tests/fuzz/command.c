@@ -2,7 +2,6 @@
 /* Verbs of the command on the machine, as main() calls them. */
 #include "fuzz.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,23 +9,21 @@
 
 #define WORDS_MAX 16
 
-int command_run(int (*verb)(struct app *app, int argc, char **argv), const char *name, ...)
+int command_run_words(int (*verb)(struct app *app, int argc, char **argv),
+		      const char *const *words)
 {
-	char *argv[WORDS_MAX] = { (char *)name }, *sysroot;
-	struct app app = { .verb = name, .argv = argv };
+	char *argv[WORDS_MAX] = { (char *)*words }, *sysroot;
+	struct app app = { .verb = *words, .argv = argv };
 	int argc = 1, code;
-	va_list ap;
 
 	fuzz_silence();
 	CHECK(asprintf(&sysroot, "--sysroot=%s", machine_dir()) > 0);
 	argv[argc++] = sysroot;
-	va_start(ap, name);
-	while ((argv[argc] = va_arg(ap, char *))) {
-		app.json |= !strcmp(argv[argc], "-J");
-		argc++;
+	while (*++words) {
+		app.json |= !strcmp(*words, "-J");
+		argv[argc++] = (char *)*words;
 		CHECK(argc < WORDS_MAX);
 	}
-	va_end(ap);
 	optind = 0;	/* glibc's way to start anew */
 	code = verb(&app, argc, argv);
 	cgm_context_free(app.ctx);

@@ -47,7 +47,11 @@ struct cgm_context *machine_context(void);
 /* command.c: verbs of the command on that machine. */
 struct app;
 
-int command_run(int (*verb)(struct app *app, int argc, char **argv), const char *name, ...)
-	__attribute__((sentinel));
+/* The words begin with the name of the verb, and end with NULL. */
+int command_run_words(int (*verb)(struct app *app, int argc, char **argv),
+		      const char *const *words);
+
+#define command_run(verb, ...) \
+	command_run_words(verb, (const char *const[]){ __VA_ARGS__, NULL })
 
 #endif /* FUZZ_H */

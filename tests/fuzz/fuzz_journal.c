@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CHECK(machine_put("var/lib/cgmigrate/apply.json", data, size));
-	command_run(cmd_apply, "apply", "-J", "--continue", "--dry-run", NULL);
-	command_run(cmd_undo, "undo", "--dry-run", NULL);
+	command_run(cmd_apply, "apply", "-J", "--continue", "--dry-run");
+	command_run(cmd_undo, "undo", "--dry-run");
 	return 0;
 }

@@ -28,25 +28,25 @@ static void look(uint8_t verb)
 {
 	switch (verb) {
 	case 's':
-		command_run(cmd_show, "show", "--all", NULL);
+		command_run(cmd_show, "show", "--all");
 		break;
 	case 'p':
-		command_run(cmd_show, "show", "-J", "--by=process", "/db", NULL);
+		command_run(cmd_show, "show", "-J", "--by=process", "/db");
 		break;
 	case 'm':
-		command_run(cmd_map, "map", "100", NULL);
+		command_run(cmd_map, "map", "100");
 		break;
 	case 'd':
-		command_run(cmd_move, "move", "--dry-run", "/db", "--to=2-3", NULL);
+		command_run(cmd_move, "move", "--dry-run", "/db", "--to=2-3");
 		break;
 	case 'e':
-		command_run(cmd_plan, "plan", "-J", "--evict=0", NULL);
+		command_run(cmd_plan, "plan", "-J", "--evict=0");
 		break;
 	case 'b':
-		command_run(cmd_plan, "plan", "--balance", NULL);
+		command_run(cmd_plan, "plan", "--balance");
 		break;
 	default:
-		command_run(cmd_features, "features", "-J", NULL);
+		command_run(cmd_features, "features", "-J");
 	}
 }
 

@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(machine_put("before.json", data, size));
 	CHECK(asprintf(&diff, "--diff=%s/before.json", machine_dir()) > 0);
 	CHECK(asprintf(&output, "--output=%s/picture.svg", machine_dir()) > 0);
-	command_run(cmd_map, "map", diff, "100", NULL);
-	command_run(cmd_map, "map", diff, output, "100", NULL);
+	command_run(cmd_map, "map", diff, "100");
+	command_run(cmd_map, "map", diff, output, "100");
 	free(output);
 	free(diff);
 	return 0;

@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	CHECK(machine_put("plan", data, size));
 	CHECK(asprintf(&file, "%s/plan", machine_dir()) > 0);
-	command_run(cmd_plan, "plan", file, NULL);
-	command_run(cmd_apply, "apply", "-J", "--dry-run", file, NULL);
+	command_run(cmd_plan, "plan", file);
+	command_run(cmd_apply, "apply", "-J", "--dry-run", file);
 	free(file);
 	return 0;
 }

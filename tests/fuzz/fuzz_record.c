@@ -7,11 +7,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CHECK(machine_put("run/cgmigrate/j1.json", data, size));
-	command_run(cmd_report, "report", NULL);
-	command_run(cmd_report, "report", "j1", NULL);
-	command_run(cmd_report, "report", "-J", "j1", NULL);
-	command_run(cmd_wait, "wait", "--timeout=1us", "j1", NULL);
+	command_run(cmd_report, "report");
+	command_run(cmd_report, "report", "j1");
+	command_run(cmd_report, "report", "-J", "j1");
+	command_run(cmd_wait, "wait", "--timeout=1us", "j1");
 	/* Changes nothing, and looks at what others have left. */
-	command_run(cmd_undo, "undo", "--dry-run", NULL);
+	command_run(cmd_undo, "undo", "--dry-run");
 	return 0;
 }

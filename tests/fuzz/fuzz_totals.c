@@ -18,10 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_t *plan = json_object();
 
 	CHECK(machine_put("run/cgmigrate/totals.json", data, size));
-	command_run(cmd_report, "report", "--openmetrics", NULL);
+	command_run(cmd_report, "report", "--openmetrics");
 	record_end(&app, record_new(&app, plan), object);
 	json_decref(plan);
 	json_decref(object);
-	command_run(cmd_report, "report", "--openmetrics", NULL);
+	command_run(cmd_report, "report", "--openmetrics");
 	return 0;
 }

@@ -31,7 +31,7 @@ class CpuJobs(Jobs):
         cpuset(self, path, cpus)
         effective = f"{self.path}/sys/fs/cgroup{path}/cpuset.cpus.effective"
         os.unlink(effective)
-        os.symlink("cpuset.cpus", effective)
+        os.link(f"{self.path}/sys/fs/cgroup{path}/cpuset.cpus", effective)
         self.pins(path, *pins)
 
     def pins(self, path, *pins):

@@ -37,8 +37,8 @@ class Dimm:
 
 def find_dimm():
     for node in machine.memory_nodes():
-        blocks = map(os.path.basename, glob.glob(f"{machine.NODE}/node{node}/memory*"))
-        blocks = [block for block in blocks if block.startswith("memory")]
+        found = glob.glob(f"{machine.NODE}/node{node}/memory[0-9]*")
+        blocks = [os.path.basename(path) for path in found]
         zones = {
             machine.read(f"{MEMORY}/{block}/valid_zones").split()[0] for block in blocks
         }

@@ -237,7 +237,7 @@ print("bad", bad, flush=True)
 
 
 def own_pages(pid, node):
-    """Pages on a node that belong to no file: of a program others run too, text stays."""
+    """Pages on a node that are of no file: text stays that others run too."""
     lines = machine.read(f"/proc/{pid}/numa_maps").splitlines()
     own = [line for line in lines if " anon=" in line and " file=" not in line]
     return sum(int(n) for n in re.findall(rf" N{node}=(\d+)", "\n".join(own)))

@@ -591,6 +591,25 @@ static const struct mm_walk_ops walk_ops = {
 	.walk_lock	= PGWALK_RDLOCK,
 };
 
+/* Does an address map a folio, by a page table? */
+static bool walk_maps(struct mm_struct *mm, struct vm_area_struct *vma,
+		      unsigned long addr, struct folio *folio)
+{
+	pmd_t *pmd = mm_find_pmd(mm, addr);
+	spinlock_t *ptl;
+	pte_t *pte, entry;
+	bool maps;
+
+	pte = pmd ? pte_offset_map_lock(mm, pmd, addr, &ptl) : NULL;
+	if (!pte)
+		return false;
+	__acquire(ptl);			/* for sparse, which cannot know */
+	entry = ptep_get(pte);
+	maps = pte_present(entry) && vm_normal_folio(vma, addr, entry) == folio;
+	pte_unmap_unlock(pte, ptl);
+	return maps;
+}
+
 /*
  * A chunk may end within a large folio that was dealt with as a whole, where a
  * VMA does.  The next one would not know it any more, least of all when it has
@@ -599,21 +618,12 @@ static const struct mm_walk_ops walk_ops = {
 static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
-	struct folio_walk fw;
-	struct folio *folio;
 
 	if (!w->large || folio_test_hugetlb(w->large))
 		return;
-	while ((vma = vma_lookup(mm, w->next))) {
-		folio = folio_walk_start(&fw, vma, w->next, 0);
-		if (folio) {
-			__acquire(fw.ptl);	/* for sparse, which cannot know */
-			folio_walk_end(&fw, vma);
-		}
-		if (!folio || folio != w->large || fw.level != FW_LEVEL_PTE)
-			break;
+	while ((vma = vma_lookup(mm, w->next)) &&
+	       walk_maps(mm, vma, w->next, w->large))
 		w->next += PAGE_SIZE;
-	}
 }
 
 /* Walk from @w->next; true if the end of the address space was reached. */

@@ -201,9 +201,12 @@ CGM_PUBLIC int cgm_cpumove_resume_many(struct cgm_group *const *groups,
 
 	memset(out, 0, count * sizeof(*out));
 	for (size_t i = 0; i < count && !err; i++) {
-		if (!HAS_MEMBER(infos[i], to))
+		if (!HAS_MEMBER(infos[i], to)) {
 			err = cgm_fail(groups[i]->ctx, EINVAL, "impossible size");
-		else if (!(out[i] = new_move(groups[i], infos[i])))
+			break;
+		}
+		out[i] = new_move(groups[i], infos[i]);
+		if (!out[i])
 			err = cgm_fail(groups[i]->ctx, ENOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < count && !err; i++)

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both have all of that for themselves. */
+/* Both have all of that for themselves: NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "../../libcgroup-plugin/plugin/config.c"
+/* likewise: NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "../../libcgroup-plugin/plugin/values.c"
 
 /* Not called: what a struct cgroup of libcgroup holds is not made up here. */

@@ -24,8 +24,8 @@ static size_t line_used;
 static int came_fd = -1;
 
 static const struct verb *const verb_tables[] = {
-	region_verbs, worker_verbs, churn_verbs, probe_verbs, process_verbs, relatives_verbs, pin_verbs,
-	nodefill_verbs, fault_verbs, advice_verbs, uffd_verbs,
+	region_verbs, worker_verbs, churn_verbs, probe_verbs, process_verbs, relatives_verbs,
+	pin_verbs, nodefill_verbs, fault_verbs, advice_verbs, uffd_verbs,
 };
 
 /**

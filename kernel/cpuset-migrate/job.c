@@ -638,8 +638,7 @@ static bool job_count_left(struct cpuset_migrate_job *job)
 
 	if (!job->mm)
 		cm_cache_left(job);
-	if (!job->mm || (job->pass && !job->part->only_count) ||
-	    !mmget_not_zero(job->mm))
+	if (!job->mm || job->pass || !mmget_not_zero(job->mm))
 		return false;
 	more = cm_walk_left(job);
 	mmput(job->mm);

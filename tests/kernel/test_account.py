@@ -151,20 +151,18 @@ def test_memory_that_cannot_move_is_skipped(top, spawn):
 @pytest.mark.core
 @pytest.mark.debug
 def test_adds_up_under_load(top, spawn):
-    """And to as many pages as there are, as far as they stay."""
+    """And to no less than there is all the time."""
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
     load.alloc("private", PAGES, nodes=(0, 1))
     load.alloc("shared", PAGES, kind="shared", nodes=(0, 1))
-    both = [load, load.fork()]
+    load.fork()
     load("work", writers=2, verifiers=1, rest=200)
     load("churn", rest=500)
 
     for mems in ("2-3", "1-2", "0-3", "1", "0-1"):
-        mapped = sum(sum(machine.mapped(each.pid).values()) for each in both)
-        change = moved_by(cpuset, mems)
-        # What both map counts once; what comes and goes may count or not.
-        assert 2 * PAGES <= change["migrate_scanned"] <= mapped + mib(4)
+        # What comes and goes may count or not, and so may children.
+        assert moved_by(cpuset, mems)["migrate_scanned"] >= 2 * PAGES
 
     load.calm()
     load.rest()

@@ -163,7 +163,7 @@ def test_hold_does_not_bind_who_was_forked_meanwhile(top, spawn):
     child = parent.mkdir("c")
     load = spawn(child)
     load.alloc("memory", mib(8), nodes=0)
-    parent.write("max", 1 << 20)
+    parent.write("max", 1 << 18)
     parent.set_mems("2-3", nonblock=True)
     forked = load.fork()
     # What was shared is the child's alone now, where it was.

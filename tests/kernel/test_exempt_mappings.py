@@ -59,7 +59,6 @@ def test_moved_to_other_addresses(load):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_split_and_merged(load):
     """A part that becomes like its neighbours is one mapping with them again."""
     address = load.alloc("memory", PAGES, nodes=0)
@@ -137,7 +136,6 @@ def compact(node):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_moved_by_compaction(top, spawn):
     """Holes beside its pages are filled, so some of them get other frames."""
     load = spawn(top.mkdir("a", mems="2"))

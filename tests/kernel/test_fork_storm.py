@@ -13,7 +13,6 @@ CHILDREN = 32
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_children_are_where_their_parent_is(top, spawn):
     """Nodes, policies and pages."""
     cpuset = top.mkdir("a", mems="0-1")

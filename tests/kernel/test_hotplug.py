@@ -11,7 +11,6 @@ PAGES = mib(4)
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @pytest.mark.v2only("cpusets that inherit their nodes")
 def test_cpu_goes_and_comes(top, spawn):
     cpuset = top.mkdir("a")

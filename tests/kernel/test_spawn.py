@@ -18,7 +18,6 @@ PAGES = mib(4)
 pytestmark = pytest.mark.core
 
 
-@pytest.mark.debug
 @pytest.mark.v2only("CLONE_INTO_CGROUP")
 def test_spawned_by_a_large_process(top, spawn):
     """Until it is a program it has its parent's memory, which stays its parent's."""
@@ -95,7 +94,6 @@ def test_memory_is_that_of_its_maker(twins):
     load.verify()
 
 
-@pytest.mark.debug
 def test_memory_is_that_of_who_is_left(twins):
     own, load, other, pid = twins
     size = PAGES * machine.PAGE

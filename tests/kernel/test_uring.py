@@ -36,7 +36,6 @@ def write(ring, path, text, flags=0):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @pytest.mark.parametrize("flags", [0, os.O_NONBLOCK], ids=["plain", "nonblock"])
 @pytest.mark.parametrize("file", ["mems", "procs"])
 def test_does_not_wait(top, spawn, ring, file, flags):

@@ -135,7 +135,7 @@ def compact(node):
     machine.write(f"{machine.NODE}/node{node}/compact", "1")
 
 
-@pytest.mark.core
+@pytest.mark.long
 def test_moved_by_compaction(top, spawn):
     """Holes beside its pages are filled, so some of them get other frames."""
     load = spawn(top.mkdir("a", mems="2"))

@@ -344,7 +344,7 @@ static void part_add_mm(struct cm_part *part, struct mm_struct *mm,
 	job->pass = pass;
 	list_add_tail(&job->node, &part->jobs);
 	/* It may have exited, and its child be there, before the job looks. */
-	if (part->only_count) {
+	if (part->only_count && part->move) {
 		job->tally.n[CM_LEFT] = get_mm_rss(mm);
 		cm_stat_flush(job);
 	}

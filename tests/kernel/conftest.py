@@ -42,7 +42,7 @@ def pytest_configure(config):
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
         "core: what v1 has too, and a debug kernel under emulation can do",
         "debug: of core, what a debug kernel is for, and make check has time for",
-        "long: about a program, the same on every kernel, and takes minutes",
+        "long: takes long, and says little that another test does not: for check-all",
         "systemd: about units, with systemd as process 1",
         "timing: nothing but a ratio of times, which a busy host can spoil",
         "v1only(reason): about something that only the v1 hierarchy has",
@@ -230,6 +230,15 @@ def fill_node(spawn):
             return stack.enter_context(nearly_full(spawn, node, leave=leave))[0]
 
         yield fill
+
+
+@pytest.fixture
+def charged(top, root):
+    """Children of the test's cpuset account for their memory: charged(name, mems)."""
+    for each in (root, top):
+        if "memory" not in each.read("cgroup.subtree_control").split():
+            each.write("cgroup.subtree_control", "+memory")
+    return top.mkdir
 
 
 @pytest.fixture(scope="session")

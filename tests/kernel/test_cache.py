@@ -19,15 +19,6 @@ PAGES = mib(16)
 KNOB = f"{machine.KNOBS}/pagecache"
 
 
-@pytest.fixture
-def charged(top, root):
-    """Children of the test's cpuset account for their memory: charged(name, mems)."""
-    for each in (root, top):
-        if "memory" not in each.read("cgroup.subtree_control").split():
-            each.write("cgroup.subtree_control", "+memory")
-    return top.mkdir
-
-
 @pytest.fixture(params=["tmpfs", "disk"])
 def path(request):
     """A file on tmpfs, then one on a disk."""
@@ -155,7 +146,6 @@ def slow_swap(tmp_path):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
     """What is being written to swap is no file's any more, nor anonymous."""
     cpuset = charged("a", mems="0")

@@ -15,6 +15,9 @@
 #define MADV_NOMIGRATE	120
 #define MADV_MIGRATE	121
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 static const struct {
 	const char *name;
@@ -24,6 +27,7 @@ static const struct {
 	{ "unmergeable", MADV_UNMERGEABLE },
 	{ "free", MADV_FREE },
 	{ "pageout", MADV_PAGEOUT },
+	{ "collapse", MADV_COLLAPSE },
 	{ "nomigrate", MADV_NOMIGRATE },
 	{ "migrate", MADV_MIGRATE },
 };
@@ -128,7 +132,8 @@ const struct verb advice_verbs[] = {
 	{ "lock", do_lock, "NAME [onfault=1] [from= count=]" },
 	{ "unlock", do_unlock, "NAME [from= count=]" },
 	{ "advise", do_advise,
-	  "NAME mergeable|unmergeable|free|pageout|nomigrate|migrate [from= count=]" },
+	  "NAME mergeable|unmergeable|free|pageout|collapse|nomigrate|migrate "
+	  "[from= count=]" },
 	{ "hide", do_hide, "NAME" },
 	{ "show", do_show, "NAME" },
 	{ 0 }

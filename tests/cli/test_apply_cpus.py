@@ -478,6 +478,7 @@ def test_nobody_is_named_when_nothing_stayed(pair, live):
     assert "owners" not in live.json("apply", *SWAP)["result"]
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(pair, valgrind):
     check = Command(pair, valgrind, write=True)
     pair.write("bad", '{"targets": [{"cgroup": "/a", "to": "1", "cpus": 7}]}')

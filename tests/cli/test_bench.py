@@ -262,6 +262,7 @@ def test_as_text(able, without_program):
     ]
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(able, valgrind):
     check = Command(able, [*valgrind, "--errors-for-leak-kinds=definite"])
     for args in (["--dry-run"], ["--dry-run", "-J"], []):

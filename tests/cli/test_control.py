@@ -6,6 +6,7 @@ import stat
 import threading
 import time
 
+import pytest
 
 from conftest import Command
 from tree import MIB
@@ -166,6 +167,7 @@ def test_recorded_tree_is_not_written_to(kernel):
     assert result.returncode == 4 and "recorded tree" in result.stderr
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (

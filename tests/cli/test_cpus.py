@@ -257,6 +257,7 @@ def test_a_start_that_fails_puts_them_back(kernel):
     assert (kernel.read(CPUS), kernel.read(MEMS)) == ("0-3", "0-1\n")
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (

@@ -203,6 +203,7 @@ def test_a_journal_without_room_is_not_waited_for(kernel, journal, live):
     assert live("move", "/web", "--to", "2-3").returncode == 0
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, journal, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (

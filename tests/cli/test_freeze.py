@@ -178,6 +178,7 @@ def test_v1_without(old):
     assert "no such cgroup below /sys/fs/cgroup/freezer" in result.stderr
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (

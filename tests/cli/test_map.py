@@ -187,6 +187,7 @@ def test_ourselves():
     assert any(vma["name"] == "[heap]" for vma in out["vmas"])
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(big, tmp_path, valgrind):
     check = Command(big, [*valgrind, "--errors-for-leak-kinds=definite"])
     before = tmp_path / "b.json"

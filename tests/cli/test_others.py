@@ -156,6 +156,7 @@ def test_nor_one_that_has_somebody_elses_number(kernel, earlier, live):
     assert live("move", "/web", "--to", "2-3").returncode == 0
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, earlier, valgrind):
     earlier()
     check = Command(kernel, valgrind, write=True)

@@ -292,6 +292,7 @@ def test_from_is_said_as_pairs(kernel, live, begin):
     )
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     kernel.write("sys/fs/cgroup/web/cgroup.procs", "")
     check = Command(kernel, valgrind, write=True)

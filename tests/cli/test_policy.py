@@ -90,6 +90,7 @@ def test_what_is_read_anyway_is_told_of_any_number(empty):
     assert told[8] == "/web: there are 32 more memory policies that name nodes"
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(machine, memcheck):
     bound(machine, "bind:0", "bind=static:1")
     assert memcheck("move", "/web", "--to", "2-3", "--dry-run").returncode == 0

@@ -214,6 +214,7 @@ def test_stock_kernels_have_none_to_record(machine):
     assert out["state"] == "done" and "limits" not in out
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     check = Command(kernel, valgrind, write=True)
     for args in (

@@ -233,6 +233,7 @@ def test_openmetrics_file_that_cannot_be_written(run):
     assert result.returncode == 1 and "/nope/x.prom: cannot write" in result.stderr
 
 
+@pytest.mark.long
 def test_memory_is_handled_right(kernel, valgrind):
     add(kernel, "j9")
     check = Command(kernel, valgrind, write=True)

@@ -149,7 +149,6 @@ def test_memory_that_cannot_move_is_skipped(top, spawn):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_adds_up_under_load(top, spawn):
     """And to no less than there is all the time."""
     cpuset = top.mkdir("a", mems="0-1")

@@ -43,13 +43,13 @@ def assert_placed(load, before, masks):
 
 
 CHANGES = [
-    ([0, 1], [2, 3]),
     ([0, 1], [1, 2]),
-    ([1, 2], [0, 1]),
     ([0, 1, 2], [1, 2, 3]),
     ([0, 1, 2, 3], [1, 2]),
-    ([0, 1, 2], [3]),
-    ([1], [0, 1, 2, 3]),
+    pytest.param([0, 1], [2, 3], marks=pytest.mark.long),
+    pytest.param([1, 2], [0, 1], marks=pytest.mark.long),
+    pytest.param([0, 1, 2], [3], marks=pytest.mark.long),
+    pytest.param([1], [0, 1, 2, 3], marks=pytest.mark.long),
 ]
 
 

@@ -125,7 +125,7 @@ def insist(way, mine, pid):
     return 0
 
 
-@pytest.mark.parametrize("kind", ["anon", "thp"])
+@pytest.mark.parametrize("kind", ["anon", pytest.param("thp", marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_limit_of_the_parent_holds(mine, job, way, kind):
     cpuset, load = job

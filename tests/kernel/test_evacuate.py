@@ -11,6 +11,8 @@ from ktest.machine import mib
 
 PAGES = mib(8)
 NODE = 2
+KINDS = ["thp", "shared", "memfd"]
+KINDS += [pytest.param(kind, marks=pytest.mark.debug) for kind in ("anon", "cow")]
 FILE = f"/sys/devices/system/node/node{NODE}/evacuate"
 
 
@@ -34,11 +36,13 @@ def shm():
 
 
 @pytest.mark.core
-@pytest.mark.debug
-@pytest.mark.parametrize("kind", ["anon", "thp", "shared", "memfd", "cow"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_memory_of_the_root(spawn, kind):
     """Mapped, written and read all the time, and of no cpuset but the root."""
     load, other = spawn(), spawn()
+    # A write to a page of "cow" makes a new one, wherever the writer runs.
+    cpus = set(range(os.cpu_count())) - set(machine.cpus_of(NODE))
+    os.sched_setaffinity(load.pid, cpus)
     load.alloc("memory", PAGES, kind=kind, nodes=NODE)
     other.alloc("memory", mib(2), kind=kind, nodes=1)
     load("work", writers=1, verifiers=1, rest=500)

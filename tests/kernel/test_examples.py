@@ -46,6 +46,7 @@ def test_where(job, name):
     assert int(stray) <= TEXT
 
 
+@pytest.mark.long
 def test_follow(job, name):
     cpuset, load = job
     text = example("follow", name(cpuset), "2-3")

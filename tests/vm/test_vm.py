@@ -349,7 +349,6 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-@core
 def test_shell():
     """A shell on a terminal of the right size; Ctrl-C reaches its programs."""
     person = Terminal()

@@ -300,6 +300,16 @@ static bool cache_is_cache(struct cpuset_migrate_job *job, struct folio *folio)
 	return cm_folio_file(folio) || folio_test_swapcache(folio);
 }
 
+/*
+ * The same without a reference.  The kernel's own pages may be charged, too, and
+ * freed as a block by who does not expect that anybody has one.
+ */
+static bool cache_may_be(struct cpuset_migrate_job *job, struct folio *folio)
+{
+	return job->whole_node || READ_ONCE(folio->mapping) ||
+	       test_bit(PG_swapcache, &folio->flags);
+}
+
 /* The folio of a frame with a reference, if it is cache of ours; else NULL. */
 static struct folio *cache_get_folio(struct cpuset_migrate_job *job,
 				     struct page *page)
@@ -307,7 +317,8 @@ static struct folio *cache_get_folio(struct cpuset_migrate_job *job,
 	struct folio *folio = page_folio(page);
 
 	/* Nobody else's is touched: a reference keeps it from being moved. */
-	if (!cache_is_ours(job, folio) || !folio_try_get(folio))
+	if (!cache_may_be(job, folio) || !cache_is_ours(job, folio) ||
+	    !folio_try_get(folio))
 		return NULL;
 	if (page_folio(page) == folio && cache_is_ours(job, folio) &&
 	    cache_is_cache(job, folio))

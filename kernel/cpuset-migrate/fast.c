@@ -76,10 +76,12 @@ void cm_fast_init(struct cm_fast *fast)
 }
 
 /**
- * cm_fast_exit - free what was not used
- * @fast: the fast path of a batch
+ * cm_fast_give_back - free what was not used yet
+ * @fast: the fast path of a batch; can be used again
+ *
+ * Nobody can move these pages: before a sleep that may be long, they have to go.
  */
-void cm_fast_exit(struct cm_fast *fast)
+void cm_fast_give_back(struct cm_fast *fast)
 {
 	int nid;
 

@@ -123,7 +123,7 @@ static inline pte_t *cm_fast_ptep(struct cm_fast *fast, unsigned long addr)
 /* fast.c */
 
 void cm_fast_init(struct cm_fast *fast);
-void cm_fast_exit(struct cm_fast *fast);
+void cm_fast_give_back(struct cm_fast *fast);
 bool cm_fast_vma(struct vm_area_struct *vma);
 void cm_fast_notify(struct cm_fast *fast, struct vm_area_struct *vma,
 		    unsigned long start, unsigned long end);

@@ -302,7 +302,7 @@ bool cm_worker_queue_mate(struct cpuset_migrate_job *job,
 			  struct work_struct *work);
 void cm_worker_leave(struct cpuset_migrate_job *job);
 void cm_worker_return(struct cpuset_migrate_job *job);
-void cm_mmap_read_lock(struct cpuset_migrate_job *job);
+void cm_mmap_read_lock(struct cpuset_migrate_job *job, struct cm_batch *batch);
 unsigned int cm_workers_nr(void);
 void cm_workers_set(unsigned int nr);
 

@@ -331,10 +331,12 @@ void __cpuset_migrate_exit(struct mm_struct *mm)
 
 	spin_lock(&cm_lock);
 	job = mm->cpuset_job;
-	if (job && job->state == CM_JOB_RUNNING)
+	if (job) {
+		/* Whoever waits for it knows, too. */
 		job->exited = true;
-	else if (job)
-		job_end(job);
+		if (job->state != CM_JOB_RUNNING)
+			job_end(job);
+	}
 	spin_unlock(&cm_lock);
 }
 

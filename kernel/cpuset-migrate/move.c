@@ -65,7 +65,7 @@ void cm_batch_free(struct cm_batch *batch)
 {
 	if (!batch)
 		return;
-	cm_fast_exit(&batch->fast);
+	cm_fast_give_back(&batch->fast);
 	kvfree(batch);
 }
 

@@ -147,6 +147,7 @@ static void mate_finish(struct cm_mate *mate, struct cpuset_migrate_job *job)
 		team_window(part, mate->batch);
 	}
 
+	cm_fast_give_back(&mate->batch->fast);
 	for (i = 0; i < CM_NR_STATS; i++)
 		job->outside.n[i] += part->outside.n[i];
 	job->moved += part->moved;
@@ -168,14 +169,15 @@ static bool vma_is_gigantic(struct vm_area_struct *vma)
  * How many windows there are in the VMA at the cursor?  The cursor moves on to
  * its beginning.
  */
-static unsigned int team_windows(struct cpuset_migrate_job *job)
+static unsigned int team_windows(struct cpuset_migrate_job *job,
+				 struct cm_batch *batch)
 {
 	struct vm_area_struct *vma;
 	unsigned long windows = 0;
 
 	if (!mmget_not_zero(job->mm))
 		return 0;
-	cm_mmap_read_lock(job);
+	cm_mmap_read_lock(job, batch);
 	vma = find_vma(job->mm, job->cursor);
 	if (vma) {
 		job->cursor = max(job->cursor, vma->vm_start);
@@ -211,7 +213,7 @@ bool cm_team_round(struct cpuset_migrate_job *job, struct cm_batch *batch,
 	if (nr < 2 || !job->mm || job->pass || job->granted ||
 	    job->cursor < job->alone)
 		return false;
-	nr = min(nr, team_windows(job));
+	nr = min(nr, team_windows(job, batch));
 	if (nr < 2)
 		return false;
 	*team = *team ?: team_alloc(nr - 1);

@@ -636,7 +636,7 @@ static bool walk_run(struct cm_walk *w)
 	u64 begin;
 	int ret = 0;
 
-	cm_mmap_read_lock(w->job);
+	cm_mmap_read_lock(w->job, w->batch);
 	begin = local_clock();
 	w->deadline = begin + stall / 2;
 	w->fast_left = w->job->granted ? w->job->granted >> PAGE_SHIFT :

@@ -138,14 +138,17 @@ void cm_worker_return(struct cpuset_migrate_job *job)
 /**
  * cm_mmap_read_lock - take the mmap_lock of a job's address space
  * @job: the job, by its worker or a mate
+ * @batch: its batch, empty; may be NULL
  *
  * May sleep for as long as somebody else wants.
  */
-void cm_mmap_read_lock(struct cpuset_migrate_job *job)
+void cm_mmap_read_lock(struct cpuset_migrate_job *job, struct cm_batch *batch)
 {
 	if (mmap_read_trylock(job->mm))
 		return;
 
+	if (batch)
+		cm_fast_give_back(&batch->fast);
 	cm_worker_leave(job);
 	mmap_read_lock(job->mm);
 	cm_worker_return(job);

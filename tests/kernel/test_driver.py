@@ -3,10 +3,11 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
-from ktest import calls
+from ktest import calls, machine
 from ktest.cpusets import Since, moved_by, reasons, wait_until
 from ktest.machine import mib
 from ktest.tools import BUILD
@@ -78,6 +79,29 @@ def test_shared_and_overlapping(top, spawn):
     assert where(load) == {1: PAGES // 2, 2: PAGES // 2}
     load.verify()
     other.verify()
+
+
+@pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
+def test_charged_before_and_after(charged, spawn):
+    """To who opened it, also what a kernel thread has put in its place."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    buffer(load, 0)
+
+    def kernel():
+        return int(
+            dict(map(str.split, cpuset.read("memory.stat").splitlines()))["kernel"]
+        )
+
+    wait_until(lambda: kernel() >= PAGES * machine.PAGE, "pages to be charged")
+    moved_by(cpuset, "1")
+
+    assert where(load) == {1: PAGES}
+    # What is counted is summed up every two seconds.
+    time.sleep(3)
+    assert kernel() >= PAGES * machine.PAGE
+    load.close()
+    wait_until(lambda: kernel() < PAGES * machine.PAGE // 2, "them to be given back")
 
 
 def test_only_what_was_touched(top, spawn):

@@ -14,10 +14,12 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/memcontrol.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -38,13 +40,30 @@ struct buffer_page {
  * struct buffer - what an open file has
  * @lock: keeps pages from being mapped while one of them is replaced
  * @mapping: where the pages are mapped through
+ * @memcg: whom pages are charged to, whoever touches or moves them
  * @pages: the pages
  */
 struct buffer {
 	struct mutex		lock;
 	struct address_space	*mapping;
+	struct mem_cgroup	*memcg;
 	struct buffer_page	pages[];
 };
+
+/* On a node, or with NUMA_NO_NODE where the policy of the task says. */
+static struct page *buffer_alloc_page(struct buffer *buffer, int nid, gfp_t gfp)
+{
+	struct mem_cgroup *old = set_active_memcg(buffer->memcg);
+	struct page *page;
+
+	gfp |= __GFP_ACCOUNT;
+	if (nid == NUMA_NO_NODE)
+		page = alloc_page(gfp);
+	else
+		page = alloc_pages_node(nid, gfp, 0);
+	set_active_memcg(old);
+	return page;
+}
 
 static vm_fault_t buffer_fault(struct vm_fault *vmf)
 {
@@ -58,7 +77,8 @@ static vm_fault_t buffer_fault(struct vm_fault *vmf)
 
 	mutex_lock(&buffer->lock);
 	if (!p->page)
-		p->page = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
+		p->page = buffer_alloc_page(buffer, NUMA_NO_NODE,
+					    GFP_HIGHUSER | __GFP_ZERO);
 	if (p->page)
 		ret = vmf_insert_pfn(vmf->vma, vmf->address,
 				     page_to_pfn(p->page));
@@ -68,7 +88,8 @@ static vm_fault_t buffer_fault(struct vm_fault *vmf)
 
 #ifdef CONFIG_CPUSET_MIGRATE
 /* Call with the lock held, and the page mapped nowhere. */
-static void page_migrate(struct buffer_page *p, struct vma_migration *m)
+static void page_migrate(struct buffer *buffer, struct buffer_page *p,
+			 struct vma_migration *m)
 {
 	int nid = page_to_nid(p->page);
 	int dst = vma_migration_node(m, nid);
@@ -78,8 +99,8 @@ static void page_migrate(struct buffer_page *p, struct vma_migration *m)
 		m->inplace++;
 		return;
 	}
-	page = alloc_pages_node(dst, GFP_HIGHUSER | __GFP_THISNODE |
-				__GFP_NORETRY | __GFP_NOWARN, 0);
+	page = buffer_alloc_page(buffer, dst, GFP_HIGHUSER | __GFP_THISNODE |
+				 __GFP_NORETRY | __GFP_NOWARN);
 	if (!page) {
 		m->nomem++;
 		return;
@@ -108,7 +129,7 @@ static void buffer_migrate(struct vm_area_struct *vma, unsigned long start,
 			    (loff_t)(last - first) << PAGE_SHIFT, 1);
 	for (p = &buffer->pages[first]; p < &buffer->pages[last]; p++)
 		if (p->page && p->change != m->change)
-			page_migrate(p, m);
+			page_migrate(buffer, p, m);
 	mutex_unlock(&buffer->lock);
 }
 #endif
@@ -162,6 +183,7 @@ static int buffer_open(struct inode *inode, struct file *file)
 	mutex_init(&buffer->lock);
 	/* That of the device: what others have mapped is just mapped again. */
 	buffer->mapping = file->f_mapping;
+	buffer->memcg = get_mem_cgroup_from_mm(current->mm);
 	file->private_data = buffer;
 	return 0;
 }
@@ -174,6 +196,7 @@ static int buffer_release(struct inode *inode, struct file *file)
 	for (i = 0; i < BUFFER_PAGES; i++)
 		if (buffer->pages[i].page)
 			__free_page(buffer->pages[i].page);
+	mem_cgroup_put(buffer->memcg);
 	kvfree(buffer);
 	return 0;
 }

@@ -492,6 +492,53 @@ def points(kill):
     return total
 
 
+def remove(tree, path):
+    """A cgroup goes away, which another one has its nodes in force of no more."""
+    shutil.rmtree(f"{tree.path}/sys/fs/cgroup{path}")
+    tree.names.remove(path)
+
+
+def test_undo_leaves_out_what_was_removed(pair, live_pair):
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    remove(pair, "/a")
+    result = live_pair("undo")
+    assert result.returncode == 0
+    assert "cgmigrate: undo: /a: was removed since, and is left out" in result.stderr
+    assert pair.all_mems() == {"/b": "1"}
+    assert json.loads(pair.read(JOURNAL))["state"] == "undone"
+
+
+def test_undo_without_a_node_that_is_gone(jobs):
+    """What is left of the nodes it had, if it is told to."""
+    jobs.job("/a", "0-1", 10, 10)
+    live = Command(jobs, write=True)
+    assert live("apply", "--evict", "1").returncode == 0
+    assert jobs.mems("/a") != "0-1"
+    jobs.write("sys/devices/system/node/has_memory", "0,2-3\n")
+    result = live("undo")
+    assert result.returncode == 4 and "have memory here" in result.stderr
+    result = live("undo", "--force")
+    assert result.returncode == 0, result
+    assert "/a: had nodes 0-1, of which not all have memory any more" in result.stderr
+    assert jobs.mems("/a") == "0"
+
+
+def test_nothing_is_left_of_an_interrupted_apply(pair, live_pair):
+    """It keeps nobody from the next one."""
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    journal = {**json.loads(pair.read(JOURNAL)), "state": "applying"}
+    pair.write(JOURNAL, json.dumps(journal))
+    for path in ("/a", "/b"):
+        remove(pair, path)
+    pair.job("/c", "2", 0, 0, 10)
+    spec = json.dumps({"targets": [{"cgroup": "/c", "to": "3"}]})
+    pair.write("spec", spec)
+    assert live_pair("apply", f"{pair.path}/spec").returncode == 4
+    assert live_pair("apply", "--continue").returncode == 0
+    assert live_pair("apply", f"{pair.path}/spec").returncode == 0
+    assert pair.all_mems() == {"/c": "3"}
+
+
 @pytest.mark.parametrize("way", ["continue", "undo"])
 def test_killed_at_any_call(tmp_path, way):
     """The end is reached, or the beginning; on the way every mask is one of both."""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ktest.command import start, told
+from ktest.command import cgmigrate, start, told
 from ktest.cpusets import wait_until
 from ktest.load import nearly_full
 from ktest.machine import mib
@@ -91,7 +91,7 @@ def test_a_ring_of_full_nodes(ring, spawn, name, tmp_path):
 def killed(pair, name, engine):
     """A slow apply that exchanges the pair was killed in the middle."""
     (a, load_a), (b, load_b) = pair
-    process = start("apply", "--swap", name(a), name(b), "--rate", "8M")
+    process = start("apply", "--swap", name(a), name(b), "--rate", "3M")
     wait_until(lambda: (a.mems(), b.mems()) != ([0], [1]), "the first move to start")
     time.sleep(0.5)
     process.kill()
@@ -181,3 +181,23 @@ def test_a_tree_moves_in_order(top, spawn, name, tmp_path):
     told("undo")
     assert parent.mems() == [0, 1]
     assert [where(load) for _, load in jobs] == [{0}, {1}]
+
+
+def test_removed_meanwhile(top, spawn, name):
+    """It keeps nobody from the rest, nor from going back later."""
+    # The larger one is first.
+    (a, load_a), (b, load_b) = job(top, spawn, "a", 0), job(top, spawn, "b", 1, 8)
+    process = start("apply", "--swap", name(a), name(b), "--rate", "4M")
+    wait_until(lambda: a.mems() != [0], "the first round")
+    load_b.close()
+    wait_until(lambda: not b.procs(), "the other job to be gone")
+    b.rmdir()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert f"{name(b)}: was removed, and is left out" in err, out
+    assert a.mems() == [1] and where(load_a) == {1}
+
+    back = cgmigrate("undo")
+    assert back.returncode == 0, back
+    assert f"{name(b)}: was removed since, and is left out" in back.stderr
+    assert a.mems() == [0] and where(load_a) == {0}

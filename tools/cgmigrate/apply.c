@@ -193,6 +193,31 @@ static void close_journal(struct apply *apply)
 
 /* ---- from the journal ---- */
 
+/*
+ * A cgroup that was removed has nothing to go on with, nor to be given back; one that has
+ * its name by now is another one. The others are not to wait for it for ever.
+ */
+static void forget_removed(struct apply *apply)
+{
+	json_t *targets = json_object_get(apply->journal, "targets");
+	size_t i = 0;
+
+	while (i < json_array_size(targets)) {
+		const char *path = json_string_value(json_object_get(json_array_get(targets, i),
+								     "cgroup"));
+		struct cgm_group *group = NULL;
+		int err = path ? cgm_group_open(apply->app->ctx, path, &group) : 0;
+
+		cgm_group_unref(group);
+		if (err == -ENOENT) {
+			warn(apply->app, "%s: was removed since, and is left out", path);
+			json_array_remove(targets, i);
+		} else {
+			i++;
+		}
+	}
+}
+
 /* A killed apply leaves moves behind that the kernel goes on with. */
 static int wait_for_kernel(struct app *app, const char *cgroup)
 {
@@ -230,6 +255,21 @@ static int check_left(struct apply *apply, const char *cgroup, const cgm_nodeset
 	return code ? code : err ? fail_errno(app, err) : 0;
 }
 
+/* A node may have lost its memory since. Of those a cgroup had, it gets what there is. */
+static void leave_out_empty(struct apply *apply, const char *cgroup, cgm_nodeset *nodes)
+{
+	const cgm_nodeset *memory = &apply->app->features.memory;
+	cgm_nodeset both;
+	char had[256];
+
+	cgm_nodeset_and(&both, nodes, memory);
+	if (!cgm_nodeset_weight(&both) || cgm_nodeset_equal(&both, nodes))
+		return;
+	warn(apply->app, "%s: had nodes %s, of which not all have memory any more", cgroup,
+	     nodes_text(nodes, had, sizeof(had)));
+	*nodes = both;
+}
+
 /* Where the journal says that everything is to go: on, or back. */
 static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wishes)
 {
@@ -247,6 +287,8 @@ static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wi
 			code = fail(apply->app, EXIT_REFUSED,
 				    "the journal does not say which nodes %s had",
 				    wish->cgroup);
+		if (!code && back && apply->force)
+			leave_out_empty(apply, wish->cgroup, &wish->from);
 		if (!code)
 			code = wish_add(apply->app, wishes, wish->cgroup,
 					back ? &wish->from : &wish->to, NULL);
@@ -392,9 +434,10 @@ static int run(struct apply *apply, char **arguments, bool back)
 	struct cgm_schedule *schedule = NULL;
 	int code;
 
-	if (back || apply->go_on)
+	if (back || apply->go_on) {
+		forget_removed(apply);
 		code = wishes_from_journal(apply, back, &wishes);
-	else
+	} else
 		code = spec_read(apply->app, &apply->spec, arguments, &wishes);
 	interrupted_put_back(apply->app);
 	if (!code)

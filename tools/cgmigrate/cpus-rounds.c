@@ -400,11 +400,28 @@ bool cpus_to_do(const struct cpus *cpus)
 	return false;
 }
 
+/* The CPUs of what was removed are of no concern any more. */
+static void drop_removed(struct rounds *rounds)
+{
+	struct cpus *cpus = rounds->cpus;
+
+	for (size_t i = 0; i < cpus->count; i++) {
+		struct cpu_item *item = &cpus->items[i];
+
+		if (!item->move || !rounds_removed(target_at(rounds->schedule, i).group))
+			continue;
+		cgm_cpumove_free(item->move);
+		item->move = NULL;
+		item->begun = false;
+	}
+}
+
 /* Before a round: 0, or an exit code. */
 int cpus_before_round(struct rounds *rounds, int round)
 {
 	struct cpus *cpus = rounds->cpus;
 
+	drop_removed(rounds);
 	for (size_t i = 0; i < cpus->count; i++) {
 		struct cpu_item *item = &cpus->items[cpus->order[i]];
 		int err;
@@ -426,6 +443,7 @@ static int write_down(struct rounds *rounds, int round)
 	struct cpus *cpus = rounds->cpus;
 	bool any = false;
 
+	drop_removed(rounds);
 	for (size_t i = 0; i < cpus->count; i++) {
 		struct cpu_item *item = &cpus->items[i];
 		int err;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Carrying a schedule out, round by round, and the account over all of them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rounds.h"
 
@@ -98,6 +100,16 @@ static bool is_wide(const struct cgm_step *step)
 	return cgm_group_mems(step->group, &now) || !cgm_nodeset_equal(&now, &step->to);
 }
 
+/* A cgroup that was removed meanwhile keeps nobody from the rest of the schedule. */
+bool rounds_removed(struct cgm_group *group)
+{
+	int fd = cgm_group_open_file(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -ENOENT || fd == -ENODEV;
+}
+
 /* *wide: how many cpusets are left out of a plan that brings pages in. */
 static int new_plan(struct rounds *rounds, int round, enum cgm_action action,
 		    struct cgm_plan **plan, int *wide)
@@ -114,6 +126,12 @@ static int new_plan(struct rounds *rounds, int round, enum cgm_action action,
 
 		if (step.round != round)
 			continue;
+		if (rounds_removed(step.group)) {
+			if (action == CGM_ACTION_MEMS)
+				warn(rounds->app, "%s: was removed, and is left out",
+				     cgm_group_path(step.group));
+			continue;
+		}
 		if (action == CGM_ACTION_SETTLE && is_wide(&step))
 			(*wide)++;
 		else
@@ -170,7 +188,7 @@ static int run_round(struct rounds *rounds, int round)
 
 	tell_round(rounds, round);
 	code = new_plan(rounds, round, CGM_ACTION_MEMS, &plan, &wide);
-	if (!code)
+	if (!code && cgm_plan_size(plan))
 		code = run_job(rounds, plan, &stayed);
 	if (code == EXIT_PARTIAL && cgm_plan_size(plan) > 1)
 		code = settle(rounds, round, stayed);

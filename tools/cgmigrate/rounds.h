@@ -23,6 +23,7 @@ struct rounds {
 
 int rounds_run(struct rounds *rounds);
 json_t *rounds_notes(struct rounds *rounds);
+bool rounds_removed(struct cgm_group *group);
 
 /* cpus-rounds.c */
 int cpus_before_round(struct rounds *rounds, int round);

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate pause, resume, cancel and limit: files of the engine, messages, codes."""
 
+import json
 import os
 import stat
+import subprocess
 import threading
 import time
 
 import pytest
 
 from conftest import Command
+from test_others import started
+from test_report import RUN, add, record
 from tree import MIB
 
 WEB = "sys/fs/cgroup/web/cpuset.mems.migrate"
@@ -165,6 +169,38 @@ def test_the_root_and_those_without_a_cpuset(kernel, live):
 def test_recorded_tree_is_not_written_to(kernel):
     result = Command(kernel)("pause", "/web")
     assert result.returncode == 4 and "recorded tree" in result.stderr
+
+
+def test_a_job_that_has_ended_stands_for_nothing(kernel, live):
+    """What moves the cgroup's memory now is another one's."""
+    add(kernel, "j1", state="done")
+    kernel.engine("/web", pending=1)
+    for verb in ("cancel", "pause", "resume"):
+        assert live(verb, "j1").stdout == "j1: has ended\n"
+        assert changed(live.json(verb, "j1")) == {"j1": False}
+    assert kernel.read(f"{WEB}.stop") == "" and kernel.read(f"{WEB}.hold") == "0\n"
+
+
+def test_cancel_waits_for_the_process_too(kernel, live):
+    """Of a job that the engine does not do."""
+    code = (
+        "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        ["python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        start = started(process.pid)
+        job = record("j1", state="running", pid=process.pid, pid_start=start)
+        job["targets"][0]["backend"] = "stock-v2"
+        kernel.write(f"{RUN}/j1.json", json.dumps(job))
+        result = live("cancel", "j1", "--timeout", "200ms")
+        assert result.returncode == 6
+        assert result.stderr == "cgmigrate: cancel: j1: told to stop, still moving\n"
+        ends = threading.Timer(0.5, process.stdin.close)
+        ends.start()
+        assert live("cancel", "j1").stdout == "j1: stopped\n"
+        ends.join()
 
 
 @pytest.mark.long

@@ -83,8 +83,8 @@ struct control {
 	size_t shown;
 };
 
-static void tell(struct app *app, struct control *control, const char *key,
-		 const char *name, bool changed)
+static void tell_as(struct app *app, struct control *control, const char *key,
+		    const char *name, bool changed, const char *text)
 {
 	control->changed |= changed;
 	control->shown++;
@@ -92,8 +92,19 @@ static void tell(struct app *app, struct control *control, const char *key,
 							  json_text(name), "changed",
 							  changed));
 	if (!app->json)
-		say("%s: %s\n", name, changed ? done_text[control->what] :
-						idle_text[control->what]);
+		say("%s: %s\n", name, text);
+}
+
+static void tell(struct app *app, struct control *control, const char *key,
+		 const char *name, bool changed)
+{
+	tell_as(app, control, key, name, changed,
+		changed ? done_text[control->what] : idle_text[control->what]);
+}
+
+static int still_moving(struct app *app, const char *name)
+{
+	return fail(app, EXIT_TIMEOUT, "%s: told to stop, still moving", name);
 }
 
 /* Stopping takes until the end of a chunk. */
@@ -110,8 +121,26 @@ static int wait_until_stopped(struct app *app, struct cgm_group *group, uint64_t
 		if (!pending)
 			return 0;
 		if (now_usec() >= deadline)
-			return fail(app, EXIT_TIMEOUT, "%s: told to stop, still moving",
-				    cgm_group_path(group));
+			return still_moving(app, cgm_group_path(group));
+		nanosleep(&tick, NULL);
+	}
+}
+
+/* So does a process, which puts nodes and limits back and writes its record. */
+static int wait_until_ended(struct app *app, const char *id, uint64_t usec)
+{
+	struct timespec tick = { .tv_nsec = 20000000 };
+	uint64_t deadline = now_usec() + usec;
+
+	for (;;) {
+		json_t *record = record_read(app, id);
+		bool runs = record && record_runs(record);
+
+		json_decref(record);
+		if (!runs)
+			return 0;
+		if (now_usec() >= deadline)
+			return still_moving(app, id);
 		nanosleep(&tick, NULL);
 	}
 }
@@ -181,6 +210,12 @@ static int signal_job(struct app *app, struct control *control, const json_t *re
 	if (err && err != -ESRCH)
 		return fail(app, EXIT_FAILED, "%s: cannot tell its process: %s", id,
 			    strerror(-err));
+	if (!err && control->what == CANCEL) {
+		int code = wait_until_ended(app, id, control->timeout_usec);
+
+		if (code)
+			return code;
+	}
 	tell(app, control, "job", id, !err);
 	return 0;
 }
@@ -246,9 +281,13 @@ static int tell_job(struct app *app, struct control *control, const char *id)
 	int code = 0;
 	size_t i;
 
-	if (!record_runs(record) && !has_engine(app))
-		tell(app, control, "job", id, false);
-	else if (concerns(app, record, "/") || !has_engine(app))
+	/* What moves there now is another one's; the engine goes on with what nobody watches. */
+	if (!record_runs(record) && !(record_unwatched(record) && has_engine(app))) {
+		tell_as(app, control, "job", id, false, "has ended");
+		json_decref(record);
+		return 0;
+	}
+	if (concerns(app, record, "/") || !has_engine(app))
 		code = signal_job(app, control, record);
 	json_array_foreach(json_object_get(record, "targets"), i, target) {
 		const char *path = json_string_value(json_object_get(target, "cgroup"));

@@ -365,15 +365,23 @@ void record_end(const struct app *app, struct record *record, const json_t *obje
 static json_t *read_record(const struct app *app, int dirfd, const char *id)
 {
 	char name[32], why[FILE_WHY];
+	bool gone = false;
 	json_t *object;
 
 	file_name(name, sizeof(name), id);
 	shortage_note_error(state_load(dirfd, name, &object, why));
+	/* Its end may have been written just before its process was not there any more. */
+	if (object && !strcmp(state_of(object), "running") && !is_alive(app, object)) {
+		json_decref(object);
+		shortage_note_error(state_load(dirfd, name, &object, why));
+		gone = object && !strcmp(state_of(object), "running") &&
+		       !is_alive(app, object);
+	}
 	/* It is the job whose file it is. */
 	if (object)
 		json_object_set_new(object, "job", json_string(id));
 	/* The engine goes on without the command, and nobody knows how it ended. */
-	if (object && !strcmp(state_of(object), "running") && !is_alive(app, object))
+	if (gone)
 		json_object_set_new(object, "state", json_string("unwatched"));
 	return object;
 }

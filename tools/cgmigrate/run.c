@@ -150,13 +150,14 @@ static void close_terminal(void)
 	dup2(null, STDERR_FILENO);
 }
 
-static void go_on_alone(struct run *run)
+static void go_on_alone(struct run *run, int ready)
 {
 	int code;
 
 	setsid();
 	follow_alone();
 	record_take_over(run->app, run->record);
+	close(ready);
 	close_terminal();
 	if (chdir("/"))
 		_exit(EXIT_FAILED);
@@ -188,8 +189,7 @@ static int leave_to_child(struct run *run)
 	pid = fork();
 	if (!pid) {
 		close(ready[0]);
-		close(ready[1]);
-		go_on_alone(run);
+		go_on_alone(run, ready[1]);
 	}
 	close(ready[1]);
 	if (pid < 0)

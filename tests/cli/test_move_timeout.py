@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate move --timeout on the engine: left alone, or cancelled."""
 
+import signal
+
 from moving import PATIENCE, STOP, moves_end, wait_until
 
 SOON = ["--to", "2-3", "--timeout", "100ms"]
@@ -24,3 +26,13 @@ def test_it_is_cancelled(kernel, live, begin):
     assert "to finish:  cgmigrate settle /web\n" in out
     assert "to go back: cgmigrate move /web --to 0-1\n" in out
     assert live.json("report")["jobs"][0]["state"] == "timeout"
+
+
+def test_also_when_it_is_paused(kernel, live, begin):
+    process = begin("--to", "2-3", "--timeout", "1s", "--cancel-on-timeout")
+    wait_until(lambda: live.json("report")["jobs"])
+    process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: kernel.read(STOP) == "1")
+    moves_end(kernel, "migrate_left 100\n")
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 6

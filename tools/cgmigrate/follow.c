@@ -54,6 +54,8 @@ void follow_prepare(sigset_t *waiting)
 	sigprocmask(SIG_BLOCK, &held, waiting);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigdelset(waiting, signals[i]);
+	/* What was begun is brought to its end, whoever reads what is told of it. */
+	signal(SIGPIPE, SIG_IGN);
 }
 
 /* A process of its own goes on; what its parent was told is done with. */
@@ -163,6 +165,7 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 		if (runs_alone(app) && !options->cancel)
 			return false;
 		cgm_job_cancel(job);	/* asked for, or nobody else would go on */
+		paused = 0;
 	}
 	if (show)
 		fputs("\r\033[K", stderr);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate run: what a tool is started with, and what is refused."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, COMMAND, Command
+from conftest import BUILD, COMMAND, VALIDATOR, Command
 
 PLUGIN = os.path.realpath(
     os.path.join(BUILD, "lib", "cgmigrate", "libcgroup-cgmigrate.so")
@@ -116,6 +117,7 @@ def test_errors_as_json():
 def test_json_for_a_tool_that_is_not_there():
     result = Command()("run", "-J", "--", "/no/such/tool")
     assert result.returncode == 127 and '"state": "failed"' in result.stdout
+    VALIDATOR.validate(json.loads(result.stdout))
 
 
 def test_no_such_tool(run):

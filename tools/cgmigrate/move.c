@@ -141,14 +141,22 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 static int pid_stands_for_group(struct app *app, const struct target *target)
 {
 	const char *path = cgm_group_path(target->group);
+	bool alone, among;
 	pid_t *pids;
 	size_t count;
 	int err = cgm_group_pids(target->group, CGM_PIDS_SUBTREE, &pids, &count);
 
 	if (err)
 		return fail_errno(app, err);
+	alone = count == 1 && pids[0] == target->pid;
+	among = false;
+	for (size_t i = 0; i < count; i++)
+		among |= pids[i] == target->pid;
 	free(pids);
-	if (count == 1 && strcmp(path, "/"))
+	if (!among)
+		return fail(app, EXIT_FAILED, "%d: is no process of %s any more; a thread goes by the number of its process",
+			    target->pid, path);
+	if (alone && strcmp(path, "/"))
 		return 0;
 	return fail(app, EXIT_REFUSED,
 		    "%d: shares its cgroup %s with %zu other processes; move them all with \"move %s --to ...\", or this one into a cgroup of its own with \"move %d --into CGROUP\"",

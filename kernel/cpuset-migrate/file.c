@@ -32,7 +32,8 @@ unsigned int cm_file_refs(struct folio *folio)
 	    folio_mapcount(folio) != 1 || !mapping ||
 	    mapping_inaccessible(mapping) || !mapping->a_ops->migrate_folio ||
 	    /* may interrupt every CPU, with mmap_lock held here */
-	    mapping->a_ops->migrate_folio == buffer_migrate_folio_norefs)
+	    (IS_ENABLED(CONFIG_BUFFER_HEAD) &&
+	     mapping->a_ops->migrate_folio == buffer_migrate_folio_norefs))
 		return 0;
 	return 2 + folio_test_private(folio);
 }

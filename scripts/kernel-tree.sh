@@ -69,7 +69,7 @@ stage_inputs() {
 	: >"$in/series"
 	[ "$2" != stock ] || return 0
 	cat "$root/kernel/configs/engine.config" >>"$in/config"
-	[ "$2" != debug ] || cat "$root/kernel/configs/debug.config" >>"$in/config"
+	[ "$2" = engine ] || cat "$root"/kernel/configs/{faults,"$2"}.config >>"$in/config"
 	if [ -f "$root/mm-patches/series" ]; then
 		sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$root/mm-patches/series" >"$in/series"
 	fi
@@ -81,6 +81,7 @@ stage_inputs() {
 		rsync -a --exclude='*.o' --exclude='*.cmd' --exclude='*~' --exclude='.*' \
 			"$root/kernel/cpuset-migrate/" "$in/engine/"
 	fi
+	[ "$2" != coverage ] || echo 'GCOV_PROFILE := y' >>"$in/engine/Makefile"
 }
 
 # patched_files PATCH - the files it touches
@@ -276,17 +277,21 @@ enter_check_tree() {
 	lock_check_tree
 }
 
+# What kernels are for, and what the names of the tools that make them begin with.
+kernel_arch=x86_64
+kernel_cross=
+
 # kernel_make TREE ARG... - make in TREE, with what keeps results the same from build to build
 kernel_make() {
-	local tree=$1 cc=gcc
+	local tree=$1 cc=${kernel_cross}gcc
 
 	shift
 	if command -v ccache >/dev/null; then
-		cc="ccache gcc"
+		cc="ccache $cc"
 	fi
 	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS LC_ALL=C \
 		CCACHE_DIR="$cache/ccache" CCACHE_BASEDIR="$tree" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 \
 		KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=cpuset-migrate KBUILD_BUILD_HOST=cpuset-migrate \
-		make -C "$tree" ARCH=x86_64 CC="$cc" "$@"
+		make -C "$tree" ARCH="$kernel_arch" CROSS_COMPILE="$kernel_cross" CC="$cc" "$@"
 }

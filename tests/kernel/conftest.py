@@ -15,6 +15,7 @@ import pytest
 
 from ktest import command as cgmigrate
 from ktest import cpusets, machine
+from ktest.disks import slow_file_system
 from ktest.load import NUMALOAD, Load, nearly_full
 from ktest.tools import Tools
 
@@ -239,6 +240,13 @@ def charged(top, root):
         if "memory" not in each.read("cgroup.subtree_control").split():
             each.write("cgroup.subtree_control", "+memory")
     return top.mkdir
+
+
+@pytest.fixture
+def slow_disk(tmp_path):
+    """A file system on a device whose writes can be delayed: its folder, the device."""
+    with slow_file_system(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,55 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Pages that a slow device is writing: a move does not wait for it."""
 
-import ctypes
 import os
-
-import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by, reasons, wait_until
-from ktest.disks import SlowDisk, loop_device, mounted, run
+from ktest.disks import start_writeback, under_writeback
 from ktest.machine import mib
 
 PAGES = 256
 # Longer than a move takes wherever this runs.
 SLOW_MS = 60000
-DISK_BYTES = 64 << 20
-SYNC_FILE_RANGE_WRITE = 2
-
-
-@pytest.fixture
-def slow_disk(tmp_path):
-    """An ext4 on a device whose writes can be delayed: its folder, the device."""
-    with loop_device(tmp_path / "image", DISK_BYTES) as below:
-        device = SlowDisk(below, DISK_BYTES)
-        try:
-            run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0", device.path)
-            with mounted(tmp_path / "slow", "ext4", device.path) as folder:
-                try:
-                    yield folder, device
-                finally:
-                    device.delay_writes(0)
-        finally:
-            device.remove()
-
-
-def start_writeback(path):
-    """Send dirty pages to the device without waiting for it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.sync_file_range.argtypes = [ctypes.c_int] + [ctypes.c_int64] * 2
-    libc.sync_file_range.argtypes += [ctypes.c_uint]
-    fd = os.open(path, os.O_RDWR)
-    try:
-        if libc.sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE):
-            raise OSError(ctypes.get_errno(), path)
-    finally:
-        os.close(fd)
-
-
-def under_writeback():
-    machine.write("/proc/sys/vm/stat_refresh", "1")
-    return machine.vmstat("nr_writeback")
 
 
 def test_under_writeback(slow_disk, top, spawn):

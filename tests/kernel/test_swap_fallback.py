@@ -7,9 +7,10 @@ import os
 
 import pytest
 
-from ktest import machine
+from ktest import failures, machine
 from ktest.cpusets import moved_by, reasons
 from ktest.disks import swap_on
+from ktest.failures import SLAB, Failing, span
 from ktest.load import nearly_full
 from ktest.machine import mib
 
@@ -126,6 +127,24 @@ def test_without_swap(load, full_node):
     assert load.where("memory")[0] <= change["migrate_fail_nomem"]
     assert change["migrate_partial"] == 1
     load.verify()
+
+
+@pytest.mark.core
+def test_no_memory_to_remember_it(load, swap, full_node):
+    """What is being written is not waited for; reclaim takes it when it is done."""
+    failures.need()
+    load.alloc("memory", JOB, kind="shared", nodes=0)
+
+    with allowed(), Failing(SLAB, span("cm_swap_out")) as failing:
+        change = moved_by(load.cpuset, str(FULL))
+        assert failing.hits()
+
+    assert change["migrate_swapped"] > 0
+    assert load.where("memory").get(0, 0) <= change["migrate_fail_nomem"]
+    full_node.close()
+    load.verify()
+    moved_by(load.cpuset)
+    assert load.where("memory") == {FULL: JOB}
 
 
 @pytest.mark.v2only("memory.swap.max")

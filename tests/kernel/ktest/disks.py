@@ -2,13 +2,17 @@
 """Block devices and file systems that tests make for themselves."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
 
 import pytest
 
+from ktest import machine
+
 SECTOR = 512
+SYNC_FILE_RANGE_WRITE = 2
 
 
 def run(*command):
@@ -95,3 +99,38 @@ class SlowDisk:
 
     def remove(self):
         run("dmsetup", "remove", "--noudevsync", self.name)
+
+
+def start_writeback(path):
+    """Send dirty pages to the device without waiting for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.sync_file_range.argtypes = [ctypes.c_int] + [ctypes.c_int64] * 2
+    libc.sync_file_range.argtypes += [ctypes.c_uint]
+    fd = os.open(path, os.O_RDWR)
+    try:
+        if libc.sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE):
+            raise OSError(ctypes.get_errno(), path)
+    finally:
+        os.close(fd)
+
+
+def under_writeback():
+    machine.write("/proc/sys/vm/stat_refresh", "1")
+    return machine.vmstat("nr_writeback")
+
+
+@contextlib.contextmanager
+def slow_file_system(folder):
+    """An ext4 on a device whose writes can be delayed: its folder, the device."""
+    size = 64 << 20
+    with loop_device(folder / "image", size) as below:
+        device = SlowDisk(below, size)
+        try:
+            run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0", device.path)
+            with mounted(folder / "slow", "ext4", device.path) as there:
+                try:
+                    yield there, device
+                finally:
+                    device.delay_writes(0)
+        finally:
+            device.remove()

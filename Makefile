@@ -67,9 +67,14 @@ check-all: ## the same with what takes too long for every change
 	@scripts/deps build guest check servers lint deb
 	@tests/check --all
 
-coverage: ## which lines of library, command and plugin the tests run; results in build/coverage
-	@scripts/deps build check coverage
+coverage: ## which lines of library, command, plugin and engine the tests run; results in build/coverage
+	@scripts/deps build guest check coverage
 	@scripts/coverage
+	@scripts/coverage-kernel
+
+matrix: ## build and boot kernels that lack one option or another (ROW=names); results in build/matrix
+	@scripts/deps build guest matrix
+	@scripts/matrix $(ROW)
 
 check-lint: ## run the linters only
 	@scripts/deps build lint
@@ -112,4 +117,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests servers
+.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests servers matrix

@@ -4,9 +4,12 @@
  * charged in one read, or from the page tables of processes, which is exact
  * for what they map and costs each a look at its address space.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "group.h"
 #include "memcg.h"
@@ -110,32 +113,60 @@ static void drop_negative(struct cgm_placement *p)
 			p->bytes[i] = 0;
 }
 
-static void read_hugetlb_charge(struct cgm_group *group, struct cgm_placement *p)
+/* The page size in "hugetlb.2MB.numa_stat", 0 where a file is another one. */
+static uint64_t hugetlb_file_size(const char *name)
 {
-	static const struct {
-		const char *file;
-		uint64_t size;
-	} sizes[] = {
-		{ "hugetlb.64KB.numa_stat", 64ULL << 10 },
-		{ "hugetlb.2MB.numa_stat", 2ULL << 20 },
-		{ "hugetlb.32MB.numa_stat", 32ULL << 20 },
-		{ "hugetlb.1GB.numa_stat", 1ULL << 30 },
-	};
+	static const char units[] = "KMG";
+	const char *unit;
+	uint64_t size;
+	char *end;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		char *text = fs_read_at(group->dirfd, sizes[i].file, NULL), *at;
-		int node;
+	if (strncmp(name, "hugetlb.", 8))
+		return 0;
+	size = number_parse(name + 8, &end);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (!unit || strcmp(end + 1, "B.numa_stat") || size >= 1 << 20)
+		return 0;
+	return size << 10 * (unit - units + 1);
+}
 
-		for (at = text; at && (at = strstr(at, " N")); at++) {
-			unsigned long long bytes;
+static int add_hugetlb_charge(struct cgm_placement *p, const char *text, uint64_t size)
+{
+	int err = 0, node;
 
-			if (sscanf(at, " N%d=%llu", &node, &bytes) != 2)
-				continue;
-			placement_add(p, CGM_KIND_HUGETLB, node, bytes);
-			huge_add(p, sizes[i].size, node, bytes / sizes[i].size);
-		}
+	for (const char *at = text; at && !err && (at = strstr(at, " N")); at++) {
+		unsigned long long bytes;
+
+		if (sscanf(at, " N%d=%llu", &node, &bytes) != 2)
+			continue;
+		placement_add(p, CGM_KIND_HUGETLB, node, bytes);
+		err = huge_add(p, size, node, bytes / size);
+	}
+	return err;
+}
+
+/* There is a file for each size of huge pages, where the controller is enabled. */
+static int read_hugetlb_charge(struct cgm_group *group, struct cgm_placement *p)
+{
+	int fd = fs_open_below(group->dirfd, ".", O_RDONLY | O_DIRECTORY), err = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return is_shortage(err) ? err : 0;
+	}
+	while (!err && (entry = readdir(dir))) {
+		uint64_t size = hugetlb_file_size(entry->d_name);
+		char *text = size ? fs_read_at(group->dirfd, entry->d_name, NULL) : NULL;
+
+		err = add_hugetlb_charge(p, text, size);
 		free(text);
 	}
+	closedir(dir);
+	return err;
 }
 
 static int read_charged(struct cgm_group *group, struct cgm_placement **out)
@@ -143,6 +174,7 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 	struct cgm_context *ctx = group->ctx;
 	struct cgm_placement *p;
 	char *text;
+	int err;
 
 	*out = NULL;
 	if (ctx->cpuset.version != 2)
@@ -167,7 +199,12 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 	memcg_marks(text, &p->locked_bytes, &p->huge_bytes);
 	free(text);
 	drop_negative(p);
-	read_hugetlb_charge(group, p);
+	err = read_hugetlb_charge(group, p);
+	if (err) {
+		cgm_placement_free(p);
+		return cgm_fail(ctx, err, "%s: cannot read its huge pages: %s", group->path,
+				strerror(-err));
+	}
 	p->source = CGM_SOURCE_CHARGED;
 	*out = p;
 	return 0;
@@ -464,21 +501,30 @@ static int read_mapped(struct cgm_group *group, unsigned int flags,
 /*
  * Pages stay charged to the cgroup they were first touched in. Processes that
  * came from elsewhere have more private memory than the controller knows of;
- * an eighth and a MiB are for counters that lag behind.
+ * an eighth and a MiB are for counters that lag behind. Huge pages of the pools
+ * are charged to nobody where the hugetlb controller is not enabled, as systemd
+ * leaves it. As they often are shared, it is who has most of them that counts.
  */
 static bool charge_covers(struct cgm_group *group, const struct cgm_placement *charged)
 {
 	uint64_t anon = cgm_placement_bytes(charged, CGM_KIND_ANON, CGM_NODE_ALL);
-	uint64_t rss = 0;
+	uint64_t huge = cgm_placement_bytes(charged, CGM_KIND_HUGETLB, CGM_NODE_ALL);
+	uint64_t rss = 0, most = 0;
 	pid_t *pids;
 	size_t count;
 
 	if (cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count))
 		return true;
-	for (size_t i = 0; i < count; i++)
-		rss += process_rss_anon(group->ctx, pids[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t one, one_huge;
+
+		process_rss(group->ctx, pids[i], &one, &one_huge);
+		rss += one;
+		if (one_huge > most)
+			most = one_huge;
+	}
 	free(pids);
-	return rss <= anon + anon / 8 + (1 << 20);
+	return rss <= anon + anon / 8 + (1 << 20) && most <= huge;
 }
 
 CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,

@@ -50,6 +50,7 @@ CGM_PUBLIC void cgm_plan_free(struct cgm_plan *plan)
 	notes_free(&plan->notes);
 	free(plan->items);
 	free(plan->rooms);
+	free(plan->freed);
 	free(plan);
 }
 

@@ -37,6 +37,7 @@ struct cgm_plan {
 	size_t count;
 	int nodes;		/* rows and columns of flows */
 	struct cgm_plan_node *rooms; /* by node, once checked */
+	uint64_t *freed;	/* by node: what leaves, without huge pages */
 	struct notes notes;
 	bool checked;
 	size_t room_notes;	/* notes from here on are about room */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "group.h"
+#include "hugeshare.h"
 #include "memcg.h"
 #include "number.h"
 #include "placement.h"
@@ -293,7 +294,8 @@ static int see_line(struct cgm_context *ctx, const struct numa_line *line, const
 		    int (*fn)(const struct vma_seen *vma, void *data), void *data)
 {
 	struct vma_seen vma = {
-		.line = line, .name = line->file, .kind = line_kind(ctx, map, line),
+		.line = line, .map = map, .name = line->file,
+		.kind = line_kind(ctx, map, line),
 	};
 	char name[256], *dash;
 
@@ -343,14 +345,23 @@ int placement_each_vma(struct cgm_context *ctx, pid_t pid,
 
 struct process_read {
 	struct cgm_placement *placement;
+	struct huge_shares *shares;	/* NULL: what is shared counts in full */
 	pid_t pid;
 };
 
 static int add_to_placement(const struct vma_seen *vma, void *data)
 {
 	struct process_read *read = data;
+	struct vma_seen rest = *vma;
+	struct numa_line line;
+	int err = 0;
 
-	return placement_add_vma(read->placement, vma) ?:
+	if (read->shares && vma->map && vma->kind == CGM_KIND_HUGETLB) {
+		line = *vma->line;
+		rest.line = &line;
+		err = huge_shares_take(read->shares, vma->map, &line);
+	}
+	return err ?: placement_add_vma(read->placement, &rest) ?:
 	       policies_add(&read->placement->policies, read->pid, vma->line->policy, 1);
 }
 
@@ -390,14 +401,14 @@ static void scale_shared(struct cgm_context *ctx, pid_t pid, struct cgm_placemen
 }
 
 /*
- * One process as mapped. Shared pages count in full, or with @scale for the
- * part that is this process's.
+ * One process as mapped. Shared pages count in full, or with @shares for the
+ * part that is this process's; huge ones of the pools where they are met first.
  */
-static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
+static int read_process(struct cgm_context *ctx, pid_t pid, struct huge_shares *shares,
 			struct cgm_placement **out)
 {
 	struct cgm_placement *p = placement_new(ctx);
-	struct process_read read = { p, pid };
+	struct process_read read = { p, shares, pid };
 	int err = p ? placement_each_vma(ctx, pid, add_to_placement, &read) : -ENOMEM;
 
 	*out = NULL;
@@ -405,7 +416,7 @@ static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
 		cgm_placement_free(p);
 		return err;
 	}
-	if (scale)
+	if (shares)
 		scale_shared(ctx, pid, p);
 	p->source = CGM_SOURCE_MAPPED;
 	p->seen = 1;
@@ -446,11 +457,12 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 		      unsigned int flags, struct cgm_placement **out)
 {
 	struct cgm_placement *p = placement_new(ctx), *one;
+	struct huge_shares shares = { 0 };
 	int err = p ? 0 : -ENOMEM;
 
 	*out = NULL;
 	for (size_t i = 0; i < count && !err; i++) {
-		err = read_process(ctx, pids[i], count > 1, &one);
+		err = read_process(ctx, pids[i], count > 1 ? &shares : NULL, &one);
 		if (err == -ENOENT || err == -ESRCH) {	/* has exited */
 			err = 0;
 			continue;
@@ -469,6 +481,7 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 		else
 			cgm_placement_free(one);
 	}
+	huge_shares_free(&shares);
 	if (err) {
 		cgm_placement_free(p);
 		return cgm_fail(ctx, err, "cannot read where processes are: %s",
@@ -578,7 +591,7 @@ void process_allowed(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
 CGM_PUBLIC int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
 				      struct cgm_placement **out)
 {
-	int err = read_process(ctx, pid, false, out);
+	int err = read_process(ctx, pid, NULL, out);
 
 	if (err)
 		return cgm_fail(ctx, err == -ENOENT ? ESRCH : err,

@@ -180,6 +180,17 @@ def test_kinds_of_mappings(tmp_path):
     assert kinds["hugetlb"]["1"] == 6 * MIB
 
 
+def test_shared_huge_pages_are_counted_once(empty):
+    """Those of a file; a private mapping has pages of its own."""
+    empty.cgroup("/db", "0-1", pids=[10, 11], charged={"anon": [0, 0, 0, 0]})
+    shared = "/dev/hugepages/seg"
+    empty.process(10, "one", [(shared, {0: 6, 1: 2}, "huge"), HUGE])
+    empty.process(11, "two", [(shared, {0: 10, 1: 1}, "huge"), HUGE])
+    (target,) = Command(empty).json("show", "/db")["targets"]
+    kinds = target["placement"]["kinds"]
+    assert kinds["hugetlb"] == {"0": 20 * MIB, "1": (4 + 6 + 6) * MIB, "2": 0, "3": 0}
+
+
 def test_shared_memory_is_counted_once(tmp_path):
     """Two processes that map the same 100 MiB have 100 MiB between them."""
     tree = Tree(tmp_path, memory=False)

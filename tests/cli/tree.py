@@ -188,7 +188,8 @@ class Tree:
             device = "00:18" if file.startswith("/dev/shm") else "fe:00"
             inode = "1234" if file else "0"
             maps += (
-                f"{start:012x}-{start + 0x40000000:012x} rw-p 00000000 {device} "
+                f"{start:012x}-{start + 0x40000000:012x} "
+                f"rw-{'s' if file.startswith('/dev/hugepages') else 'p'} 00000000 {device} "
                 f"{inode}    {file}\n"
             )
             start += 0x40000000

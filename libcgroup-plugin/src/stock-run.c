@@ -79,13 +79,16 @@ static int write_mems(struct job_run *run, const char *list)
 			   list);
 }
 
-/* Through systemd where it has a hand in it, and never so that it has to wait. */
+/*
+ * Through systemd where it has a hand in it, and never so that it has to wait: where the
+ * kernel moves memory when this is written it is told afterwards.
+ */
 static int write_wide(struct job_run *run)
 {
 	const struct stock_run *sr = run->private;
 	int err;
 
-	if (run->item->action != CGM_ACTION_MEMS)
+	if (run->item->action != CGM_ACTION_MEMS || run->item->by_kernel)
 		return write_mems(run, sr->wide);
 	err = sr->engine ? write_mems(run, sr->wide) : 0;
 	return err ? err : unit_widen(run, sr->wide);

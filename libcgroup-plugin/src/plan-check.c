@@ -329,17 +329,22 @@ static int check_ancestor(struct cgm_plan *plan, struct plan_item *item,
 	return err;
 }
 
-/* Processes into a cgroup: those that are there already are dropped. */
+/*
+ * Processes into a cgroup: those that are there already are dropped, and those that have
+ * exited, unless all have.
+ */
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 {
 	struct cgm_group *group = item->group;
-	size_t kept = 0;
+	size_t kept = 0, gone = 0;
 	char *text;
 
 	for (size_t i = 0; i < item->pid_count; i++) {
 		struct cgm_group *now;
 		int err = cgm_group_open_pid(plan->ctx, item->pids[i], &now);
 
+		if (err == -ESRCH && ++gone < item->pid_count)
+			continue;
 		if (err)
 			return err;
 		if (strcmp(now->path, group->path)) {

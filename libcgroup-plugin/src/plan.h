@@ -11,6 +11,7 @@ struct plan_item {
 	enum cgm_action action;
 	enum cgm_backend backend;
 	struct cgm_group *group;
+	struct cgm_group *source; /* ATTACH: who is born there goes, too; may be NULL */
 	pid_t *pids;
 	size_t pid_count;
 	cgm_nodeset configured;	/* MEMS: cpuset.mems as it was */

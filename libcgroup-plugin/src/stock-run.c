@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "engine.h"
 #include "stock.h"
 #include "unit.h"
@@ -151,20 +152,7 @@ static bool can_widen(struct job_run *run, const cgm_nodeset *wide)
 
 static int attach(struct job_run *run)
 {
-	struct plan_item *item = run->item;
-	int err = 0, done = 0;
-
-	for (size_t i = 0; i < item->pid_count; i++) {
-		char text[16];
-
-		snprintf(text, sizeof(text), "%d", item->pids[i]);
-		err = group_write(item->group, "cgroup.procs", 0, text);
-		if (err)
-			run_note(run, "%s", run->job->ctx->error);
-		else
-			done++;
-	}
-	return done ? 0 : err;
+	return attach_all(run, 0, scope_of_pid);
 }
 
 static int start_attach(struct job_run *run)
@@ -547,8 +535,7 @@ static void end_done(struct job_run *run)
 	if (run->item->by_kernel)
 		account_by_kernel(run);
 	run_account_unmapped(run);
-	run->state = result_partial(&run->job->result, run->index) ? CGM_STATE_PARTIAL :
-								     CGM_STATE_DONE;
+	run->state = run_outcome(run);
 }
 
 /* A piece of the stage we are in. 0 or -errno. */

@@ -61,7 +61,7 @@ int numamaps_parse(const char *text, unsigned int page_size, struct numa_line *l
 	const char *p;
 	char *end;
 
-	memset(line, 0, sizeof(*line));
+	memset(line, 0, offsetof(struct numa_line, nodes));
 	line->page_size = page_size;
 	line->start = strtoull(text, &end, 16);
 	if (end == text || (*end != ' ' && *end != '\n' && *end))

@@ -58,6 +58,29 @@ static void numamaps_huge(void **state)
 	assert_int_equal(line.total, 3);
 }
 
+static void numamaps_policies(void **state)
+{
+	static const char *const names[] = {
+		"default", "prefer:1", "prefer (many):0-1", "prefer (many)=static:2",
+		"weighted interleave:0-3", "weighted interleave=relative:0", "local",
+	};
+	struct numa_line line;
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(text, sizeof(text), "10 %s file=/x N0=3\n", names[i]);
+		assert_int_equal(numamaps_parse(text, 4096, &line), 0);
+		assert_string_equal(line.policy, names[i]);
+		assert_string_equal(line.file, "/x");
+		assert_int_equal(line.total, 3);
+	}
+	assert_int_equal(numamaps_parse("10 weighted N0=1\n", 4096, &line), 0);
+	assert_string_equal(line.policy, "weighted");
+	assert_int_equal(numamaps_parse("10 prefer\n (many)", 4096, &line), 0);
+	assert_string_equal(line.policy, "prefer");
+}
+
 static void numamaps_many_nodes(void **state)
 {
 	char text[32 * CGM_NODES_MAX] = "10 interleave:0-1023";
@@ -281,6 +304,7 @@ int main(void)
 		cmocka_unit_test(smaps_blank_line),
 		cmocka_unit_test(zoneinfo_blank_line),
 		cmocka_unit_test(numamaps_bad),
+		cmocka_unit_test(numamaps_policies),
 		cmocka_unit_test(numamaps_many_nodes),
 		cmocka_unit_test(memcg_kinds),
 		cmocka_unit_test(memcg_locked_and_huge),

@@ -49,13 +49,17 @@ struct cgm_move {
 	struct cgm_group *group; /**< MEMS, SETTLE: whose; ATTACH: into which */
 	cgm_nodeset to;		/**< MEMS, PAGES: the nodes; MEMS on v2, empty: those
 				 *   of its parent */
-	const pid_t *pids;	/**< ATTACH, PAGES: which processes */
+	const pid_t *pids;	/**< ATTACH, PAGES: which processes; of several those that
+				 *   have exited are left out */
 	size_t pid_count;	/**< how many */
 	enum cgm_map_rule rule;	/**< MEMS, PAGES: what goes where (0.3) */
 	const struct cgm_node_pair *pairs; /**< nodes for which that is said one by one */
 	size_t pair_count;	/**< how many */
 	cgm_nodeset only;	/**< only what is on these nodes leaves them, and what is
 				 *   elsewhere stays; empty: all (0.3) */
+	struct cgm_group *source; /**< ATTACH: the cgroup whose processes these are: who
+				   *   is born there or below meanwhile goes, too; NULL:
+				   *   only who was named (0.4) */
 };
 
 /** Make an empty plan. */

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "engine.h"
 #include "group.h"
 #include "job.h"
@@ -160,24 +161,6 @@ static void end_hold(struct job_run *run)
 	er->holds = false;
 }
 
-static int attach_all(struct job_run *run)
-{
-	struct plan_item *item = run->item;
-	int err = 0, done = 0;
-
-	for (size_t i = 0; i < item->pid_count; i++) {
-		char text[16];
-
-		snprintf(text, sizeof(text), "%d", item->pids[i]);
-		err = group_write(item->group, "cgroup.procs", O_NONBLOCK, text);
-		if (err)
-			run_note(run, "%s", run->job->ctx->error);
-		else
-			done++;
-	}
-	return done ? 0 : err;
-}
-
 static int change(struct job_run *run)
 {
 	struct plan_item *item = run->item;
@@ -195,7 +178,7 @@ static int change(struct job_run *run)
 			unit_tell(run, UNIT_WRITTEN);
 		return err;
 	case CGM_ACTION_ATTACH:
-		return attach_all(run);
+		return attach_all(run, O_NONBLOCK, NULL);
 	case CGM_ACTION_SETTLE:
 		return group_write(item->group, engine_files(run->job->ctx)->settle,
 				   O_NONBLOCK, "1");
@@ -377,9 +360,7 @@ static void finish(struct job_run *run, enum cgm_state state)
 	run_read_after(run);
 	run->unaccounted |= make_account(run) != 0;
 	run_account_unmapped(run);
-	if (state == CGM_STATE_DONE && result_partial(&run->job->result, run->index))
-		state = CGM_STATE_PARTIAL;
-	run->state = state;
+	run->state = state == CGM_STATE_DONE ? run_outcome(run) : state;
 }
 
 static void engine_step(struct job_run *run)

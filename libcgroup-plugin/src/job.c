@@ -72,7 +72,7 @@ void run_read_after(struct job_run *run)
 	cgm_placement_free(*after);
 	*after = NULL;
 	if (item->action == CGM_ACTION_ATTACH || item->action == CGM_ACTION_PAGES) {
-		err = placement_of_pids(ctx, item->pids, item->pid_count, 0, after);
+		err = placement_of_pids(ctx, run->pids.pids, run->pids.count, 0, after);
 		if (!err)
 			(*after)->allowed = item->to;
 	} else {
@@ -139,6 +139,23 @@ void run_account_unmapped(struct job_run *run)
 	cgm_placement_free(charged);
 }
 
+/* How a run ended that nobody stopped. */
+enum cgm_state run_outcome(const struct job_run *run)
+{
+	bool partial = run->refused || result_partial(&run->job->result, run->index);
+
+	return partial ? CGM_STATE_PARTIAL : CGM_STATE_DONE;
+}
+
+static int copy_pids(struct job_run *run)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < run->item->pid_count && !err; i++)
+		err = pid_list_add(&run->pids, run->item->pids[i]);
+	return err;
+}
+
 static const struct run_ops *ops_for(enum cgm_backend backend)
 {
 	switch (backend) {
@@ -176,6 +193,8 @@ static int job_new(struct cgm_plan *plan, const struct cgm_job_options *options,
 		run->index = i;
 		run->ops = ops_for(run->item->backend);
 		run->state = CGM_STATE_RUNNING;
+		if (copy_pids(run))
+			return -ENOMEM;
 	}
 	return job_watch(job, job->timer, EPOLLIN);
 }
@@ -253,9 +272,11 @@ CGM_PUBLIC void cgm_job_free(struct cgm_job *job)
 {
 	if (!job)
 		return;
-	for (size_t i = 0; i < job->count; i++)
+	for (size_t i = 0; i < job->count; i++) {
 		if (job->runs[i].private)
 			job->runs[i].ops->free(&job->runs[i]);
+		free(job->runs[i].pids.pids);
+	}
 	if (job->epoll >= 0)
 		close(job->epoll);
 	if (job->timer >= 0)

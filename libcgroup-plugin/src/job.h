@@ -5,6 +5,7 @@
 
 #include "plan.h"
 #include "private.h"
+#include "procs.h"
 #include "result.h"
 
 struct job_run;
@@ -26,6 +27,7 @@ struct run_ops {
 struct job_run {
 	struct cgm_job *job;
 	struct plan_item *item;
+	struct pid_list pids;		/* of the item; and who was born meanwhile */
 	size_t index;			/* of the item */
 	const struct run_ops *ops;
 	enum cgm_state state;
@@ -33,6 +35,7 @@ struct job_run {
 	bool held;
 	bool untold;			/* systemd could not be told */
 	bool unaccounted;		/* a part of the account is lost */
+	bool refused;			/* a process could not be moved */
 	uint64_t moved;
 	uint64_t stayed;
 	uint64_t max_batch_usec;
@@ -63,6 +66,7 @@ int run_account(struct job_run *run, const struct cell *cell, enum cgm_reason re
 void run_note(struct job_run *run, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void run_read_after(struct job_run *run);
+enum cgm_state run_outcome(const struct job_run *run);
 void run_account_unmapped(struct job_run *run);
 
 extern const struct run_ops engine_run_ops;

@@ -52,6 +52,20 @@ static void parse_word(const char *word, size_t len, struct numa_line *line)
 	}
 }
 
+/* The kernel's names of policies are one word, but for two. */
+static size_t policy_len(const char *text)
+{
+	static const char *const blank[] = { "weighted interleave", "prefer (many)" };
+
+	for (size_t i = 0; i < sizeof(blank) / sizeof(blank[0]); i++) {
+		size_t len = strlen(blank[i]);
+
+		if (!strncmp(text, blank[i], len))
+			return len + strcspn(text + len, " \n");
+	}
+	return strcspn(text, " \n");
+}
+
 /*
  * Parse one line (up to a newline or the end).
  * Returns 0, or -EINVAL when it does not start with an address.
@@ -61,13 +75,14 @@ int numamaps_parse(const char *text, unsigned int page_size, struct numa_line *l
 	const char *p;
 	char *end;
 
-	memset(line, 0, sizeof(*line));
+	memset(line, 0, offsetof(struct numa_line, nodes));
 	line->page_size = page_size;
 	line->start = strtoull(text, &end, 16);
 	if (end == text || (*end != ' ' && *end != '\n' && *end))
 		return -EINVAL;
 	p = end + strspn(end, " ");
-	snprintf(line->policy, sizeof(line->policy), "%.*s", (int)strcspn(p, " \n"), p);
+	snprintf(line->policy, sizeof(line->policy), "%.*s", (int)policy_len(p), p);
+	p += policy_len(p);
 	while (*p && *p != '\n') {
 		size_t len;
 

@@ -16,11 +16,11 @@ struct numa_line {
 	uint64_t page_size;	/* bytes a counted page stands for */
 	uint64_t anon;		/* anonymous pages, of all nodes */
 	uint64_t total;		/* pages of all nodes */
+	size_t count;
 	struct {
 		int node;
 		uint64_t pages;
-	} nodes[64];		/* where they are; what does not fit is in total only */
-	size_t count;
+	} nodes[CGM_NODES_MAX];	/* where they are; the others are not filled in */
 };
 
 int numamaps_parse(const char *text, unsigned int page_size, struct numa_line *line);

@@ -4,11 +4,15 @@
  * charged in one read, or from the page tables of processes, which is exact
  * for what they map and costs each a look at its address space.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "group.h"
+#include "hugeshare.h"
 #include "memcg.h"
 #include "number.h"
 #include "placement.h"
@@ -110,32 +114,60 @@ static void drop_negative(struct cgm_placement *p)
 			p->bytes[i] = 0;
 }
 
-static void read_hugetlb_charge(struct cgm_group *group, struct cgm_placement *p)
+/* The page size in "hugetlb.2MB.numa_stat", 0 where a file is another one. */
+static uint64_t hugetlb_file_size(const char *name)
 {
-	static const struct {
-		const char *file;
-		uint64_t size;
-	} sizes[] = {
-		{ "hugetlb.64KB.numa_stat", 64ULL << 10 },
-		{ "hugetlb.2MB.numa_stat", 2ULL << 20 },
-		{ "hugetlb.32MB.numa_stat", 32ULL << 20 },
-		{ "hugetlb.1GB.numa_stat", 1ULL << 30 },
-	};
+	static const char units[] = "KMG";
+	const char *unit;
+	uint64_t size;
+	char *end;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		char *text = fs_read_at(group->dirfd, sizes[i].file, NULL), *at;
-		int node;
+	if (strncmp(name, "hugetlb.", 8))
+		return 0;
+	size = number_parse(name + 8, &end);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (!unit || strcmp(end + 1, "B.numa_stat") || size >= 1 << 20)
+		return 0;
+	return size << 10 * (unit - units + 1);
+}
 
-		for (at = text; at && (at = strstr(at, " N")); at++) {
-			unsigned long long bytes;
+static int add_hugetlb_charge(struct cgm_placement *p, const char *text, uint64_t size)
+{
+	int err = 0, node;
 
-			if (sscanf(at, " N%d=%llu", &node, &bytes) != 2)
-				continue;
-			placement_add(p, CGM_KIND_HUGETLB, node, bytes);
-			huge_add(p, sizes[i].size, node, bytes / sizes[i].size);
-		}
+	for (const char *at = text; at && !err && (at = strstr(at, " N")); at++) {
+		unsigned long long bytes;
+
+		if (sscanf(at, " N%d=%llu", &node, &bytes) != 2)
+			continue;
+		placement_add(p, CGM_KIND_HUGETLB, node, bytes);
+		err = huge_add(p, size, node, bytes / size);
+	}
+	return err;
+}
+
+/* There is a file for each size of huge pages, where the controller is enabled. */
+static int read_hugetlb_charge(struct cgm_group *group, struct cgm_placement *p)
+{
+	int fd = fs_open_below(group->dirfd, ".", O_RDONLY | O_DIRECTORY), err = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return is_shortage(err) ? err : 0;
+	}
+	while (!err && (entry = readdir(dir))) {
+		uint64_t size = hugetlb_file_size(entry->d_name);
+		char *text = size ? fs_read_at(group->dirfd, entry->d_name, NULL) : NULL;
+
+		err = add_hugetlb_charge(p, text, size);
 		free(text);
 	}
+	closedir(dir);
+	return err;
 }
 
 static int read_charged(struct cgm_group *group, struct cgm_placement **out)
@@ -143,6 +175,7 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 	struct cgm_context *ctx = group->ctx;
 	struct cgm_placement *p;
 	char *text;
+	int err;
 
 	*out = NULL;
 	if (ctx->cpuset.version != 2)
@@ -167,7 +200,12 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 	memcg_marks(text, &p->locked_bytes, &p->huge_bytes);
 	free(text);
 	drop_negative(p);
-	read_hugetlb_charge(group, p);
+	err = read_hugetlb_charge(group, p);
+	if (err) {
+		cgm_placement_free(p);
+		return cgm_fail(ctx, err, "%s: cannot read its huge pages: %s", group->path,
+				strerror(-err));
+	}
 	p->source = CGM_SOURCE_CHARGED;
 	*out = p;
 	return 0;
@@ -256,7 +294,8 @@ static int see_line(struct cgm_context *ctx, const struct numa_line *line, const
 		    int (*fn)(const struct vma_seen *vma, void *data), void *data)
 {
 	struct vma_seen vma = {
-		.line = line, .name = line->file, .kind = line_kind(ctx, map, line),
+		.line = line, .map = map, .name = line->file,
+		.kind = line_kind(ctx, map, line),
 	};
 	char name[256], *dash;
 
@@ -306,14 +345,23 @@ int placement_each_vma(struct cgm_context *ctx, pid_t pid,
 
 struct process_read {
 	struct cgm_placement *placement;
+	struct huge_shares *shares;	/* NULL: what is shared counts in full */
 	pid_t pid;
 };
 
 static int add_to_placement(const struct vma_seen *vma, void *data)
 {
 	struct process_read *read = data;
+	struct vma_seen rest = *vma;
+	struct numa_line line;
+	int err = 0;
 
-	return placement_add_vma(read->placement, vma) ?:
+	if (read->shares && vma->map && vma->kind == CGM_KIND_HUGETLB) {
+		line = *vma->line;
+		rest.line = &line;
+		err = huge_shares_take(read->shares, vma->map, &line);
+	}
+	return err ?: placement_add_vma(read->placement, &rest) ?:
 	       policies_add(&read->placement->policies, read->pid, vma->line->policy, 1);
 }
 
@@ -353,14 +401,14 @@ static void scale_shared(struct cgm_context *ctx, pid_t pid, struct cgm_placemen
 }
 
 /*
- * One process as mapped. Shared pages count in full, or with @scale for the
- * part that is this process's.
+ * One process as mapped. Shared pages count in full, or with @shares for the
+ * part that is this process's; huge ones of the pools where they are met first.
  */
-static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
+static int read_process(struct cgm_context *ctx, pid_t pid, struct huge_shares *shares,
 			struct cgm_placement **out)
 {
 	struct cgm_placement *p = placement_new(ctx);
-	struct process_read read = { p, pid };
+	struct process_read read = { p, shares, pid };
 	int err = p ? placement_each_vma(ctx, pid, add_to_placement, &read) : -ENOMEM;
 
 	*out = NULL;
@@ -368,7 +416,7 @@ static int read_process(struct cgm_context *ctx, pid_t pid, bool scale,
 		cgm_placement_free(p);
 		return err;
 	}
-	if (scale)
+	if (shares)
 		scale_shared(ctx, pid, p);
 	p->source = CGM_SOURCE_MAPPED;
 	p->seen = 1;
@@ -409,11 +457,12 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 		      unsigned int flags, struct cgm_placement **out)
 {
 	struct cgm_placement *p = placement_new(ctx), *one;
+	struct huge_shares shares = { 0 };
 	int err = p ? 0 : -ENOMEM;
 
 	*out = NULL;
 	for (size_t i = 0; i < count && !err; i++) {
-		err = read_process(ctx, pids[i], count > 1, &one);
+		err = read_process(ctx, pids[i], count > 1 ? &shares : NULL, &one);
 		if (err == -ENOENT || err == -ESRCH) {	/* has exited */
 			err = 0;
 			continue;
@@ -432,6 +481,7 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 		else
 			cgm_placement_free(one);
 	}
+	huge_shares_free(&shares);
 	if (err) {
 		cgm_placement_free(p);
 		return cgm_fail(ctx, err, "cannot read where processes are: %s",
@@ -464,21 +514,30 @@ static int read_mapped(struct cgm_group *group, unsigned int flags,
 /*
  * Pages stay charged to the cgroup they were first touched in. Processes that
  * came from elsewhere have more private memory than the controller knows of;
- * an eighth and a MiB are for counters that lag behind.
+ * an eighth and a MiB are for counters that lag behind. Huge pages of the pools
+ * are charged to nobody where the hugetlb controller is not enabled, as systemd
+ * leaves it. As they often are shared, it is who has most of them that counts.
  */
 static bool charge_covers(struct cgm_group *group, const struct cgm_placement *charged)
 {
 	uint64_t anon = cgm_placement_bytes(charged, CGM_KIND_ANON, CGM_NODE_ALL);
-	uint64_t rss = 0;
+	uint64_t huge = cgm_placement_bytes(charged, CGM_KIND_HUGETLB, CGM_NODE_ALL);
+	uint64_t rss = 0, most = 0;
 	pid_t *pids;
 	size_t count;
 
 	if (cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count))
 		return true;
-	for (size_t i = 0; i < count; i++)
-		rss += process_rss_anon(group->ctx, pids[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t one, one_huge;
+
+		process_rss(group->ctx, pids[i], &one, &one_huge);
+		rss += one;
+		if (one_huge > most)
+			most = one_huge;
+	}
 	free(pids);
-	return rss <= anon + anon / 8 + (1 << 20);
+	return rss <= anon + anon / 8 + (1 << 20) && most <= huge;
 }
 
 CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,
@@ -532,7 +591,7 @@ void process_allowed(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
 CGM_PUBLIC int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
 				      struct cgm_placement **out)
 {
-	int err = read_process(ctx, pid, false, out);
+	int err = read_process(ctx, pid, NULL, out);
 
 	if (err)
 		return cgm_fail(ctx, err == -ENOENT ? ESRCH : err,

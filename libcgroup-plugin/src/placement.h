@@ -38,6 +38,7 @@ struct cgm_placement {
 /* A mapping as numa_maps and maps tell of it. */
 struct vma_seen {
 	const struct numa_line *line;
+	const char *map;	/* of /proc/PID/maps, NULL: not known */
 	uint64_t end;		/* 0: not known */
 	const char *name;	/* of the file, or what the kernel calls it */
 	enum cgm_kind kind;	/* of what is not anonymous in it */

@@ -329,17 +329,22 @@ static int check_ancestor(struct cgm_plan *plan, struct plan_item *item,
 	return err;
 }
 
-/* Processes into a cgroup: those that are there already are dropped. */
+/*
+ * Processes into a cgroup: those that are there already are dropped, and those that have
+ * exited, unless all have.
+ */
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item)
 {
 	struct cgm_group *group = item->group;
-	size_t kept = 0;
+	size_t kept = 0, gone = 0;
 	char *text;
 
 	for (size_t i = 0; i < item->pid_count; i++) {
 		struct cgm_group *now;
 		int err = cgm_group_open_pid(plan->ctx, item->pids[i], &now);
 
+		if (err == -ESRCH && ++gone < item->pid_count)
+			continue;
 		if (err)
 			return err;
 		if (strcmp(now->path, group->path)) {
@@ -478,6 +483,20 @@ static void sum_huge(struct cgm_plan *plan, const struct plan_item *item)
 	}
 }
 
+/* What leaves a pool makes room in the pool only. */
+static void sum_freed(struct cgm_plan *plan, const struct plan_item *item)
+{
+	for (int from = 0; from < plan->nodes; from++) {
+		uint64_t leaves = 0, huge;
+
+		for (int to = 0; to < plan->nodes; to++)
+			leaves += item->flows[from * plan->nodes + to];
+		huge = cgm_placement_bytes(item->before, CGM_KIND_HUGETLB, from);
+		plan->rooms[from].outgoing += leaves;
+		plan->freed[from] += leaves > huge ? leaves - huge : 0;
+	}
+}
+
 /* Does anything go to this node or leave it? */
 bool plan_node_used(const struct cgm_plan_node *node)
 {
@@ -501,10 +520,9 @@ static int sum_rooms(struct cgm_plan *plan)
 		const uint64_t *flows = plan->items[i]->flows;
 
 		for (int from = 0; from < plan->nodes; from++)
-			for (int to = 0; to < plan->nodes; to++) {
+			for (int to = 0; to < plan->nodes; to++)
 				plan->rooms[to].incoming += flows[from * plan->nodes + to];
-				plan->rooms[from].outgoing += flows[from * plan->nodes + to];
-			}
+		sum_freed(plan, plan->items[i]);
 		sum_huge(plan, plan->items[i]);
 	}
 	for (int n = 0; n < plan->nodes; n++) {
@@ -539,7 +557,7 @@ static void judge_set(struct cgm_plan *plan, const cgm_nodeset *set)
 		if (!cgm_nodeset_has(set, n))
 			continue;
 		need += r->incoming;
-		room += room_of(r) + r->outgoing;
+		room += room_of(r) + plan->freed[n];
 		reclaimable += r->reclaimable;
 	}
 	if (need <= room)
@@ -590,10 +608,10 @@ static void judge_room(struct cgm_plan *plan)
 			notes_add(&plan->notes, CGM_WARNING,
 				  "node %d: %s of huge pages find no free page in its pool and may stay",
 				  n, size_name(r->huge_short, a, sizeof(a)));
-		if (r->incoming > room_of(r) + r->outgoing)
+		if (r->incoming > room_of(r) + plan->freed[n])
 			notes_add(&plan->notes, CGM_NOTE,
 				  "node %d: has room for %s above its low watermark, %s are to come",
-				  n, size_name(room_of(r) + r->outgoing, a, sizeof(a)),
+				  n, size_name(room_of(r) + plan->freed[n], a, sizeof(a)),
 				  size_name(r->incoming, b, sizeof(b)));
 	}
 	plan->room_notes = plan->notes.count;
@@ -603,27 +621,37 @@ static void judge_room(struct cgm_plan *plan)
 	}
 }
 
+static int new_rooms(struct cgm_plan *plan)
+{
+	plan->rooms = calloc(plan->nodes, sizeof(*plan->rooms));
+	plan->freed = calloc(plan->nodes, sizeof(*plan->freed));
+	if (!plan->rooms || !plan->freed)
+		return cgm_fail(plan->ctx, ENOMEM, "out of memory");
+	for (int n = 0; n < plan->nodes; n++) {
+		plan->rooms[n].size = sizeof(plan->rooms[n]);
+		plan->rooms[n].node = n;
+	}
+	return 0;
+}
+
 CGM_PUBLIC int cgm_plan_check(struct cgm_plan *plan)
 {
 	int err;
 
 	if (plan->checked)
 		return 0;
-	plan->rooms = calloc(plan->nodes, sizeof(*plan->rooms));
-	if (!plan->rooms)
-		return cgm_fail(plan->ctx, ENOMEM, "out of memory");
-	for (int n = 0; n < plan->nodes; n++) {
-		plan->rooms[n].size = sizeof(plan->rooms[n]);
-		plan->rooms[n].node = n;
-	}
-	err = sum_rooms(plan);
+	err = new_rooms(plan);
+	if (!err)
+		err = sum_rooms(plan);
 	if (!err)
 		judge_room(plan);
 	if (!err && plan->notes.lost)
 		err = cgm_fail(plan->ctx, ENOMEM, "out of memory");
 	if (err) {
 		free(plan->rooms);
+		free(plan->freed);
 		plan->rooms = NULL;
+		plan->freed = NULL;
 		return err;
 	}
 	plan->checked = true;

@@ -33,6 +33,7 @@ static void item_free(struct plan_item *item)
 	if (!item)
 		return;
 	cgm_group_unref(item->group);
+	cgm_group_unref(item->source);
 	cgm_placement_free(item->before);
 	nodemap_exit(&item->map);
 	free(item->pids);
@@ -50,6 +51,7 @@ CGM_PUBLIC void cgm_plan_free(struct cgm_plan *plan)
 	notes_free(&plan->notes);
 	free(plan->items);
 	free(plan->rooms);
+	free(plan->freed);
 	free(plan);
 }
 
@@ -155,7 +157,7 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 	return 0;
 }
 
-/* The nodes a process may use now. */
+/* The nodes a process may use now. -ESRCH: it has exited. */
 static int nodes_of_pid(struct cgm_context *ctx, pid_t pid, cgm_nodeset *nodes)
 {
 	struct cgm_group *group;
@@ -201,6 +203,26 @@ static int add_pid(struct cgm_plan *plan, struct plan_item *item, pid_t pid)
 	return err;
 }
 
+/* Add up what they have. Those that have exited are dropped, unless all have. */
+static int add_each_pid(struct cgm_plan *plan, struct plan_item *item)
+{
+	size_t kept = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < item->pid_count; i++) {
+		err = add_pid(plan, item, item->pids[i]);
+		if (!err)
+			item->pids[kept++] = item->pids[i];
+		else if (err != -ESRCH)
+			return err;
+	}
+	if (!kept && err)
+		return err;
+	item->pid_count = kept;
+	item->processes = kept;
+	return 0;
+}
+
 static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		    const struct cgm_move *move)
 {
@@ -217,6 +239,8 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 	item->pid_count = move->pid_count;
 	item->processes = move->pid_count;
 	if (item->action == CGM_ACTION_ATTACH) {
+		if (HAS_MEMBER(move, source) && move->source)
+			item->source = cgm_group_ref(move->source);
 		err = cgm_group_effective_mems(item->group, &item->to);
 		if (!err)
 			err = plan_check_attach(plan, item);
@@ -224,8 +248,8 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		item->to = move->to;
 		item->change = true;
 	}
-	for (size_t i = 0; i < item->pid_count && !err; i++)
-		err = add_pid(plan, item, item->pids[i]);
+	if (!err)
+		err = add_each_pid(plan, item);
 	item->before->source = CGM_SOURCE_MAPPED;
 	item->before->allowed = item->from;
 	if (!err && item->action == CGM_ACTION_ATTACH)

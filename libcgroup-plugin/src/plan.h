@@ -11,6 +11,7 @@ struct plan_item {
 	enum cgm_action action;
 	enum cgm_backend backend;
 	struct cgm_group *group;
+	struct cgm_group *source; /* ATTACH: who is born there goes, too; may be NULL */
 	pid_t *pids;
 	size_t pid_count;
 	cgm_nodeset configured;	/* MEMS: cpuset.mems as it was */
@@ -37,6 +38,7 @@ struct cgm_plan {
 	size_t count;
 	int nodes;		/* rows and columns of flows */
 	struct cgm_plan_node *rooms; /* by node, once checked */
+	uint64_t *freed;	/* by node: what leaves, without huge pages */
 	struct notes notes;
 	bool checked;
 	size_t room_notes;	/* notes from here on are about room */

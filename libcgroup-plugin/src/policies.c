@@ -10,7 +10,8 @@
 /* Those that a cpuset binds. What is preferred restricts no page. */
 static int names_nodes(const char *policy)
 {
-	return !strncmp(policy, "bind", 4) || !strncmp(policy, "interleave", 10);
+	return !strncmp(policy, "bind", 4) || !strncmp(policy, "interleave", 10) ||
+	       !strncmp(policy, "weighted interleave", 19);
 }
 
 /* So many mappings of a process have this policy; others than binding ones are dropped. */

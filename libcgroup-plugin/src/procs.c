@@ -132,22 +132,24 @@ int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
 	return is_shortage(err) ? err : 0;
 }
 
-/* Private memory of a process in bytes; cheap, and hardly ever shared. */
-uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid)
-{
-	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
-	char *p = text ? strstr(text, "\nRssAnon:") : NULL;
-	uint64_t bytes = p ? number_kib(p + 9) : 0;
-
-	free(text);
-	return bytes;
-}
-
 static uint64_t status_kib(const char *text, const char *key)
 {
 	const char *p = text ? strstr(text, key) : NULL;
 
 	return p ? number_kib(p + strlen(key)) : 0;
+}
+
+/*
+ * Bytes of a process that cost no look at its address space: private memory, which is
+ * hardly ever shared, and pages from the pools of huge ones, which often are.
+ */
+void process_rss(struct cgm_context *ctx, pid_t pid, uint64_t *anon, uint64_t *huge)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+
+	*anon = status_kib(text, "\nRssAnon:");
+	*huge = status_kib(text, "\nHugetlbPages:");
+	free(text);
 }
 
 CGM_PUBLIC int cgm_process_marks(struct cgm_context *ctx, pid_t pid,

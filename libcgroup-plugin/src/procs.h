@@ -16,6 +16,6 @@ void pid_list_sort(struct pid_list *list);
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
 int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
-uint64_t process_rss_anon(struct cgm_context *ctx, pid_t pid);
+void process_rss(struct cgm_context *ctx, pid_t pid, uint64_t *anon, uint64_t *huge);
 
 #endif /* CGM_PROCS_H */

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "engine.h"
 #include "stock.h"
 #include "unit.h"
@@ -79,13 +80,16 @@ static int write_mems(struct job_run *run, const char *list)
 			   list);
 }
 
-/* Through systemd where it has a hand in it, and never so that it has to wait. */
+/*
+ * Through systemd where it has a hand in it, and never so that it has to wait: where the
+ * kernel moves memory when this is written it is told afterwards.
+ */
 static int write_wide(struct job_run *run)
 {
 	const struct stock_run *sr = run->private;
 	int err;
 
-	if (run->item->action != CGM_ACTION_MEMS)
+	if (run->item->action != CGM_ACTION_MEMS || run->item->by_kernel)
 		return write_mems(run, sr->wide);
 	err = sr->engine ? write_mems(run, sr->wide) : 0;
 	return err ? err : unit_widen(run, sr->wide);
@@ -148,20 +152,7 @@ static bool can_widen(struct job_run *run, const cgm_nodeset *wide)
 
 static int attach(struct job_run *run)
 {
-	struct plan_item *item = run->item;
-	int err = 0, done = 0;
-
-	for (size_t i = 0; i < item->pid_count; i++) {
-		char text[16];
-
-		snprintf(text, sizeof(text), "%d", item->pids[i]);
-		err = group_write(item->group, "cgroup.procs", 0, text);
-		if (err)
-			run_note(run, "%s", run->job->ctx->error);
-		else
-			done++;
-	}
-	return done ? 0 : err;
+	return attach_all(run, 0, scope_of_pid);
 }
 
 static int start_attach(struct job_run *run)
@@ -544,8 +535,7 @@ static void end_done(struct job_run *run)
 	if (run->item->by_kernel)
 		account_by_kernel(run);
 	run_account_unmapped(run);
-	run->state = result_partial(&run->job->result, run->index) ? CGM_STATE_PARTIAL :
-								     CGM_STATE_DONE;
+	run->state = run_outcome(run);
 }
 
 /* A piece of the stage we are in. 0 or -errno. */

@@ -147,36 +147,56 @@ int scopes_of_group(struct job_run *run)
 	return err;
 }
 
-/* One scope a process: where it comes from is its own affair. */
-int scopes_of_pids(struct job_run *run)
+/* The nodes a process may use where it is. -ESRCH: it has exited. */
+static int nodes_of_pid(struct job_run *run, pid_t pid, cgm_nodeset *nodes)
 {
-	struct plan_item *item = run->item;
 	struct cgm_context *ctx = run->job->ctx;
-	int err = 0;
+	struct cgm_placement *p;
+	struct cgm_group *group;
+	int err;
 
-	for (size_t i = 0; i < item->pid_count && !err; i++) {
-		struct scope s = { .to = item->to };
-		struct cgm_placement *p;
-		struct cgm_group *group;
-
-		if (item->action == CGM_ACTION_ATTACH) {
-			err = cgm_group_open_pid(ctx, item->pids[i], &group);
-			if (!err) {
-				err = cgm_group_effective_mems(group, &s.from);
-				cgm_group_unref(group);
-			}
-		} else {
-			err = cgm_placement_read_pid(ctx, item->pids[i], &p);
-			if (!err) {
-				cgm_placement_allowed(p, &s.from);
-				cgm_placement_free(p);
-			}
+	if (run->item->action == CGM_ACTION_ATTACH) {
+		err = cgm_group_open_pid(ctx, pid, &group);
+		if (!err) {
+			err = cgm_group_effective_mems(group, nodes);
+			cgm_group_unref(group);
 		}
-		cgm_nodeset_or(&s.wide, &s.from, &s.to);
-		if (!err)
-			err = scope_add(run, &s);
+		return err;
+	}
+	err = cgm_placement_read_pid(ctx, pid, &p);
+	if (!err) {
+		cgm_placement_allowed(p, nodes);
+		cgm_placement_free(p);
 	}
 	return err;
+}
+
+/* A scope for a process: where it comes from is its own affair. */
+int scope_of_pid(struct job_run *run, pid_t pid)
+{
+	struct scope s = { .to = run->item->to };
+	int err = nodes_of_pid(run, pid, &s.from);
+
+	cgm_nodeset_or(&s.wide, &s.from, &s.to);
+	return err ? err : scope_add(run, &s);
+}
+
+/* One a process. Those that have exited are dropped, unless all have. */
+int scopes_of_pids(struct job_run *run)
+{
+	struct pid_list *list = &run->pids;
+	size_t kept = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		err = scope_of_pid(run, list->pids[i]);
+		if (!err)
+			list->pids[kept++] = list->pids[i];
+		else if (err != -ESRCH)
+			return err;
+	}
+	list->count = kept;
+	return kept ? 0 : err;
 }
 
 static int add_pid(struct stock_run *sr, pid_t pid, size_t scope)
@@ -246,8 +266,8 @@ int scopes_list_pids(struct job_run *run)
 
 	sr->pid_count = 0;
 	if (item->action == CGM_ACTION_ATTACH || item->action == CGM_ACTION_PAGES) {
-		for (size_t i = 0; i < item->pid_count && !err; i++)
-			err = add_pid(sr, item->pids[i], i);
+		for (size_t i = 0; i < run->pids.count && !err; i++)
+			err = add_pid(sr, run->pids.pids[i], i);
 	} else {
 		err = cgm_group_walk(item->group, list_group, run);
 	}

@@ -94,6 +94,7 @@ struct stock_run {
 
 /* stock-scope.c */
 int scopes_of_group(struct job_run *run);
+int scope_of_pid(struct job_run *run, pid_t pid);
 int scopes_of_pids(struct job_run *run);
 int scopes_list_pids(struct job_run *run);
 bool scope_blocked(const struct stock_run *sr, const struct scope *s);

@@ -8,8 +8,9 @@
  * process 1: while it waits nobody can start, stop or ask after anything. So
  * it is only ever told what moves nothing: with the engine, what was written a
  * moment before without waiting; without the engine, the old and the new nodes
- * together, and at the end the new ones, when they were written here. A write
- * of what is there already is no change to the kernel.
+ * together, and at the end the new ones, when they were written here; and where
+ * the caller has to leave the move to the kernel, what was written and waited for.
+ * A write of what is there already is no change to the kernel.
  */
 #include <errno.h>
 #include <fcntl.h>

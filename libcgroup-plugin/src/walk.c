@@ -202,7 +202,28 @@ static void take_page(struct walker *w, struct page_run *run, struct walk_page *
 		add_details(w, page);
 }
 
-/* The next pages. Returns how many, 0 at the end, or -errno (-ESRCH: exited). */
+/*
+ * Does the next run begin in other memory than the last page, which perhaps does not fit
+ * as a whole any more? Large folios lie in such blocks, of which half of the pages that
+ * are asked for can be in one.
+ */
+static bool block_is_over(const struct walker *w, const struct walk_page *last, size_t used,
+			  size_t count)
+{
+	uint64_t block = count / 2 * w->ctx->page_size;
+
+	if (w->file_kind == CGM_KIND_HUGETLB)
+		block = w->huge_size;
+	else if (block > w->pmd_size)
+		block = w->pmd_size;
+	return used > count / 2 && last->addr / block != w->runs[w->run].start / block;
+}
+
+/*
+ * The next pages, @count or less, a power of two: so that no large folio that lies as the
+ * kernel maps it is split between two calls, as far as half of them hold it. Moving its
+ * first pages moves all of it. Returns how many, 0 at the end, or -errno (-ESRCH: exited).
+ */
 int walker_next(struct walker *w, struct walk_page *pages, size_t count)
 {
 	size_t used = 0;
@@ -212,7 +233,7 @@ int walker_next(struct walker *w, struct walk_page *pages, size_t count)
 
 		if (more < 0 && !used)
 			return more;
-		if (more <= 0)
+		if (more <= 0 || (used && block_is_over(w, &pages[used - 1], used, count)))
 			break;
 		take_page(w, &w->runs[w->run], &pages[used++]);
 	}

@@ -158,6 +158,22 @@ def test_what_leaves_makes_room(run, machine):
     assert plan(run, "/web", "--to", "1-2")["notes"] == []
 
 
+def test_huge_pages_that_leave_make_no_room(tmp_path):
+    """They go back to their pool."""
+    tree = Tree(tmp_path, memory=False)
+    vmas = [("", {0: 12800}, ""), ("/anon_hugepage", {1: 50}, "huge anon=50")]
+    tree.cgroup("/web", "0-1", pids=[10])
+    tree.process(10, "both", vmas)
+    pool = "sys/devices/system/node/node2/hugepages/hugepages-2048kB/free_hugepages"
+    tree.write(pool, "50\n")
+    for node in (1, 2):
+        tree.node(node, free=9 * MIB, cache=0)
+    out = plan(Command(tree), "/web", "--to", "1-2", code=4)
+    assert "50.0M are to come, there is room for 2.0M" in out["error"]["message"]
+    nodes = {n["node"]: n for n in out["capacity"]}
+    assert nodes[1]["outgoing"] == 100 * MIB
+
+
 def test_huge_pages_need_a_pool(tmp_path):
     tree = Tree(tmp_path, memory=False)
     tree.cgroup("/web", "0", pids=[10])

@@ -31,6 +31,18 @@ def test_bound_mappings_are_rebound(machine, run):
     ]
 
 
+def test_names_of_two_words(machine, run):
+    """What is preferred restricts no page."""
+    bound(machine, "weighted interleave:0-1", "prefer (many):0-1")
+    assert notes(run, "/web", "--to", "2-3") == [
+        (
+            "note",
+            "100 (httpd) interleaves 1 mapping over nodes 0-1: "
+            "rebound with the cpuset",
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
     "nodes, severity, words",
     [

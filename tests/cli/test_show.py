@@ -128,6 +128,38 @@ def test_memory_charged_elsewhere_is_taken_from_the_processes(empty):
     assert target["placement"]["nodes"]["1"] == 40 * MIB
 
 
+HUGE = ("/anon_hugepage\\040(deleted)", {1: 3}, "huge anon=3")
+
+
+def test_huge_pages_that_nobody_is_charged_for(empty):
+    """Without the hugetlb controller the memory controller's files lack them."""
+    empty.cgroup("/db", "0-1", pids=[10], charged={"anon": [40 * MIB, 0, 0, 0]})
+    empty.process(10, "postgres", [("", {0: 10240}, ""), HUGE])
+    (target,) = Command(empty).json("show", "/db")["targets"]
+    assert target["placement"]["source"] == "mapped"
+    assert target["placement"]["kinds"]["hugetlb"]["1"] == 6 * MIB
+    assert target["placement"]["kinds"]["anon"]["0"] == 40 * MIB
+
+
+@pytest.mark.parametrize("size, bytes_", [("2MB", 2), ("512MB", 512), ("16GB", 16384)])
+def test_huge_pages_of_any_size_that_are_charged(empty, size, bytes_):
+    empty.cgroup(
+        "/db",
+        "0-1",
+        pids=[10],
+        charged={"anon": [40 * MIB, 0, 0, 0]},
+        more={
+            f"hugetlb.{size}.numa_stat": f"total={bytes_ * MIB} N0=0 N1={bytes_ * MIB}\n",
+            f"hugetlb.{size}.max": "max\n",
+        },
+    )
+    empty.process(10, "postgres", [("", {0: 10240}, "")])
+    empty.status(10, "postgres", hugetlb=bytes_ * MIB)
+    (target,) = Command(empty).json("show", "/db")["targets"]
+    assert target["placement"]["source"] == "charged"
+    assert target["placement"]["kinds"]["hugetlb"]["1"] == bytes_ * MIB
+
+
 def test_kinds_of_mappings(tmp_path):
     tree = Tree(tmp_path, memory=False)
     tree.cgroup("/web", "0-1", pids=[10])
@@ -146,6 +178,17 @@ def test_kinds_of_mappings(tmp_path):
     assert kinds["file"]["1"] == 40 * 4096
     assert kinds["shmem"] == {"0": 30 * 4096, "1": 7 * 4096, "2": 0, "3": 0}
     assert kinds["hugetlb"]["1"] == 6 * MIB
+
+
+def test_shared_huge_pages_are_counted_once(empty):
+    """Those of a file; a private mapping has pages of its own."""
+    empty.cgroup("/db", "0-1", pids=[10, 11], charged={"anon": [0, 0, 0, 0]})
+    shared = "/dev/hugepages/seg"
+    empty.process(10, "one", [(shared, {0: 6, 1: 2}, "huge"), HUGE])
+    empty.process(11, "two", [(shared, {0: 10, 1: 1}, "huge"), HUGE])
+    (target,) = Command(empty).json("show", "/db")["targets"]
+    kinds = target["placement"]["kinds"]
+    assert kinds["hugetlb"] == {"0": 20 * MIB, "1": (4 + 6 + 6) * MIB, "2": 0, "3": 0}
 
 
 def test_shared_memory_is_counted_once(tmp_path):

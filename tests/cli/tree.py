@@ -143,7 +143,15 @@ class Tree:
         self.write(f"{self.mount}{path}/memory.numa_stat", text)
 
     def status(
-        self, pid, comm, rss_anon=0, caps="0" * 16, allowed="0-3", uid=0, marks=(0, 0)
+        self,
+        pid,
+        comm,
+        rss_anon=0,
+        caps="0" * 16,
+        allowed="0-3",
+        uid=0,
+        marks=(0, 0),
+        hugetlb=0,
     ):
         """marks: MiB locked and pinned."""
         self.write(
@@ -151,6 +159,7 @@ class Tree:
             f"Name:\t{comm}\nTgid:\t{pid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"
             f"VmLck:\t{marks[0] << 10:8} kB\nVmPin:\t{marks[1] << 10:8} kB\n"
             f"RssAnon:\t{rss_anon // KIB:8} kB\n"
+            f"HugetlbPages:\t{hugetlb // KIB:8} kB\n"
             f"CapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
         )
 
@@ -161,7 +170,7 @@ class Tree:
 
         pss: {"Anon": bytes, "File": ..., "Shmem": ...}, its part of what it shares.
         """
-        numa, maps, start, anon = "", "", 0x7F0000000000, 0
+        numa, maps, start, anon, hugetlb = "", "", 0x7F0000000000, 0, 0
         for file, pages, words in vmas:
             cells = " ".join(f"N{n}={count}" for n, count in pages.items())
             policy = policies[len(maps.splitlines())] if policies else "default"
@@ -170,21 +179,24 @@ class Tree:
             if not file:
                 anon += total * 4096
                 words = f"anon={total} {words}"
+            huge = "huge" in words.split()
+            hugetlb += total * 2 * MIB if huge else 0
             numa += (
                 f"{start:x} {policy}{name} {words} {cells} kernelpagesize_kB="
-                f"{2048 if 'huge' in words.split() else 4}\n"
+                f"{2048 if huge else 4}\n"
             )
             device = "00:18" if file.startswith("/dev/shm") else "fe:00"
             inode = "1234" if file else "0"
             maps += (
-                f"{start:012x}-{start + 0x40000000:012x} rw-p 00000000 {device} "
+                f"{start:012x}-{start + 0x40000000:012x} "
+                f"rw-{'s' if file.startswith('/dev/hugepages') else 'p'} 00000000 {device} "
                 f"{inode}    {file}\n"
             )
             start += 0x40000000
         self.write(f"proc/{pid}/numa_maps", numa)
         self.write(f"proc/{pid}/maps", maps)
         self.write(f"proc/{pid}/comm", comm + "\n")
-        self.status(pid, comm, rss_anon=anon, allowed=allowed)
+        self.status(pid, comm, rss_anon=anon, allowed=allowed, hugetlb=hugetlb)
         if pss is not None:
             lines = "".join(f"Pss_{k}: {v // KIB} kB\n" for k, v in pss.items())
             self.write(f"proc/{pid}/smaps_rollup", "header\n" + lines)

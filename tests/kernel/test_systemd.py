@@ -289,6 +289,41 @@ def figures(name, seconds):
     return statistics.median(seconds)
 
 
+def ask_during(service, call, *words):
+    """What systemd's answers take meanwhile, and the call; it has moved memory then."""
+    moving = Background(call, *words)
+    answers = []
+    while moving.running:
+        answers.append(timed(systemctl, "is-active", service.name))
+    took = moving.join()
+    print(f"{call.__name__}: {took:.1f} s")
+    return answers, took
+
+
+def confined(*words):
+    """The command, called from a cpuset that has node 0 only."""
+    scope = ("systemd-run", "--quiet", "--scope", "-p", "AllowedMemoryNodes=0")
+    result = run(*scope, COMMAND, *words, "-J")
+    assert result.returncode in (0, 3), result
+    notes = [note["message"] for note in json.loads(result.stdout)["notes"]]
+    assert having("the caller may use nodes 0 only", notes)
+
+
+@pytest.mark.timing
+def test_process_1_answers_while_the_kernel_moves(unit, spawn, engine):
+    """It is the caller, who may not use the new nodes, that waits for that."""
+    if engine:
+        pytest.skip("whatever the caller may use, nobody waits")
+    service = unit()
+    load = spawn(service.cpuset)
+    load.alloc("anon", mib(500), nodes=(0, 1))
+    answers, took = ask_during(service, confined, "move", service.name, "--to", "2-3")
+    assert set(load.where("anon")) == {2, 3}
+    assert service.nodes() == [2, 3] == service.cpuset.mems()
+    print(f"{len(answers)} answers, longest {max(answers):.3f} s")
+    assert max(answers) < took / 3
+
+
 @pytest.mark.timing
 def test_process_1_answers_while_memory_moves(unit, spawn):
     """It must not be the one that waits for the kernel to copy."""
@@ -299,19 +334,10 @@ def test_process_1_answers_while_memory_moves(unit, spawn):
     def ask():
         return timed(systemctl, "is-active", service.name)
 
-    def ask_during(call, *words):
-        """What it takes meanwhile; the memory has moved in the end."""
-        moving = Background(call, *words)
-        answers = []
-        while moving.running:
-            answers.append(ask())
-        print(f"{call.__name__}: {moving.join():.1f} s")
-        return answers
-
     # Whatever else the machine does makes it look worse, so the best try counts.
     for nodes in ("2-3", "0-1", "2-3"):
         idle = [ask() for _ in range(20)]
-        moving = ask_during(move, service.name, nodes)
+        moving, _ = ask_during(service, move, service.name, nodes)
         assert set(load.where("anon")) == set(machine.parse_list(nodes))
         idle += [ask() for _ in range(20)]
         assert len(moving) > 5, "the move was over too soon, or somebody waited"
@@ -325,7 +351,9 @@ def test_process_1_answers_while_memory_moves(unit, spawn):
     # Systemd alone does wait, and the test sees that.
     other = "0-1" if nodes == "2-3" else "2-3"
     setting = f"AllowedMemoryNodes={other}"
-    alone = ask_during(systemctl, "set-property", "--runtime", service.name, setting)
+    alone, _ = ask_during(
+        service, systemctl, "set-property", "--runtime", service.name, setting
+    )
     assert set(load.where("anon")) == set(machine.parse_list(other))
     print(f"while systemd waits: longest {max(alone):.3f} s")
     assert max(alone) > 3 * usual

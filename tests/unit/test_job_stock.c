@@ -3,6 +3,8 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #define MEMS "sys/fs/cgroup/web/cpuset.mems"
 
@@ -66,12 +68,139 @@ static void after_its_end(void **state)
 	assert_int_equal(cgm_job_dispatch(f->job), 0);
 }
 
+/* ---- processes into a cgroup ---- */
+
+#define PROCS "sys/fs/cgroup/db/cgroup.procs"
+
+static void write_process(const struct tree *tree, int pid)
+{
+	tree_write(tree, "0::/web\n", "proc/%d/cgroup", pid);
+	tree_write(tree, "7f0000000000 default\n", "proc/%d/numa_maps", pid);
+	tree_write(tree, "7f0000000000-7f0000001000 rw-p 00000000 00:00 0\n",
+		   "proc/%d/maps", pid);
+}
+
+static void exits(const struct tree *tree, int pid)
+{
+	static const char *const files[] = { "cgroup", "numa_maps", "maps" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/proc/%d/%s", tree->dir, pid, files[i]);
+		unlink(path);
+	}
+}
+
+/* /web has processes 7, 8 and 9, /db has none; nobody really goes. */
+static int setup_processes(void **state)
+{
+	static const uint64_t anon[4] = { 4 * MIB };
+	struct fixture *f = fixture_new(0);
+
+	tree_cgroup(&f->tree, "/web", "0", anon);
+	tree_cgroup(&f->tree, "/db", "0", anon);
+	tree_write(&f->tree, "7\n8\n9\n", "sys/fs/cgroup/web/cgroup.procs");
+	for (int pid = 7; pid < 10; pid++)
+		write_process(&f->tree, pid);
+	fixture_open(f);
+	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
+	*state = f;
+	return 0;
+}
+
+/* Plan to have so many of them go, the first first. How many the plan has. */
+static size_t plan_processes(struct fixture *f, size_t count, struct cgm_group *source)
+{
+	static const pid_t pids[] = { 7, 8, 9 };
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_ATTACH,
+				 .pids = pids, .pid_count = count, .source = source };
+	struct cgm_plan_item item = { .size = sizeof(item) };
+
+	assert_int_equal(cgm_group_open(f->ctx, "/db", &move.group), 0);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	cgm_group_unref(move.group);
+	assert_int_equal(cgm_plan_item(f->plan, 0, &item), 0);
+	assert_int_equal(item.processes, item.pid_count);
+	return item.pid_count;
+}
+
+static enum cgm_state go(struct fixture *f)
+{
+	struct cgm_progress p = { .size = sizeof(p) };
+
+	assert_int_equal(cgm_job_start(f->plan, NULL, &f->job), 0);
+	assert_int_equal(cgm_job_wait(f->job, 5000), 0);
+	assert_int_equal(cgm_job_progress(f->job, &p), 0);
+	return p.state;
+}
+
+/* A file tree keeps the last that was written. */
+static void born_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(plan_processes(f, 2, f->group), 2);
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "9");
+}
+
+static void only_who_was_named(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(plan_processes(f, 2, NULL), 2);
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "8");
+}
+
+static void exited_before_the_plan(void **state)
+{
+	struct fixture *f = *state;
+
+	exits(&f->tree, 7);
+	exits(&f->tree, 9);
+	assert_int_equal(plan_processes(f, 3, NULL), 1);
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "8");
+}
+
+static void exited_before_the_start(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(plan_processes(f, 3, NULL), 3);
+	exits(&f->tree, 9);
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "8");
+}
+
+static void all_have_exited(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(plan_processes(f, 3, NULL), 3);
+	for (int pid = 7; pid < 10; pid++)
+		exits(&f->tree, pid);
+	assert_int_equal(cgm_job_start(f->plan, NULL, &f->job), -ESRCH);
+	assert_file(f, PROCS, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(waits_and_goes_on, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(cancelled_on_hold, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(after_its_end, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(born_meanwhile, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(only_who_was_named, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(exited_before_the_plan, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(exited_before_the_start, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(all_have_exited, setup_processes,
+						fixture_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine.h"
@@ -55,6 +56,48 @@ static void numamaps_huge(void **state)
 	assert_true(line.huge);
 	assert_int_equal(line.page_size, 2 * MIB);
 	assert_int_equal(line.total, 3);
+}
+
+static void numamaps_policies(void **state)
+{
+	static const char *const names[] = {
+		"default", "prefer:1", "prefer (many):0-1", "prefer (many)=static:2",
+		"weighted interleave:0-3", "weighted interleave=relative:0", "local",
+	};
+	struct numa_line line;
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(text, sizeof(text), "10 %s file=/x N0=3\n", names[i]);
+		assert_int_equal(numamaps_parse(text, 4096, &line), 0);
+		assert_string_equal(line.policy, names[i]);
+		assert_string_equal(line.file, "/x");
+		assert_int_equal(line.total, 3);
+	}
+	assert_int_equal(numamaps_parse("10 weighted N0=1\n", 4096, &line), 0);
+	assert_string_equal(line.policy, "weighted");
+	assert_int_equal(numamaps_parse("10 prefer\n (many)", 4096, &line), 0);
+	assert_string_equal(line.policy, "prefer");
+}
+
+static void numamaps_many_nodes(void **state)
+{
+	char text[32 * CGM_NODES_MAX] = "10 interleave:0-1023";
+	struct numa_line line;
+
+	(void)state;
+	for (int n = 0; n < CGM_NODES_MAX; n++)
+		sprintf(text + strlen(text), " N%d=%d", n, n + 1);
+	assert_int_equal(numamaps_parse(text, 4096, &line), 0);
+	assert_int_equal(line.count, CGM_NODES_MAX);
+	assert_int_equal(line.total, CGM_NODES_MAX * (CGM_NODES_MAX + 1) / 2);
+	assert_int_equal(line.nodes[CGM_NODES_MAX - 1].node, CGM_NODES_MAX - 1);
+	assert_int_equal(line.nodes[CGM_NODES_MAX - 1].pages, CGM_NODES_MAX);
+	/* no kernel writes more */
+	strcat(text, " N0=1");
+	assert_int_equal(numamaps_parse(text, 4096, &line), 0);
+	assert_int_equal(line.count, CGM_NODES_MAX);
 }
 
 static void numamaps_bad(void **state)
@@ -261,6 +304,8 @@ int main(void)
 		cmocka_unit_test(smaps_blank_line),
 		cmocka_unit_test(zoneinfo_blank_line),
 		cmocka_unit_test(numamaps_bad),
+		cmocka_unit_test(numamaps_policies),
+		cmocka_unit_test(numamaps_many_nodes),
 		cmocka_unit_test(memcg_kinds),
 		cmocka_unit_test(memcg_locked_and_huge),
 		cmocka_unit_test(memcg_bad),

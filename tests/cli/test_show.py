@@ -143,13 +143,14 @@ def test_huge_pages_that_nobody_is_charged_for(empty):
 
 @pytest.mark.parametrize("size, bytes_", [("2MB", 2), ("512MB", 512), ("16GB", 16384)])
 def test_huge_pages_of_any_size_that_are_charged(empty, size, bytes_):
+    charge = bytes_ * MIB
     empty.cgroup(
         "/db",
         "0-1",
         pids=[10],
         charged={"anon": [40 * MIB, 0, 0, 0]},
         more={
-            f"hugetlb.{size}.numa_stat": f"total={bytes_ * MIB} N0=0 N1={bytes_ * MIB}\n",
+            f"hugetlb.{size}.numa_stat": f"total={charge} N0=0 N1={charge}\n",
             f"hugetlb.{size}.max": "max\n",
         },
     )

@@ -187,10 +187,10 @@ class Tree:
             )
             device = "00:18" if file.startswith("/dev/shm") else "fe:00"
             inode = "1234" if file else "0"
+            shared = "s" if file.startswith("/dev/hugepages") else "p"
             maps += (
                 f"{start:012x}-{start + 0x40000000:012x} "
-                f"rw-{'s' if file.startswith('/dev/hugepages') else 'p'} 00000000 {device} "
-                f"{inode}    {file}\n"
+                f"rw-{shared} 00000000 {device} {inode}    {file}\n"
             )
             start += 0x40000000
         self.write(f"proc/{pid}/numa_maps", numa)

@@ -437,8 +437,9 @@ static int run(struct apply *apply, char **arguments, bool back)
 	if (back || apply->go_on) {
 		forget_removed(apply);
 		code = wishes_from_journal(apply, back, &wishes);
-	} else
+	} else {
 		code = spec_read(apply->app, &apply->spec, arguments, &wishes);
+	}
 	interrupted_put_back(apply->app);
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);

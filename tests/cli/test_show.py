@@ -141,23 +141,23 @@ def test_huge_pages_that_nobody_is_charged_for(empty):
     assert target["placement"]["kinds"]["anon"]["0"] == 40 * MIB
 
 
-@pytest.mark.parametrize("size, bytes_", [("2MB", 2), ("512MB", 512), ("16GB", 16384)])
-def test_huge_pages_of_any_size_that_are_charged(empty, size, bytes_):
+@pytest.mark.parametrize("size, mib", [("2MB", 2), ("512MB", 512), ("16GB", 16384)])
+def test_huge_pages_of_any_size_that_are_charged(empty, size, mib):
     empty.cgroup(
         "/db",
         "0-1",
         pids=[10],
         charged={"anon": [40 * MIB, 0, 0, 0]},
         more={
-            f"hugetlb.{size}.numa_stat": f"total={bytes_ * MIB} N0=0 N1={bytes_ * MIB}\n",
+            f"hugetlb.{size}.numa_stat": f"total={mib * MIB} N0=0 N1={mib * MIB}\n",
             f"hugetlb.{size}.max": "max\n",
         },
     )
     empty.process(10, "postgres", [("", {0: 10240}, "")])
-    empty.status(10, "postgres", hugetlb=bytes_ * MIB)
+    empty.status(10, "postgres", hugetlb=mib * MIB)
     (target,) = Command(empty).json("show", "/db")["targets"]
     assert target["placement"]["source"] == "charged"
-    assert target["placement"]["kinds"]["hugetlb"]["1"] == bytes_ * MIB
+    assert target["placement"]["kinds"]["hugetlb"]["1"] == mib * MIB
 
 
 def test_kinds_of_mappings(tmp_path):

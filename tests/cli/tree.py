@@ -180,6 +180,7 @@ class Tree:
                 anon += total * 4096
                 words = f"anon={total} {words}"
             huge = "huge" in words.split()
+            rights = "rw-s" if file.startswith("/dev/hugepages") else "rw-p"
             hugetlb += total * 2 * MIB if huge else 0
             numa += (
                 f"{start:x} {policy}{name} {words} {cells} kernelpagesize_kB="
@@ -188,8 +189,7 @@ class Tree:
             device = "00:18" if file.startswith("/dev/shm") else "fe:00"
             inode = "1234" if file else "0"
             maps += (
-                f"{start:012x}-{start + 0x40000000:012x} "
-                f"rw-{'s' if file.startswith('/dev/hugepages') else 'p'} 00000000 {device} "
+                f"{start:012x}-{start + 0x40000000:012x} {rights} 00000000 {device} "
                 f"{inode}    {file}\n"
             )
             start += 0x40000000

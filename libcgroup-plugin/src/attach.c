@@ -36,7 +36,7 @@ static int find_born(struct job_run *run, attach_joins joins)
 	for (size_t i = 0; i < count && !err; i++) {
 		if (is_known(run, pids[i]))
 			continue;
-		err = joins ? joins(run, pids[i]) : 0;
+		err = joins(run, pids[i]);
 		if (err == -ESRCH || err == -ENOENT) {	/* has exited */
 			err = 0;
 			continue;

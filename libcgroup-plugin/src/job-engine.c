@@ -161,6 +161,16 @@ static void end_hold(struct job_run *run)
 	er->holds = false;
 }
 
+/* -ESRCH: it has exited. */
+static int is_there(struct job_run *run, pid_t pid)
+{
+	struct cgm_group *now;
+	int err = cgm_group_open_pid(run->job->ctx, pid, &now);
+
+	cgm_group_unref(now);
+	return err;
+}
+
 static int change(struct job_run *run)
 {
 	struct plan_item *item = run->item;
@@ -178,7 +188,7 @@ static int change(struct job_run *run)
 			unit_tell(run, UNIT_WRITTEN);
 		return err;
 	case CGM_ACTION_ATTACH:
-		return attach_all(run, O_NONBLOCK, NULL);
+		return attach_all(run, O_NONBLOCK, is_there);
 	case CGM_ACTION_SETTLE:
 		return group_write(item->group, engine_files(run->job->ctx)->settle,
 				   O_NONBLOCK, "1");

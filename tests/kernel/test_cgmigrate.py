@@ -224,6 +224,22 @@ def test_into_disturbs_nobody_there(top, spawn, name):
     assert here.procs() == [] and set(load.where("anon")) == {2, 3}
 
 
+def test_into_with_who_is_born_meanwhile(top, name):
+    """A parent that has children all the time, before its turn comes too."""
+    here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    loop = "while :; do sleep 1000 & sleep 0.02; done"
+    with subprocess.Popen(["sh", "-c", loop]) as parent:
+        here.attach(parent.pid)
+        wait_until(lambda: len(here.procs()) > 5, "children")
+
+        result = cgmigrate("move", name(here), "--into", name(there))
+
+        assert result.returncode == 0, result
+        assert here.procs() == [] and parent.pid in there.procs()
+        parent.kill()
+    there.kill()
+
+
 def test_pid_alone_in_its_cgroup(top, spawn, name):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)

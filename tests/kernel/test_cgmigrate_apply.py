@@ -91,7 +91,7 @@ def test_a_ring_of_full_nodes(ring, spawn, name, tmp_path):
 def killed(pair, name, engine):
     """A slow apply that exchanges the pair was killed in the middle."""
     (a, load_a), (b, load_b) = pair
-    process = start("apply", "--swap", name(a), name(b), "--rate", "3M")
+    process = start("apply", "--swap", name(a), name(b), "--rate", "8M")
     wait_until(lambda: (a.mems(), b.mems()) != ([0], [1]), "the first move to start")
     time.sleep(0.5)
     process.kill()

@@ -276,6 +276,7 @@ static int add_into(struct app *app, struct cgm_plan *plan, const struct target 
 		err = cgm_group_pids(target->group, CGM_PIDS_SUBTREE, &pids,
 				     &move.pid_count);
 		move.pids = pids;
+		move.source = target->group;
 		if (!err && !move.pid_count) {
 			free(pids);
 			return fail(app, EXIT_REFUSED, "%s: has no processes to move",

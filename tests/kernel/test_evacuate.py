@@ -42,7 +42,8 @@ def test_memory_of_the_root(spawn, kind):
     load, other = spawn(), spawn()
     # A write to a page of "cow" makes a new one, wherever the writer runs.
     cpus = set(range(os.cpu_count())) - set(machine.cpus_of(NODE))
-    os.sched_setaffinity(load.pid, cpus)
+    for tid in os.listdir(f"/proc/{load.pid}/task"):
+        os.sched_setaffinity(int(tid), cpus)
     load.alloc("memory", PAGES, kind=kind, nodes=NODE)
     other.alloc("memory", mib(2), kind=kind, nodes=1)
     load("work", writers=1, verifiers=1, rest=500)

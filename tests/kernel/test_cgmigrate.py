@@ -224,20 +224,25 @@ def test_into_disturbs_nobody_there(top, spawn, name):
     assert here.procs() == [] and set(load.where("anon")) == {2, 3}
 
 
-def test_into_with_who_is_born_meanwhile(top, name):
-    """A parent that has children all the time, before its turn comes too."""
-    here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+@pytest.fixture
+def parent(top):
+    """A process that has children all the time."""
     loop = "while :; do sleep 1000 & sleep 0.02; done"
-    with subprocess.Popen(["sh", "-c", loop]) as parent:
-        here.attach(parent.pid)
-        wait_until(lambda: len(here.procs()) > 5, "children")
+    with subprocess.Popen(["sh", "-c", loop]) as process:
+        yield process
+        process.kill()
 
-        result = cgmigrate("move", name(here), "--into", name(there))
 
-        assert result.returncode == 0, result
-        assert here.procs() == [] and parent.pid in there.procs()
-        parent.kill()
-    there.kill()
+def test_into_with_who_is_born_meanwhile(top, parent, name):
+    """Also those who are born before their parent's turn comes."""
+    here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
+    here.attach(parent.pid)
+    wait_until(lambda: len(here.procs()) > 5, "children")
+
+    result = cgmigrate("move", name(here), "--into", name(there))
+
+    assert result.returncode == 0, result
+    assert here.procs() == [] and parent.pid in there.procs()
 
 
 def test_pid_alone_in_its_cgroup(top, spawn, name):

@@ -205,7 +205,8 @@ static void take_page(struct walker *w, struct page_run *run, struct walk_page *
 /*
  * Does the next run begin in other memory than the last page, which perhaps does not fit
  * as a whole any more? Large folios lie in such blocks, of which half of the pages that
- * are asked for can be in one.
+ * are asked for can be in one. Blocks are powers of two: addresses in the same one differ
+ * only in bits below.
  */
 static bool block_is_over(const struct walker *w, const struct walk_page *last, size_t used,
 			  size_t count)
@@ -216,7 +217,7 @@ static bool block_is_over(const struct walker *w, const struct walk_page *last, 
 		block = w->huge_size;
 	else if (block > w->pmd_size)
 		block = w->pmd_size;
-	return used > count / 2 && last->addr / block != w->runs[w->run].start / block;
+	return used > count / 2 && (last->addr ^ w->runs[w->run].start) >= block;
 }
 
 /*

@@ -88,18 +88,33 @@ void cpuset_migrate_css_offline(struct cpuset *cs)
 	cm_jobs_recheck();
 }
 
-/**
- * cm_change_put - drop a reference to a change
- * @change: the change
- */
-void cm_change_put(struct cpuset_change *change)
+struct cpuset_change *cm_change_get(struct cpuset_change *change)
 {
-	if (!refcount_dec_and_test(&change->ref))
-		return;
+	refcount_inc(&change->ref);
+	return change;
+}
+
+static void change_free_work(struct work_struct *work)
+{
+	struct cpuset_change *change =
+		container_of(work, struct cpuset_change, free);
 
 	xa_destroy(&change->moved);
 	css_put(&change->origin->css);
 	kfree(change);
+}
+
+/**
+ * cm_change_put - drop a reference to a change
+ * @change: the change
+ *
+ * Context: any; a change that has moved much has much to free, which somebody
+ * does who holds no lock.
+ */
+void cm_change_put(struct cpuset_change *change)
+{
+	if (refcount_dec_and_test(&change->ref))
+		queue_work(system_unbound_wq, &change->free);
 }
 
 /**
@@ -199,6 +214,7 @@ struct cpuset_change *cpuset_change_begin(struct cpuset *origin,
 	INIT_LIST_HEAD(&change->parts);
 	init_waitqueue_head(&change->wait);
 	init_task_work(&change->work, change_wait_work);
+	INIT_WORK(&change->free, change_free_work);
 	change->wants_wait = wait && !(current->flags &
 				       (PF_KTHREAD | PF_IO_WORKER | PF_EXITING));
 	xa_init(&change->moved);

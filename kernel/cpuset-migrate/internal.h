@@ -41,6 +41,9 @@ static inline u64 cm_elapsed(u64 since)
 /* Address ranges of one job that have different maps. */
 #define CM_MAX_RANGES		8
 
+/* Changes under way, one after the other, of which a job knows what they moved. */
+#define CM_MAX_BEFORE		4
+
 /* map.c */
 
 /**
@@ -84,7 +87,10 @@ void cm_map_put(struct cm_map *map);
  * @wants_wait: it does
  * @partial: pages failed to move, once nothing is busy any more
  * @evacuation: the job that empties a node
- * @moved: page frames that shared pages were moved to, where a map is chained
+ * @overlaps: an address space has not arrived yet where another change wanted it
+ * @moved: page frames that shared pages were moved to, where a map is chained or
+ *	the change overlaps
+ * @free: drops it
  */
 struct cpuset_change {
 	refcount_t		ref;
@@ -97,8 +103,10 @@ struct cpuset_change {
 	struct callback_head	work;
 	bool			wants_wait;
 	bool			partial;
+	bool			overlaps;
 	struct cpuset_migrate_job *evacuation;
 	struct xarray		moved;
+	struct work_struct	free;
 };
 
 /**
@@ -155,6 +163,7 @@ void cm_part_put_job(struct cm_part *part);
 void cm_parts_stop(struct cpuset *cs);
 void cm_change_busy(struct cpuset_change *change, int n);
 int cm_change_wait(struct cpuset_change *change);
+struct cpuset_change *cm_change_get(struct cpuset_change *change);
 void cm_change_put(struct cpuset_change *change);
 bool cm_is_held(struct cpuset *cs);
 bool cm_is_below(struct cpuset *cs, struct cpuset *top);
@@ -197,6 +206,9 @@ struct cm_tally {
  * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
  *	More than one when a change came while the one before was under way.
  * @nr_ranges: how many
+ * @before: changes that were taken over before they were done here, the last one
+ *	first, and where a page goes that one of them has moved for somebody else
+ * @nr_before: how many
  * @cursor: everything below was visited: addresses, or page frames of @nid
  * @limit: the walk ends there
  * @alone: no mates up to there, see team.c
@@ -251,6 +263,11 @@ struct cpuset_migrate_job {
 		struct cm_map	*map;
 	} range[CM_MAX_RANGES];
 	unsigned int		nr_ranges;
+	struct cm_before {
+		struct cpuset_change *change;
+		struct cm_map	*map;
+	} before[CM_MAX_BEFORE];
+	unsigned int		nr_before;
 
 	unsigned long		cursor;
 	unsigned long		limit;

@@ -78,8 +78,12 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 
 	job = kzalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
 	refcount_set(&job->ref, 1);
-	if (mm)
+	if (mm) {
 		mmgrab(mm);
+		/* None starts before all that are there have been enrolled. */
+		if (READ_ONCE(mm->cpuset_job))
+			WRITE_ONCE(part->change->overlaps, true);
+	}
 	job->mm = mm;
 	job->slot = mm ? &mm->cpuset_job : &part->cs->migrate.cache_job;
 	job->nid = NUMA_NO_NODE;
@@ -114,6 +118,10 @@ static void job_put(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
+	for (i = 0; i < job->nr_before; i++) {
+		cm_map_put(job->before[i].map);
+		cm_change_put(job->before[i].change);
+	}
 	cm_swap_forget(job);
 	xa_destroy(&job->busy);
 	xa_destroy(&job->swapping);
@@ -186,6 +194,37 @@ static void job_end(struct cpuset_migrate_job *job)
 	job_put(job);
 }
 
+/* What another address space's job moved for @change goes on by @map. */
+static void job_add_before(struct cpuset_migrate_job *job,
+			   struct cpuset_change *change, struct cm_map *map)
+{
+	struct cm_before *before = &job->before[job->nr_before++];
+
+	before->change = cm_change_get(change);
+	before->map = map;
+}
+
+/*
+ * Of those who share a page one may have come to it in time for the old change.
+ * For the others it has made that part of its way.
+ */
+static void job_remember(struct cpuset_migrate_job *job,
+			 const struct cpuset_migrate_job *old,
+			 struct cm_map *map)
+{
+	struct cm_map *composed;
+	unsigned int i;
+
+	if (job->nr_before < CM_MAX_BEFORE)
+		job_add_before(job, old->part->change, cm_map_get(map));
+	for (i = 0; i < old->nr_before && job->nr_before < CM_MAX_BEFORE; i++) {
+		composed = cm_map_alloc_composed(old->before[i].map, map);
+		if (!composed)
+			return;
+		job_add_before(job, old->before[i].change, composed);
+	}
+}
+
 /*
  * A later change takes an address space over.  What the old job has visited is
  * where the old change wanted it; the rest is to go where both changes in a row
@@ -217,6 +256,7 @@ static void job_take_over(struct cpuset_migrate_job *job,
 	if (!job->mm)
 		return;
 
+	job_remember(job, old, map);
 	if (visited) {
 		job->range[n].end = visited;
 		job->range[n++].map = map;

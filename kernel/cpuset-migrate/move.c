@@ -641,7 +641,7 @@ static enum cpuset_migrate_stat why_fs_keeps(struct folio *folio)
 /* Why did a folio come back? */
 static enum cpuset_migrate_stat why_left(struct folio *folio)
 {
-	if (folio_maybe_dma_pinned(folio))
+	if (cm_folio_is_pinned(folio, 1))
 		return CM_FAIL_PINNED;
 	return why_fs_keeps(folio);
 }

@@ -119,6 +119,8 @@ static void mate_start(struct cm_mate *mate, struct cpuset_migrate_job *job,
 	part->origin = job->origin;
 	memcpy(part->range, job->range, sizeof(part->range));
 	part->nr_ranges = job->nr_ranges;
+	memcpy(part->before, job->before, sizeof(part->before));
+	part->nr_before = job->nr_before;
 	part->cursor = begin;
 	part->limit = begin + CM_WINDOW;
 	part->stall_pages = job->stall_pages;

@@ -83,6 +83,29 @@ static const struct cm_map *walk_map(struct cm_walk *w, unsigned long addr)
 	return job->range[w->range].map;
 }
 
+/* By which map does a folio go on? */
+static const struct cm_map *walk_folio_map(struct cm_walk *w,
+					   struct folio *folio,
+					   unsigned long addr)
+{
+	struct cpuset_migrate_job *job = w->job;
+	unsigned int i;
+
+	for (i = 0; i < job->nr_before; i++)
+		if (xa_load(&job->before[i].change->moved, folio_pfn(folio)))
+			return job->before[i].map;
+	return walk_map(w, addr);
+}
+
+/*
+ * Can a page that has arrived look like one that has to leave, or may somebody
+ * be on his way from further back who shares it?
+ */
+static bool walk_remembers(struct cm_walk *w, const struct cm_map *map)
+{
+	return map->chained || READ_ONCE(w->job->part->change->overlaps);
+}
+
 /*
  * Where the policy of the VMA wants a folio; NUMA_NO_NODE if it does not say.
  * Only of a process's own memory: others share that of a file.
@@ -108,13 +131,13 @@ static int walk_interleaved(struct cm_walk *w, struct folio *folio,
 static int walk_dest(struct cm_walk *w, struct folio *folio, int nid,
 		     unsigned long addr)
 {
-	const struct cm_map *map = walk_map(w, addr);
+	const struct cm_map *map = walk_folio_map(w, folio, addr);
 	const nodemask_t *allowed = &w->batch->allowed;
 	int dst = walk_interleaved(w, folio, addr);
 	bool chained;
 
 	/* Asked again, a policy says the same: nothing to remember. */
-	chained = map->chained && dst == NUMA_NO_NODE;
+	chained = walk_remembers(w, map) && dst == NUMA_NO_NODE;
 	if (dst == NUMA_NO_NODE)
 		dst = map->dst[nid];
 	if (dst == nid)
@@ -327,8 +350,8 @@ static int walk_fast_dest(struct cm_walk *w, struct folio *folio, int nid,
 	dst = walk_dest(w, folio, nid, addr);
 	if (dst == NUMA_NO_NODE)
 		dst = cm_nearest_node(nid, &w->batch->allowed);
-	if (w->job->nr_ranges == 1 && !w->job->range[0].map->chained &&
-	    !w->interleave) {
+	if (w->job->nr_ranges == 1 && !w->job->nr_before &&
+	    !walk_remembers(w, w->job->range[0].map) && !w->interleave) {
 		w->last_nid = nid;
 		w->last_dst = dst;
 	}

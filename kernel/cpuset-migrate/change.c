@@ -49,6 +49,16 @@ DEFINE_SPINLOCK(cm_lock);
 /* Parts whose jobs have been started and that have not closed. */
 static LIST_HEAD(cm_parts);
 
+/*
+ * Parts whose jobs have ended.  One work looks after all that are there: however
+ * many somebody asks for, they wait for cpuset_mutex once.
+ */
+static LIST_HEAD(cm_closing);
+static void parts_close_work(struct work_struct *work);
+static DECLARE_WORK(cm_close_work, parts_close_work);
+
+static struct workqueue_struct *cm_change_wq;
+
 /* Source of names for sets of nodes and for changes; 0 is nobody's. */
 static atomic64_t cm_last_name;
 
@@ -60,6 +70,7 @@ void cpuset_migrate_css_init(struct cpuset *cs)
 {
 	cs->migrate.placement = atomic64_inc_return(&cm_last_name);
 	cs->migrate.max = U64_MAX;
+	INIT_LIST_HEAD(&cs->migrate.parts);
 }
 
 /**
@@ -114,7 +125,7 @@ static void change_free_work(struct work_struct *work)
 void cm_change_put(struct cpuset_change *change)
 {
 	if (refcount_dec_and_test(&change->ref))
-		queue_work(system_unbound_wq, &change->free);
+		queue_work(cm_change_wq, &change->free);
 }
 
 /**
@@ -251,6 +262,7 @@ static void part_finish(struct cm_part *part)
 	/* Who is told looks at what is pending, and who waits at all of it. */
 	spin_lock(&cm_lock);
 	list_del(&part->node);
+	list_del(&part->sibling);
 	cm_stat_pending(part->cs, -1);
 	spin_unlock(&cm_lock);
 	if (part->announced)
@@ -294,7 +306,8 @@ void cm_part_put_job(struct cm_part *part)
 		return;
 
 	part_busy(part, 1);
-	queue_work(system_unbound_wq, &part->close);
+	list_add_tail(&part->closing, &cm_closing);
+	queue_work(cm_change_wq, &cm_close_work);
 }
 
 /*
@@ -435,14 +448,14 @@ static bool part_has_cache(struct cm_part *part)
 }
 
 /* Add the job for cache that nobody maps, once; true if there is any. */
-static bool part_add_cache(struct cm_part *part, const nodemask_t *nodes)
+static bool part_add_cache(struct cm_part *part)
 {
 	struct cpuset_migrate_job *job;
 
 	if (!part_has_cache(part))
 		return false;
 
-	job = part->cached ? NULL : cm_cache_job(part, nodes);
+	job = part->cached ? NULL : cm_cache_job(part, &part->cache_nodes);
 	part->cached = true;
 	if (job)
 		list_add_tail(&job->node, &part->jobs);
@@ -453,7 +466,7 @@ static bool part_add_cache(struct cm_part *part, const nodemask_t *nodes)
 }
 
 /* Add what there is to do yet; false if that is nothing. */
-static bool part_add_more(struct cm_part *part, const nodemask_t *nodes)
+static bool part_add_more(struct cm_part *part)
 {
 	/* The tasks would be those of the cpuset that its cgroup has now. */
 	if (!is_cpuset_online(part->cs))
@@ -461,44 +474,56 @@ static bool part_add_more(struct cm_part *part, const nodemask_t *nodes)
 	/* Whoever changed the nodes again since looks after it. */
 	if (READ_ONCE(part->cs->migrate.placement) != part->placement)
 		return false;
-	return part_add_missed(part) || part_add_cache(part, nodes);
+	return part_add_missed(part) || part_add_cache(part);
+}
+
+/* Start what was added.  The part may be gone when this returns. */
+static void part_go_on(struct cm_part *part)
+{
+	struct cpuset_change *change = cm_change_get(part->change);
+	struct cpuset *cs = part->cs;
+
+	css_get(&cs->css);
+	part_start_jobs(part);
+	spin_lock(&cm_lock);
+	cm_stat_pending(cs, -1);
+	cm_change_busy(change, -1);
+	spin_unlock(&cm_lock);
+	css_put(&cs->css);
+	cm_change_put(change);
 }
 
 /*
- * All jobs of a part have ended.  With cpuset_mutex, so that nobody changes
+ * All jobs of some parts have ended.  With cpuset_mutex, so that nobody changes
  * nodes or moves tasks between looking for what was missed and starting jobs
  * for it.
  */
-static void part_close_work(struct work_struct *work)
+static void parts_close_work(struct work_struct *work)
 {
-	struct cm_part *part = container_of(work, struct cm_part, close);
-	struct cpuset_change *change = part->change;
-	nodemask_t nodes = NODE_MASK_NONE;
-	struct cpuset *cs = part->cs;
-	bool more;
+	struct cm_part *part, *next;
+	LIST_HEAD(closing);
 
-	refcount_inc(&change->ref);
-	css_get(&cs->css);
-	part->nr_jobs = 1;
-	if (part_has_cache(part) && !part->cached)
-		cm_cache_nodes(cs, &nodes);
+	spin_lock(&cm_lock);
+	list_splice_init(&cm_closing, &closing);
+	spin_unlock(&cm_lock);
+
+	list_for_each_entry(part, &closing, closing) {
+		part->nr_jobs = 1;
+		nodes_clear(part->cache_nodes);
+		if (part_has_cache(part) && !part->cached)
+			cm_cache_nodes(part->cs, &part->cache_nodes);
+	}
 	cpuset_lock();
-	more = part_add_more(part, &nodes);
-	if (more)
-		part_start_jobs(part);
+	list_for_each_entry_safe(part, next, &closing, closing) {
+		if (!part_add_more(part))
+			continue;
+		list_del(&part->closing);
+		part_go_on(part);
+	}
 	cpuset_unlock();
 
-	if (more) {
-		/* The part may be gone. */
-		spin_lock(&cm_lock);
-		cm_stat_pending(cs, -1);
-		cm_change_busy(change, -1);
-		spin_unlock(&cm_lock);
-	} else {
+	list_for_each_entry_safe(part, next, &closing, closing)
 		part_finish(part);
-	}
-	css_put(&cs->css);
-	cm_change_put(change);
 }
 
 /*
@@ -518,9 +543,8 @@ static struct cpuset *part_origin(struct cpuset_change *change,
 		origin = cs;
 
 	spin_lock(&cm_lock);
-	list_for_each_entry(part, &cm_parts, node)
-		if (part->cs == cs && part->move &&
-		    cm_is_below(origin, part->origin))
+	list_for_each_entry(part, &cs->migrate.parts, sibling)
+		if (part->move && cm_is_below(origin, part->origin))
 			origin = part->origin;
 	css_get(&origin->css);
 	spin_unlock(&cm_lock);
@@ -566,7 +590,6 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	part->move = move;
 	part->nr_jobs = 1;
 	INIT_LIST_HEAD(&part->jobs);
-	INIT_WORK(&part->close, part_close_work);
 	list_add_tail(&part->node, &change->parts);
 	cs->migrate.adding = part;
 	return part;
@@ -637,6 +660,7 @@ void cpuset_change_end(struct cpuset_change *change)
 		}
 		spin_lock(&cm_lock);
 		list_move_tail(&part->node, &cm_parts);
+		list_add_tail(&part->sibling, &part->cs->migrate.parts);
 		spin_unlock(&cm_lock);
 		part_start_jobs(part);
 	}
@@ -646,3 +670,10 @@ void cpuset_change_end(struct cpuset_change *change)
 		return;
 	cm_change_put(change);
 }
+
+static int __init cm_change_init(void)
+{
+	cm_change_wq = alloc_workqueue("cpuset_migrate_change", WQ_UNBOUND, 0);
+	return cm_change_wq ? 0 : -ENOMEM;
+}
+core_initcall(cm_change_init);

@@ -112,6 +112,8 @@ struct cpuset_change {
 /**
  * struct cm_part - one cpuset of a change
  * @node: in cpuset_change.parts, then in the list of all parts
+ * @sibling: in the list of those of @cs
+ * @closing: in the list of those that close
  * @change: the change; a reference
  * @cs: the cpuset; a reference
  * @origin: the cpuset whose hold, max and stop files concern this part; a
@@ -132,10 +134,12 @@ struct cpuset_change {
  * @partial: pages failed to move
  * @stopped: somebody wrote to the stop file
  * @jobs: enrolled, not started
- * @close: the closing sweep
+ * @cache_nodes: those that may have cache to move, while it closes
  */
 struct cm_part {
 	struct list_head	node;
+	struct list_head	sibling;
+	struct list_head	closing;
 	struct cpuset_change	*change;
 	struct cpuset		*cs;
 	struct cpuset		*origin;
@@ -154,7 +158,7 @@ struct cm_part {
 	bool			partial;
 	bool			stopped;
 	struct list_head	jobs;
-	struct work_struct	close;
+	nodemask_t		cache_nodes;
 };
 
 extern spinlock_t cm_lock;

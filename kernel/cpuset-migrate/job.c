@@ -95,6 +95,7 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	css_get(&part->origin->css);
 	job->origin = part->origin;
 	job->state = CM_JOB_NEW;
+	INIT_LIST_HEAD(&job->line);
 	INIT_WORK(&job->work, job_work);
 	job->range[0].end = ULONG_MAX;
 	job->range[0].map = cm_map_get(map);
@@ -173,6 +174,11 @@ static void job_end(struct cpuset_migrate_job *job)
 
 	job->state = CM_JOB_ENDED;
 	job->next = NULL;
+	/* Nobody's worker: what it would have had. */
+	if (!list_empty(&job->line)) {
+		list_del_init(&job->line);
+		job_put(job);
+	}
 	cm_limit_leave(job);
 	if (*job->slot == job) {
 		WRITE_ONCE(*job->slot, next);
@@ -515,9 +521,14 @@ static void job_wait_for_lru(struct cpuset_migrate_job *job)
 	} else if (!job->drained) {
 		job->drained = true;
 		cm_drain_lru();
-	} else if (job->tries > CM_TRIES ||
-		   !cm_job_nap(job, min(250U << job->tries, 20000U))) {
-		job->tries = UINT_MAX;
+	} else {
+		bool more = job->tries <= CM_TRIES;
+
+		cm_worker_leave(job);
+		more = more && cm_job_nap(job, min(250U << job->tries, 20000U));
+		cm_worker_return(job);
+		if (!more)
+			job->tries = UINT_MAX;
 	}
 }
 
@@ -539,7 +550,9 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 		return false;
 
 	if (job->pass) {
+		cm_worker_leave(job);
 		msleep(min(5 * job->pass, 50U));
+		cm_worker_return(job);
 		if (job->drains) {
 			job->drains--;
 			cm_drain_lru();
@@ -580,8 +593,9 @@ static bool job_get_users(struct cpuset_migrate_job *job)
 
 static void job_put_users(struct cpuset_migrate_job *job)
 {
+	/* Who takes it down may wait for the requests of a dead process for ever. */
 	if (job->mm)
-		mmput(job->mm);
+		mmput_async(job->mm);
 }
 
 /**
@@ -662,12 +676,12 @@ static void job_bind(struct cpuset_migrate_job *job)
 	if (!job->mm) {
 		/* What was read or written a moment ago is on no list yet. */
 		cm_drain_lru();
-	} else if (mmget_not_zero(job->mm)) {
+	} else if (job_get_users(job)) {
 		/* No page moves, and mmap_lock may not be had for long. */
 		cm_worker_leave(job);
 		mpol_rebind_mm(job->mm, &job->part->mems);
 		cm_worker_return(job);
-		mmput(job->mm);
+		job_put_users(job);
 	}
 	job->bound = true;
 	job->nap_left = CM_NAP_USEC;
@@ -680,10 +694,10 @@ static bool job_count_left(struct cpuset_migrate_job *job)
 
 	if (!job->mm)
 		cm_cache_left(job);
-	if (!job->mm || job->pass || !mmget_not_zero(job->mm))
+	if (!job->mm || job->pass || !job_get_users(job))
 		return false;
 	more = cm_walk_left(job);
-	mmput(job->mm);
+	job_put_users(job);
 	return more;
 }
 

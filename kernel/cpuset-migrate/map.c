@@ -109,7 +109,7 @@ struct cm_map *cm_map_alloc(const nodemask_t *from, const nodemask_t *to)
 struct cm_map *cm_map_alloc_composed(struct cm_map *first,
 				     struct cm_map *second)
 {
-	struct cm_map *map = kmalloc(sizeof(*map), GFP_ATOMIC | __GFP_NOWARN);
+	struct cm_map *map = kmalloc(sizeof(*map), GFP_NOWAIT | __GFP_NOWARN);
 
 	if (!map)
 		return NULL;

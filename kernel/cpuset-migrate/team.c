@@ -142,7 +142,10 @@ static void mate_finish(struct cm_mate *mate, struct cpuset_migrate_job *job)
 	int i;
 
 	if (mate->called && !cancel_work(&mate->work)) {
+		/* It may sleep for mmap_lock, for as long as somebody wants. */
+		cm_worker_leave(job);
 		flush_work(&mate->work);
+		cm_worker_return(job);
 	} else {
 		if (mate->called)
 			cm_worker_leave(job);
@@ -190,7 +193,7 @@ static unsigned int team_windows(struct cpuset_migrate_job *job,
 			job->alone = vma->vm_end;
 	}
 	mmap_read_unlock(job->mm);
-	mmput(job->mm);
+	mmput_async(job->mm);
 	return min(windows, UINT_MAX);
 }
 

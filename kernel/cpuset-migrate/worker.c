@@ -7,9 +7,9 @@
  * is done lets the next one in.  Cache, which nobody waits for, has a line of
  * its own and keeps nobody else from his turn.
  *
- * Who sleeps for the mmap_lock of an address space, which its owner can make
- * last for ever, is not counted meanwhile: others are not kept waiting for one
- * whose process is stuck.
+ * Who sleeps is not counted meanwhile, for the mmap_lock of an address space,
+ * which its owner can make last for ever, or for pages that are busy: others are
+ * not kept waiting for one whose process is stuck.
  */
 
 #include <linux/mmap_lock.h>
@@ -188,8 +188,12 @@ static int __init cm_worker_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(cm_pools); i++) {
 		cm_pools[i].nid = NUMA_NO_NODE;
-		/* Those that sleep for a lock count there. */
-		cm_pools[i].wq = alloc_workqueue(names[i], WQ_UNBOUND,
+		/*
+		 * Those that sleep for a lock count there.  Once an image of
+		 * memory is taken, nothing goes to swap any more.
+		 */
+		cm_pools[i].wq = alloc_workqueue(names[i],
+						 WQ_UNBOUND | WQ_FREEZABLE,
 						 WQ_MAX_ACTIVE);
 		if (!cm_pools[i].wq)
 			return -ENOMEM;

@@ -113,6 +113,8 @@ enum cpuset_migrate_event {
  *	Written with cpuset_mutex held.
  * @mems: the present nodes, since the last change.  Under cpuset_mutex
  * @adding: its part of the change that is being made.  Under cpuset_mutex.
+ * @parts: those that have been started and have not closed.  Under the engine's
+ *	lock
  * @cache_map: where cache that nobody maps goes, from where it may be; NULL if
  *	it is where it should be.  Under cpuset_mutex
  * @cache_job: the job that moves it.  Written with the engine's lock held
@@ -134,6 +136,7 @@ struct cpuset_migrate {
 	u64			placement;
 	nodemask_t		mems;
 	struct cm_part		*adding;
+	struct list_head	parts;
 	struct cm_map		*cache_map;
 	struct cpuset_migrate_job *cache_job;
 	bool			hold;

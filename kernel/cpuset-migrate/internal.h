@@ -205,7 +205,8 @@ struct cm_tally {
  * @state: under cm_lock
  * @stop: somebody wrote to the stop file; under cm_lock
  * @exited: the address space has no user any more; under cm_lock
- * @next: the job of a later change, started when this one gets off the CPU
+ * @next: the job of a later change, started when this one gets off the CPU, or
+ *	ends if that was written further up
  * @bound: the policies of the VMAs are bound to the new nodes
  * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
  *	More than one when a change came while the one before was under way.

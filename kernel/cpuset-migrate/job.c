@@ -8,8 +8,9 @@
  *             +-- HELD, THROTTLED
  *
  * A job is found through mm->cpuset_job, or that of the cache of a cpuset through
- * ->cache_job there; there is one at a time, and at most one more behind a
- * running one, in ->next.  All state changes under cm_lock.
+ * ->cache_job there; there is one at a time, and behind it, in ->next, at most
+ * one for each cpuset that changes were written to.  All state changes under
+ * cm_lock.
  * Only the worker ends a running job; a job that is not running is ended by
  * whoever supersedes it.  One that is held or throttled has no worker.
  *
@@ -17,8 +18,12 @@
  * mmget_not_zero() fails at the next chunk, or __cpuset_migrate_exit() ends a
  * job that does not run.
  *
+ * A change that was written further down than the one that is under way, or is
+ * to come next, waits for the end of that.
+ *
  * tests/model/job.pml of the project is a model of this that is checked, but for
- * cache, helpers (team.c) and changes that want pages to stay.
+ * cache, helpers (team.c), changes that want pages to stay, and changes from
+ * further down.
  *
  * Jobs run on kernel threads, which may allocate on every node and have no CPU
  * limit that could stop them with a page locked.
@@ -279,6 +284,10 @@ static void job_take_over(struct cpuset_migrate_job *job,
 		cm_map_put(map);
 	job->range[n - 1].end = ULONG_MAX;
 	job->nr_ranges = n;
+	/* A sweep for the same nodes goes on where that one was. */
+	if (job->part->change->kind == CPUSET_SETTLE &&
+	    job->part->placement == old->part->placement)
+		job->cursor = visited;
 }
 
 /*
@@ -292,14 +301,57 @@ static bool job_is_cut_off(const struct cpuset_migrate_job *job,
 	return job->part->move && !next->part->move;
 }
 
-/* What a third change makes of the second, which has not begun. */
+/*
+ * Was a change written further down than the one that an address space follows?
+ * It comes after that, and not in its place: who was given a subtree could make
+ * others begin again and again.  What is held makes no way that could be lost.
+ */
+static bool job_waits_for(const struct cpuset_migrate_job *job,
+			  const struct cpuset_migrate_job *cur)
+{
+	struct cpuset *above = cur->part->change->origin;
+	struct cpuset *origin = job->part->change->origin;
+
+	return cur->mm && origin != above && cm_is_below(origin, above) &&
+	       !cm_is_held(cur->origin);
+}
+
+/* Is there a later job that does not wait for the end of this one? */
+static bool job_is_overtaken(const struct cpuset_migrate_job *job)
+{
+	return job->next && !job_waits_for(job->next, job);
+}
+
+/* What a third change makes of those that have not begun: the last one first. */
 static void job_replace_next(struct cpuset_migrate_job *cur,
 			     struct cpuset_migrate_job *job)
 {
-	if (job_is_cut_off(cur->next, job))
-		cur->next->part->stopped = true;
-	job_take_over(job, cur->next);
-	job_end(cur->next);
+	struct cpuset_migrate_job *pos;
+
+	while (cur->next) {
+		for (pos = cur; pos->next->next; pos = pos->next)
+			;
+		if (job_is_cut_off(pos->next, job))
+			pos->next->part->stopped = true;
+		job_take_over(job, pos->next);
+		job_end(pos->next);
+		pos->next = NULL;
+	}
+}
+
+/* Put a job behind those that it has to wait for; false if there is none. */
+static bool job_line_up(struct cpuset_migrate_job *job,
+			struct cpuset_migrate_job *cur)
+{
+	if (cur->state != CM_JOB_RUNNING && !cur->next &&
+	    !job_is_cut_off(cur, job) && !job_waits_for(job, cur))
+		return false;
+
+	while (cur->next && job_waits_for(job, cur->next))
+		cur = cur->next;
+	job_replace_next(cur, job);
+	cur->next = job;
+	return true;
 }
 
 /**
@@ -341,11 +393,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 
-	if (cur && (cur->state == CM_JOB_RUNNING || cur->next ||
-		    job_is_cut_off(cur, job))) {
-		if (cur->next)
-			job_replace_next(cur, job);
-		cur->next = job;
+	if (cur && job_line_up(job, cur)) {
 		cm_job_wake(cur);
 		goto out;
 	}
@@ -441,7 +489,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 		goto out;
 	} else if (job->exited || (!job->mm && cm_cache_is_stale(job))) {
 		job_end(job);
-	} else if (job->next && !job_is_cut_off(job, job->next)) {
+	} else if (job_is_overtaken(job) && !job_is_cut_off(job, job->next)) {
 		job_take_over(job->next, job);
 		job_end(job);
 	} else if (!job->bound) {
@@ -450,8 +498,8 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	} else if (!job->part->move) {
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_RUN;
-	} else if (job->stop || job->next) {
-		if (job->next)
+	} else if (job->stop || job_is_overtaken(job)) {
+		if (!job->stop)
 			job->part->stopped = true;
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_STOP;
@@ -707,7 +755,7 @@ static bool job_yield(struct cpuset_migrate_job *job)
 	bool yield;
 
 	spin_lock(&cm_lock);
-	yield = !job->next && !job->exited;
+	yield = !job_is_overtaken(job) && !job->exited;
 	if (yield)
 		cm_job_queue(job);
 	spin_unlock(&cm_lock);

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import itertools
 import os
+import signal
 import time
 
 import pytest
@@ -197,6 +198,56 @@ def test_what_he_shares_with_others_stays_where_they_need_it(mine, job, others):
 
     assert job[1].where("memory") == {1: SMALL}
     assert load.where("ours") == twin.where("ours") == {0: SMALL}
+    load.verify()
+
+
+# ---- what root changes from above ----
+
+
+def settle_again(cpuset, turn):
+    assert turn and cpuset.write("settle", "1", nonblock=True)
+
+
+def other_mems(cpuset, turn):
+    cpuset.set_mems(("0-1", "1")[turn % 2], nonblock=True)
+
+
+@contextlib.contextmanager
+def over_and_over(way, cpuset):
+    """Nobody does so, as fast as he can."""
+    pid = os.fork()
+    if not pid:
+        os.setuid(NOBODY)
+        for turn in itertools.count(1):
+            with contextlib.suppress(OSError):
+                way(cpuset, turn)
+    try:
+        yield
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.core
+@pytest.mark.debug
+@pytest.mark.parametrize(
+    "way", [settle_again, other_mems], ids=lambda way: way.__name__
+)
+def test_he_cannot_make_it_begin_again(mine, job, way):
+    """Root's write returns when the memory is there, whatever is written below."""
+    cpuset, load = job
+    load.alloc("much", mib(48), nodes=0)
+    since = Since(mine)
+
+    with over_and_over(way, cpuset):
+        time.sleep(0.1)
+        mine.set_mems("1")
+        assert load.where("much") == {1: mib(48)}
+        assert since.gained()["migrate_moved"] >= mib(48)
+
+    mine.wait_idle()
+    assert load.where("memory") == {1: SMALL}
     load.verify()
 
 

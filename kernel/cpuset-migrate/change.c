@@ -136,9 +136,12 @@ void cm_change_put(struct cpuset_change *change)
  */
 int cm_change_wait(struct cpuset_change *change)
 {
-	/* Who has waited finds in the files what there was to count. */
+	/*
+	 * Who has waited finds in the files what there was to count.  Unsafe: who
+	 * empties a node holds that file's lock, which nobody needs to freeze.
+	 */
 	return wait_event_state(change->wait, !smp_load_acquire(&change->busy),
-				(TASK_KILLABLE | TASK_FREEZABLE));
+				(TASK_KILLABLE | TASK_FREEZABLE_UNSAFE));
 }
 
 static void change_wait_work(struct callback_head *work)
@@ -651,6 +654,7 @@ void cpuset_change_end(struct cpuset_change *change)
 		part->cs->migrate.adding = NULL;
 		/* What entered is where it should be. */
 		if (change->kind == CPUSET_ATTACH && list_empty(&part->jobs)) {
+			list_del(&part->node);
 			part_free(part);
 			continue;
 		}

@@ -301,19 +301,33 @@ static bool job_is_cut_off(const struct cpuset_migrate_job *job,
 	return job->part->move && !next->part->move;
 }
 
+/* Where was a change written?  Who enters a cpuset writes there. */
+static struct cpuset *job_written_at(const struct cpuset_migrate_job *job)
+{
+	struct cpuset_change *change = job->part->change;
+
+	return change->kind == CPUSET_ATTACH ? job->part->cs : change->origin;
+}
+
 /*
- * Was a change written further down than the one that an address space follows?
- * It comes after that, and not in its place: who was given a subtree could make
- * others begin again and again.  What is held makes no way that could be lost.
+ * Was a change written further down than the one that an address space follows,
+ * or has to go on with?  It comes after that, and not in its place: who was given
+ * a subtree could make others begin again and again.  Of the files of its top he
+ * has those by which tasks enter.  What is held makes no way that could be lost.
  */
 static bool job_waits_for(const struct cpuset_migrate_job *job,
 			  const struct cpuset_migrate_job *cur)
 {
-	struct cpuset *above = cur->part->change->origin;
-	struct cpuset *origin = job->part->change->origin;
+	struct cpuset *above = *cur->slot == cur ? cur->origin :
+						   job_written_at(cur);
+	struct cpuset *origin = job_written_at(job);
 
-	return cur->mm && origin != above && cm_is_below(origin, above) &&
-	       !cm_is_held(cur->origin);
+	if (!cur->mm || cm_is_held(cur->origin))
+		return false;
+	if (origin == above)
+		return job->part->change->kind == CPUSET_ATTACH &&
+		       cur->part->change->kind != CPUSET_ATTACH;
+	return cm_is_below(origin, above);
 }
 
 /* Is there a later job that does not wait for the end of this one? */
@@ -394,7 +408,9 @@ void cm_job_start(struct cpuset_migrate_job *job)
 		cm_stat_total(job->part->cs);
 
 	if (cur && job_line_up(job, cur)) {
-		cm_job_wake(cur);
+		/* Else it keeps its place in the line for a limit. */
+		if (job_is_overtaken(cur))
+			cm_job_wake(cur);
 		goto out;
 	}
 
@@ -466,7 +482,7 @@ void cm_jobs_recheck(void)
 	spin_lock(&cm_lock);
 	list_for_each_entry(job, &cm_jobs, node)
 		if (job->state == CM_JOB_HELD &&
-		    !cm_is_held(job->origin))
+		    (job->next || !cm_is_held(job->origin)))
 			cm_job_queue(job);
 	cm_limit_serve();
 	spin_unlock(&cm_lock);

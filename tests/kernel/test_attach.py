@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Processes and threads that change their cpuset."""
 
+import contextlib
+import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -271,3 +274,53 @@ def test_who_forks_and_exits_all_the_time(top):
         assert own_pages(pid, 0) <= mib(1)
         chain.stdin.close()
         assert chain.stdout.readline() == "bad 0\n"
+
+
+@pytest.mark.debug
+@pytest.mark.v2only("cgroup.subtree_control")
+def test_controller_for_one_who_moves_among_others(top, spawn):
+    """Who has nothing to move may be named before him, and behind."""
+    parent = top.mkdir("p", mems="0")
+    groups = [parent.mkdir(name, controlled=False) for name in "xyz"]
+    load = job(spawn, groups[1], nodes=0)
+    parent.write("hold", "1")
+    parent.set_mems("1", nonblock=True)
+    others = [job(spawn, group, nodes=1) for group in (groups[0], groups[2])]
+
+    parent.control()
+    parent.write("hold", "0")
+    parent.wait_idle()
+
+    assert [each.where("memory") for each in (load, *others)] == [{1: PAGES}] * 3
+    load.verify()
+
+
+@pytest.mark.debug
+@pytest.mark.v2only("threaded cgroups")
+def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn):
+    """Out of the cpuset whose nodes change into one below, and in again."""
+    cpuset = top.mkdir("a", mems="0")
+    below = top.mkdir("a/b", controlled=False)
+    below.write("cgroup.type", "threaded")
+    cpuset.control()
+    load = spawn(cpuset)
+    load.alloc("memory", mib(48), nodes=0)
+    turns = itertools.cycle((below, cpuset))
+
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(BaseException):
+            for group in turns:
+                group.attach(load, nonblock=True)
+        os._exit(1)
+    try:
+        cpuset.set_mems("1")
+        assert 0 not in load.where("memory")
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    cpuset.wait_idle()
+    assert load.where("memory") == {1: mib(48)}
+    load.verify()

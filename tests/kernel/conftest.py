@@ -234,6 +234,16 @@ def fill_node(spawn):
 
 
 @pytest.fixture
+def weights():
+    """Weights of the nodes for weighted interleaving."""
+    folder = "/sys/kernel/mm/mempolicy/weighted_interleave"
+    wanted = {0: 3, 1: 1, 2: 2, 3: 5}
+    files = {f"{folder}/node{node}": weight for node, weight in wanted.items()}
+    with machine.settings(files):
+        yield wanted
+
+
+@pytest.fixture
 def charged(top, root):
     """Children of the test's cpuset account for their memory: charged(name, mems)."""
     for each in (root, top):

@@ -101,7 +101,7 @@ struct region *region_find(const char *name);
 struct region *region_create(const char *name, const char *kind, size_t pages,
 			     const char *path, bool lock, char *why, size_t len);
 void region_destroy(struct region *region);
-int region_remap(struct region *region);
+int region_remap(struct region *region, struct region *onto);
 int region_fill(struct region *region, size_t from, size_t count,
 		const struct nodes *nodes, size_t stripe);
 void region_touch(struct region *region, size_t from, size_t count);

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, wait_until
+from ktest.cpusets import Since, accounted, wait_until
 from ktest.machine import PAGE, mib
 from ktest.timing import Background, timed
 
@@ -401,7 +401,11 @@ def test_exit_while_throttled(throttled):
     os.kill(load.pid, signal.SIGKILL)
     assert timed(load.process.wait) < SOON
     assert cpuset.wait_idle() < SOON
-    assert since.gained()["migrate_done"] == 1
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change), change
+    # What it never came to is free, and in no column.
+    assert change["migrate_moved"] < SMALL // 2
+    assert (change["migrate_done"], change["migrate_left"]) == (1, 0)
 
 
 @pytest.mark.core

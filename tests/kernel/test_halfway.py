@@ -117,6 +117,45 @@ def test_mremap_across_the_cursor_and_back(halfway, kind):
 
 
 @pytest.mark.core
+@pytest.mark.parametrize("name, on, off", [("max", CRAWL, "max"), ("hold", "1", "0")])
+def test_exec(top, spawn, name, on, off):
+    """The old address space is nobody's business any more, the new one is."""
+    pages = mib(64)
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", pages, nodes=0)
+    since = Since(cpuset)
+    cpuset.write(name, on)
+    cpuset.set_mems("1", nonblock=True)
+    wait_until(
+        lambda: cpuset.stat()["migrate_held" if name == "hold" else "migrate_moved"],
+        "the job to be held",
+    )
+    unused = machine.node_pages(0)["unused"]
+
+    load("exec")
+    assert int(load("pid")["pid"]) == load.pid
+
+    # Its memory is free at once, and what it gets now is on the new node.
+    assert machine.node_pages(0)["unused"] - unused > pages // 2
+    load.alloc("memory", mib(4))
+    load("rewrite", "memory")
+    assert load.where("memory") == {1: mib(4)}
+    cpuset.write(name, off)
+    cpuset.wait_idle()
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change), change
+    assert change["migrate_moved"] < pages // 2
+    assert (change["migrate_start"], change["migrate_done"]) == (1, 1)
+    assert change["migrate_total"] == 1 and change["migrate_left"] == 0
+    load.verify()
+
+    cpuset.set_mems("2")
+    assert load.where("memory") == {2: mib(4)}
+    load.verify()
+
+
+@pytest.mark.core
 @pytest.mark.parametrize("kind", ["anon", "shared"])
 def test_stopped_in_an_overlapping_change(top, spawn, kind):
     """Then nothing tells a page that has moved from one that has not: nodes do."""

@@ -155,6 +155,18 @@ def root():
     return cpusets.Cpuset.root()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(root):
+    """When all tests have ended, nobody keeps a cpuset that was removed."""
+    # Only v2 counts them.
+    before = cpusets.dying(root) if root.version == 2 else 0
+    yield
+    if root.version == 2:
+        cpusets.wait_until(
+            lambda: cpusets.dying(root) <= before, "removed cpusets to be freed"
+        )
+
+
 @pytest.fixture(autouse=True)
 def watched(request):
     """Just before a test runs out of time, say what everybody is waiting for.

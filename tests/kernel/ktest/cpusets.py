@@ -201,6 +201,12 @@ def accounted(stat):
     return sum_of(stat, outcomes)
 
 
+def dying(root):
+    """Cpusets that have no folder any more and still are there."""
+    lines = root.read("cgroup.stat").splitlines()
+    return int(dict(map(str.split, lines))["nr_dying_subsys_cpuset"])
+
+
 class Since:
     """What the account and the events of a cpuset gain from now on.
 

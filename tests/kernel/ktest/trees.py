@@ -18,7 +18,7 @@ class Tree:
     def __init__(self, name):
         self.root = cpusets.Cpuset.root()
         self.enable(self.root)
-        self.dying = self._dying()
+        self.dying = cpusets.dying(self.root)
         self.top = cpusets.Cpuset(2, os.path.join(self.root.path, name))
         os.mkdir(self.top.path)
         self.enable(self.top)
@@ -28,10 +28,6 @@ class Tree:
         """Groups below it can have what we need."""
         for name in CONTROLLERS:
             group.write("cgroup.subtree_control", f"+{name}")
-
-    def _dying(self):
-        lines = self.root.read("cgroup.stat").splitlines()
-        return int(dict(line.split() for line in lines)["nr_dying_subsys_cpuset"])
 
     def path(self, name):
         """The folder of a cgroup below."""
@@ -107,7 +103,7 @@ class Tree:
 
     def _still_there(self):
         """Cpusets without a folder. A memory cgroup may be kept by a file system."""
-        many = self._dying() - self.dying
+        many = cpusets.dying(self.root) - self.dying
         text = f"{many} cpusets were removed and still are there"
         return [text] if many > 0 else []
 

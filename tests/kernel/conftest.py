@@ -9,6 +9,7 @@ defect they are about; the others do not run.
 import contextlib
 import itertools
 import os
+import random
 import threading
 
 import pytest
@@ -33,6 +34,12 @@ def pytest_addoption(parser):
         "--workers",
         type=int,
         help="let the engine move an address space with so many threads",
+    )
+
+    parser.addoption(
+        "--seed",
+        type=int,
+        help="of what tests choose at random; each says which it had",
     )
 
 
@@ -191,6 +198,17 @@ def watched(request):
     threading.Thread(target=watch, daemon=True).start()
     yield
     ended.set()
+
+
+@pytest.fixture
+def chance(request):
+    """Chooses at random; the seed is told at once, should the kernel not survive it."""
+    seed = request.config.option.seed
+    if seed is None:
+        seed = random.SystemRandom().getrandbits(32)
+    stderr = request.config.stash[REAL_STDERR]
+    print(f" {request.node.name}: --seed {seed}", file=stderr, flush=True)
+    return random.Random(seed)
 
 
 @pytest.fixture

@@ -207,6 +207,20 @@ def dying(root):
     return int(dict(map(str.split, lines))["nr_dying_subsys_cpuset"])
 
 
+def complaints(cpuset):
+    """What does not add up in its account when all moves have ended, as lines."""
+    stat, events = cpuset.stat(), cpuset.events()
+    found = []
+    if stat["migrate_scanned"] != accounted(stat):
+        found.append(f"{cpuset.path}: the account does not add up: {stat}")
+    ends = sum_of(events, r"migrate_(done|partial|stopped)")
+    if events["migrate_start"] != ends:
+        found.append(f"{cpuset.path}: moves began and did not end: {events}")
+    if stat["migrate_pending"] or stat["migrate_held"]:
+        found.append(f"{cpuset.path}: something is pending: {stat}")
+    return found
+
+
 class Since:
     """What the account and the events of a cpuset gain from now on.
 

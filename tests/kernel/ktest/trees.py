@@ -63,16 +63,8 @@ class Tree:
         found = []
         for folder, _, _ in os.walk(self.top.path):
             group = cpusets.Cpuset(2, folder)
-            if not group.has("stat"):
-                continue
-            stat, events = group.stat(), group.events()
-            if stat["migrate_scanned"] != cpusets.accounted(stat):
-                found.append(f"{folder}: the account does not add up: {stat}")
-            ends = cpusets.sum_of(events, r"migrate_(done|partial|stopped)")
-            if events["migrate_start"] != ends:
-                found.append(f"{folder}: moves began and did not end: {events}")
-            if stat["migrate_pending"] or stat["migrate_held"]:
-                found.append(f"{folder}: something is pending: {stat}")
+            if group.has("stat"):
+                found += cpusets.complaints(group)
         return found
 
     def remove(self, ticks):

@@ -116,6 +116,28 @@ def test_mremap_across_the_cursor_and_back(halfway, kind):
     job.finish()
 
 
+@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+def test_mremap_of_what_arrived_where_others_leave(halfway, kind):
+    """A page moves once, though the walk comes across it again."""
+    job = halfway(kind, "0-1", "1-2")
+
+    job.load("remap", job.low, onto=job.above)
+
+    assert job.is_placed(job.low)
+    job.finish()
+
+
+@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+def test_mremap_of_what_has_to_leave_where_others_arrive(halfway, kind):
+    """It goes where it belongs, though the walk has been there already."""
+    job = halfway(kind, "0-1", "1-2")
+
+    job.load("remap", job.high, onto=job.below)
+
+    assert job.load.pages(job.high) == job.before[job.high]
+    job.finish()
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("name, on, off", [("max", CRAWL, "max"), ("hold", "1", "0")])
 def test_exec(top, spawn, name, on, off):

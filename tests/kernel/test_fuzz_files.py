@@ -223,7 +223,6 @@ def is_steady(path):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @pytest.mark.parametrize("count", MANY)
 def test_all_files_of_a_cpuset(busy, chance, count):
     """Also those that can only be read; and what is refused has changed nothing."""
@@ -552,7 +551,6 @@ def call_anything(chance, cpuset, user, count):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @USERS
 @pytest.mark.parametrize("count", MANY)
 def test_system_calls(top, chance, user, count):

@@ -9,6 +9,7 @@ defect they are about; the others do not run.
 import contextlib
 import itertools
 import os
+import random
 import threading
 
 import pytest
@@ -33,6 +34,12 @@ def pytest_addoption(parser):
         "--workers",
         type=int,
         help="let the engine move an address space with so many threads",
+    )
+
+    parser.addoption(
+        "--seed",
+        type=int,
+        help="of what tests choose at random; each says which it had",
     )
 
 
@@ -155,6 +162,18 @@ def root():
     return cpusets.Cpuset.root()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(root):
+    """When all tests have ended, nobody keeps a cpuset that was removed."""
+    # Only v2 counts them.
+    before = cpusets.dying(root) if root.version == 2 else 0
+    yield
+    if root.version == 2:
+        cpusets.wait_until(
+            lambda: cpusets.dying(root) <= before, "removed cpusets to be freed"
+        )
+
+
 @pytest.fixture(autouse=True)
 def watched(request):
     """Just before a test runs out of time, say what everybody is waiting for.
@@ -179,6 +198,17 @@ def watched(request):
     threading.Thread(target=watch, daemon=True).start()
     yield
     ended.set()
+
+
+@pytest.fixture
+def chance(request):
+    """Chooses at random; the seed is told at once, should the kernel not survive it."""
+    seed = request.config.option.seed
+    if seed is None:
+        seed = random.SystemRandom().getrandbits(32)
+    stderr = request.config.stash[REAL_STDERR]
+    print(f" {request.node.name}: --seed {seed}", file=stderr, flush=True)
+    return random.Random(seed)
 
 
 @pytest.fixture
@@ -231,6 +261,16 @@ def fill_node(spawn):
             return stack.enter_context(nearly_full(spawn, node, leave=leave))[0]
 
         yield fill
+
+
+@pytest.fixture
+def weights():
+    """Weights of the nodes for weighted interleaving."""
+    folder = "/sys/kernel/mm/mempolicy/weighted_interleave"
+    wanted = {0: 3, 1: 1, 2: 2, 3: 5}
+    files = {f"{folder}/node{node}": weight for node, weight in wanted.items()}
+    with machine.settings(files):
+        yield wanted
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Page cache and shared memory that nobody maps, charged to the cgroup (defect E)."""
 
+import collections
 import contextlib
+import ctypes
 import os
 import threading
 import time
 
 import pytest
 
-from ktest import machine
+from ktest import calls, machine
 from ktest.cpusets import Since, moved_by, reasons, wait_until
 from ktest.disks import SlowDisk, loop_device, run
 from ktest.machine import mib
+from ktest.process import apart
 
 pytestmark = pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
 
@@ -91,6 +94,91 @@ def test_moves(charged, spawn, path, defects):
     assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
     # An address space, but no cache, counts there.
     assert change["migrate_total"] == 1
+
+
+@pytest.mark.core
+def test_memfd(charged, spawn):
+    """Memory that has no name anywhere, but a descriptor."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("cache", PAGES, kind="memfd", nodes=0)
+    load("hide", "cache")
+
+    for mems in ("1", "2-3"):
+        change = moved_by(cpuset, mems, cache=True)
+        assert change["migrate_moved"] >= PAGES
+        assert cached_on(cpuset, 0) < mib(1)
+
+    assert look(load) == {2: PAGES}
+
+
+class Segment:
+    """SysV shared memory that is there whether anybody has it attached or not."""
+
+    def __init__(self, count):
+        self.count = count
+        size = ctypes.c_size_t(count * machine.PAGE)
+        self.number = calls.checked(calls.libc.shmget(0, size, 0o600))
+        self.text = b"".join(b"%-*d" % (machine.PAGE, n) for n in range(count))
+
+    def _attached(self, function):
+        attach, detach = calls.libc.shmat, calls.libc.shmdt
+        attach.restype = ctypes.c_void_p
+        address = attach(self.number, None, 0)
+        assert address != ctypes.c_void_p(-1).value
+        result = function(address)
+        calls.checked(detach(ctypes.c_void_p(address)))
+        return result
+
+    def fill(self):
+        self._attached(lambda at: ctypes.memmove(at, self.text, len(self.text)))
+
+    def _look(self, address):
+        assert ctypes.string_at(address, len(self.text)) == self.text
+        pages = calls.addresses(address, self.count)
+        return collections.Counter(calls.move(0, pages)[1])
+
+    def look(self):
+        """The number of its pages on each node; they are what they were."""
+        return self._attached(self._look)
+
+    def attached(self):
+        """How many processes have it attached."""
+        lines = machine.read("/proc/sysvipc/shm").splitlines()
+        keys = lines[0].split()
+        found = [dict(zip(keys, line.split())) for line in lines[1:]]
+        (mine,) = [each for each in found if int(each["shmid"]) == self.number]
+        return int(mine["nattch"])
+
+    def remove(self):
+        calls.checked(calls.libc.shmctl(self.number, 0, None))  # IPC_RMID
+
+
+@pytest.fixture
+def segment():
+    segment = Segment(PAGES)
+    yield segment
+    segment.remove()
+
+
+@pytest.mark.core
+def test_sysv(charged, segment):
+    """Filled by a process that has ended, and attached by nobody."""
+    cpuset = charged("a", mems="0")
+
+    def fill():
+        cpuset.attach(os.getpid())
+        segment.fill()
+
+    apart(fill)
+    assert segment.attached() == 0
+    assert cached_on(cpuset, 0) >= PAGES - mib(1)
+
+    change = moved_by(cpuset, "1", cache=True)
+
+    assert PAGES <= change["migrate_moved"] < PAGES + mib(1)
+    assert segment.attached() == 0
+    assert segment.look() == {1: PAGES}
 
 
 def test_of_nobody(charged, spawn, path):

@@ -153,6 +153,72 @@ def test_show_tells_the_truth(top, spawn, name):
     assert target["mems"] == "0-2" and target["cgroup"] == name(cpuset)
 
 
+def numa_stat(cpuset):
+    """What the memory controller has of a cgroup: {kind: {node: bytes}}."""
+    found = {}
+    for line in cpuset.read("memory.numa_stat").splitlines():
+        key, *pairs = line.split()
+        split = (pair.removeprefix("N").split("=") for pair in pairs)
+        found[key] = {node: int(value) for node, value in split}
+    found["file"] = {
+        node: value - found["shmem"][node] for node, value in found["file"].items()
+    }
+    return {kind: found[kind] for kind in ("anon", "file", "shmem")}
+
+
+def shown_and_charged(cpuset, path):
+    """What the command and the memory controller say of a cgroup, at one time."""
+    before, charged = None, numa_stat(cpuset)
+    while before != charged:
+        before = charged
+        (target,) = told_show(path)
+        charged = numa_stat(cpuset)
+    return target["placement"], charged
+
+
+def without_empty(nodes):
+    return {node: value for node, value in nodes.items() if value}
+
+
+@pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
+def test_show_agrees_with_the_memory_controller(charged, spawn, name, disk):
+    """Node by node, before a move and after it, also of what nobody maps."""
+    cpuset = charged("a", mems="0-1")
+    load = spawn(into=cpuset)
+    path = f"{disk}/cpuset-migrate-show-{os.getpid()}"
+    try:
+        load.alloc("anon", mib(12), nodes=(0, 1))
+        load.alloc("shmem", mib(6), kind="shared", nodes=(0, 1))
+        load.alloc("file", mib(4), kind="file", path=path, nodes=(0, 1))
+        load.alloc("hidden", mib(2), kind="memfd", nodes=0)
+        load("hide", "hidden")
+        for mems in ("0-1", "2-3"):
+            if mems != "0-1":
+                told("move", name(cpuset), "--to", mems)
+                if engine_files(cpuset):
+                    # Cache that nobody maps comes last.
+                    cpuset.wait_idle()
+
+            placement, charge = shown_and_charged(cpuset, name(cpuset))
+
+            assert placement["source"] == "charged"
+            total = {}
+            for kind, nodes in charge.items():
+                shown = placement["kinds"].get(kind, {})
+                assert without_empty(shown) == without_empty(nodes), kind
+                for node, value in nodes.items():
+                    total[node] = total.get(node, 0) + value
+                for node, pages in load.where(kind).items():
+                    # What CPUs have not added to it yet.
+                    least = (pages - mib(1)) * machine.PAGE
+                    assert nodes[str(node)] >= least, (kind, node)
+            assert without_empty(placement["nodes"]) == without_empty(total)
+        load.verify("anon")
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 def test_show_marks_what_is_locked_and_huge(top, spawn):
     load = spawn(top.mkdir("a", mems="0"))
     huge = load.alloc("huge", mib(4), kind="thp", nodes=0)

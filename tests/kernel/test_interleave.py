@@ -6,29 +6,10 @@ import pytest
 from ktest import machine
 from ktest.cpusets import moved_by
 from ktest.machine import mib
+from ktest.placement import interleaved
 
 PAGES = mib(8)
 HUGE = mib(2)
-WEIGHTS = "/sys/kernel/mm/mempolicy/weighted_interleave"
-
-
-@pytest.fixture
-def weights():
-    """The weight of each node; given back afterwards."""
-    wanted = {0: 3, 1: 1, 2: 2, 3: 5}
-    before = {node: machine.read(f"{WEIGHTS}/node{node}") for node in wanted}
-    for node, weight in wanted.items():
-        machine.write(f"{WEIGHTS}/node{node}", weight)
-    yield wanted
-    for node, text in before.items():
-        machine.write(f"{WEIGHTS}/node{node}", text)
-
-
-def interleaved(address, count, nodes, weight, order=0):
-    """The node of each page."""
-    turn = [node for node in sorted(nodes) for _ in range(weight[node])]
-    first = address // machine.PAGE
-    return [turn[((first + i) >> order) % len(turn)] for i in range(count)]
 
 
 def start(top, spawn, kind, mode, mems, **flags):

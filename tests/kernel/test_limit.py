@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, wait_until
+from ktest.cpusets import Since, accounted, wait_until
 from ktest.machine import PAGE, mib
 from ktest.timing import Background, timed
 
@@ -401,7 +401,11 @@ def test_exit_while_throttled(throttled):
     os.kill(load.pid, signal.SIGKILL)
     assert timed(load.process.wait) < SOON
     assert cpuset.wait_idle() < SOON
-    assert since.gained()["migrate_done"] == 1
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change), change
+    # What it never came to is free, and in no column.
+    assert change["migrate_moved"] < SMALL // 2
+    assert (change["migrate_done"], change["migrate_left"]) == (1, 0)
 
 
 @pytest.mark.core
@@ -440,6 +444,96 @@ def test_nobody_waits_for_a_throttled_writer(job, top, spawn):
     writer.join()
     assert load.where("memory") == {1: SMALL}
     load.verify()
+
+
+def finish(cpuset, load, since, node="1"):
+    """The crawling move is still there; without the limit it comes to its end."""
+    assert cpuset.stat()["migrate_pending"] == 1
+    assert since.gained()["migrate_moved"] < SMALL // 2
+    cpuset.write("max", "max")
+    assert cpuset.wait_idle() < SOON
+    assert load.where("memory") == {int(node): SMALL}
+    load.verify()
+
+
+@pytest.mark.core
+def test_settle_that_does_not_wait(throttled):
+    """It is one more change, of the nodes that are in force, and takes the job over."""
+    cpuset, load, since = throttled
+    assert timed(cpuset.write, "settle", "1", nonblock=True) < SOON
+    assert since.gained()["migrate_start"] == 2
+    finish(cpuset, load, since)
+    assert since.gained()["migrate_done"] == 2
+
+
+@pytest.mark.core
+def test_mems_that_do_not_wait(throttled):
+    cpuset, load, since = throttled
+    assert timed(cpuset.set_mems, "2", nonblock=True) < SOON
+    assert machine.mems_allowed(load.pid) == [2]
+    finish(cpuset, load, since, node="2")
+
+
+@pytest.mark.core
+def test_threads_that_are_attached_without_waiting(top, spawn):
+    """Of a process that crawls here already; its leader takes the memory along."""
+    domain = top.mkdir("domain", mems="0-3")
+    here, there = domain.mkdir("x", mems="0"), domain.mkdir("y", mems="2")
+    if domain.version == 2:
+        for cpuset in (here, there):
+            cpuset.write("cgroup.type", "threaded")
+    load = spawn(domain)
+    (tid,) = load.threads(1)
+    load.alloc("memory", SMALL, nodes=0)
+    for each in machine.threads(load.pid):
+        here.attach_thread(each)
+    throttle(here)
+    there.write("max", CRAWL)
+    since = Since(there)
+
+    assert timed(there.write, "threads", tid, nonblock=True) < SOON
+    assert since.nothing_gained()
+    assert here.stat()["migrate_pending"] == 1
+    assert timed(there.write, "threads", load.pid, nonblock=True) < SOON
+
+    assert here.stat()["migrate_pending"] == 0
+    assert machine.mems_allowed(load.pid) == [2]
+    finish(there, load, since, node="2")
+
+
+@pytest.mark.core
+def test_cpus_change_while_throttled(throttled):
+    """Who writes those waits for no memory, and moves none."""
+    cpuset, load, since = throttled
+    cpus = machine.cpus_of(3)
+    assert timed(cpuset.write, "cpus", machine.format_list(cpus)) < SOON
+    assert machine.parse_list(machine.status_field(load.pid, "Cpus_allowed_list")) == (
+        cpus
+    )
+    assert since.gained()["migrate_start"] == 1
+    finish(cpuset, load, since)
+
+
+@pytest.mark.core
+@pytest.mark.v2only("memory.max")
+def test_limits_of_memory_while_throttled(charged, spawn):
+    """There is no room for a second copy of anything, nor is any needed."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", SMALL, nodes=0)
+    since = throttle(cpuset)
+    used = int(cpuset.read("memory.current"))
+    assert used >= SMALL * PAGE
+    limit = used + MIB
+
+    took = timed(cpuset.write, "memory.max", limit)
+    took += timed(cpuset.write, "memory.high", limit)
+
+    assert took < SOON
+    finish(cpuset, load, since)
+    assert SMALL * PAGE <= int(cpuset.read("memory.current")) <= limit
+    events = dict(line.split() for line in cpuset.read("memory.events").splitlines())
+    assert (events["oom"], events["oom_kill"]) == ("0", "0")
 
 
 @pytest.mark.core

@@ -11,7 +11,7 @@ from ktest import failures, machine
 from ktest.cpusets import moved_by, reasons
 from ktest.disks import swap_on
 from ktest.failures import SLAB, Failing, span
-from ktest.load import nearly_full
+from ktest.load import Memory, nearly_full
 from ktest.machine import mib
 
 JOB = mib(24)
@@ -79,6 +79,63 @@ def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
     load.verify()
     # Who reads ahead what is another one's puts it where he is himself.
     assert load.where("memory")[FULL] >= JOB - READAHEAD
+    moved_by(load.cpuset)
+    assert load.where("memory") == {FULL: JOB}
+
+
+@pytest.mark.core
+def test_comes_back_where_its_policy_says(load, swap, full_node):
+    """There is room on another node of the set, but not of the policy."""
+    load.cpuset.set_mems("0,2")
+    load.alloc("memory", JOB)
+    load("mbind", "memory", mode="bind", nodes="0")
+    load("rewrite", "memory")
+    assert load.where("memory") == {0: JOB}
+
+    with allowed():
+        change = moved_by(load.cpuset, f"{FULL},3")
+
+    assert load("policy", "memory")["nodes"] == str(FULL)
+    where = load.where("memory")
+    assert set(where) == {FULL, "absent"}, where
+    assert where["absent"] > JOB // 2
+    assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
+    full_node.close()
+    load.verify()
+    assert load.where("memory") == {FULL: JOB}
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("kind", ["anon", "thp"])
+def test_what_may_be_dropped(load, swap, full_node, kind):
+    """MADV_FREE: it is as it was, or zeros; what was written since is as it was."""
+    half = JOB // 2
+    address = load.alloc("memory", JOB, kind=kind, nodes=0)
+    load("advise", "memory", "free")
+    load("rewrite", "memory", count=half)
+    memory = Memory(load)
+    size = JOB * machine.PAGE
+    before = memory.read(address, size)
+
+    with allowed():
+        change = moved_by(load.cpuset, str(FULL))
+
+    where = load.where("memory")
+    assert where.get(0, 0) <= change["migrate_fail_nomem"]
+    # Half of it has to be somewhere; swap has what is dirty only.
+    assert sum(load.where("memory", count=half).values()) == half
+    assert change["migrate_swapped"] <= half + mib(1)
+    full_node.close()
+    load("touch", "memory")
+    after = memory.read(address, size)
+    split = half * machine.PAGE
+    assert after[:split] == before[:split]
+    zeros = bytes(machine.PAGE)
+    for at in range(split, size, machine.PAGE):
+        page = after[at : at + machine.PAGE]
+        assert page in (before[at : at + machine.PAGE], zeros), at // machine.PAGE
+    load("rewrite", "memory", **{"from": half})
+    load.verify()
     moved_by(load.cpuset)
     assert load.where("memory") == {FULL: JOB}
 

@@ -12,7 +12,15 @@ from errno import EACCES, EBUSY, EFAULT, EINVAL, EIO, ENODEV, ENOENT, EPERM, ESR
 import pytest
 
 from ktest import calls, machine, pages, placement
-from ktest.calls import BIND, INTERLEAVE, MOVE, MOVE_ALL, STRICT, UNTOUCHED
+from ktest.calls import (
+    BIND,
+    INTERLEAVE,
+    MOVE,
+    MOVE_ALL,
+    STRICT,
+    UNTOUCHED,
+    WEIGHTED_INTERLEAVE,
+)
 from ktest.machine import PAGE, mib
 from ktest.process import apart, as_nobody, refused
 
@@ -371,6 +379,34 @@ def test_mbind_interleaves_what_is_on_the_nodes_already(own, defects):
             memory.bind(INTERLEAVE, nodes, MOVE | STRICT)
             turn = nodes if not defects else [0]
             wanted = [turn[(first + n) % len(turn)] for n in range(PAGES)]
+            assert memory.nodes() == wanted
+
+    own(check)
+
+
+@both
+def test_mbind_interleaves_by_weight(own, weights):
+    """As many pages in a row as a node weighs."""
+
+    def check(memory):
+        memory.bind(WEIGHTED_INTERLEAVE, [1, 2], MOVE)
+        wanted = placement.interleaved(memory.address, PAGES, [1, 2], weights)
+        assert memory.nodes() == wanted
+
+    own(check)
+
+
+@pytest.mark.defect("O")
+def test_mbind_interleaves_by_weight_what_is_on_the_nodes_already(
+    own, weights, defects
+):
+    """Each page goes to its own node; on stock all stay where they were filled."""
+
+    def check(memory):
+        for nodes in [0, 1, 2], [0, 2]:
+            memory.bind(WEIGHTED_INTERLEAVE, nodes, MOVE | STRICT)
+            turn = nodes if not defects else [0]
+            wanted = placement.interleaved(memory.address, PAGES, turn, weights)
             assert memory.nodes() == wanted
 
     own(check)

@@ -201,6 +201,26 @@ def accounted(stat):
     return sum_of(stat, outcomes)
 
 
+def dying(root):
+    """Cpusets that have no folder any more and still are there."""
+    lines = root.read("cgroup.stat").splitlines()
+    return int(dict(map(str.split, lines))["nr_dying_subsys_cpuset"])
+
+
+def complaints(cpuset):
+    """What does not add up in its account when all moves have ended, as lines."""
+    stat, events = cpuset.stat(), cpuset.events()
+    found = []
+    if stat["migrate_scanned"] != accounted(stat):
+        found.append(f"{cpuset.path}: the account does not add up: {stat}")
+    ends = sum_of(events, r"migrate_(done|partial|stopped)")
+    if events["migrate_start"] != ends:
+        found.append(f"{cpuset.path}: moves began and did not end: {events}")
+    if stat["migrate_pending"] or stat["migrate_held"]:
+        found.append(f"{cpuset.path}: something is pending: {stat}")
+    return found
+
+
 class Since:
     """What the account and the events of a cpuset gain from now on.
 

@@ -42,6 +42,13 @@ def misplaced(before, after, masks):
     return wrong
 
 
+def interleaved(address, count, nodes, weight, order=0):
+    """The node of each page that a policy interleaves over nodes of these weights."""
+    turn = [node for node in sorted(nodes) for _ in range(weight[node])]
+    first = address // machine.PAGE
+    return [turn[((first + i) >> order) % len(turn)] for i in range(count)]
+
+
 def by_distance(old, new):
     """Every old node to the nearest new one; of equals to the one that has fewest."""
     ways = {node: node for node in old if node in new}

@@ -18,7 +18,7 @@ class Tree:
     def __init__(self, name):
         self.root = cpusets.Cpuset.root()
         self.enable(self.root)
-        self.dying = self._dying()
+        self.dying = cpusets.dying(self.root)
         self.top = cpusets.Cpuset(2, os.path.join(self.root.path, name))
         os.mkdir(self.top.path)
         self.enable(self.top)
@@ -28,10 +28,6 @@ class Tree:
         """Groups below it can have what we need."""
         for name in CONTROLLERS:
             group.write("cgroup.subtree_control", f"+{name}")
-
-    def _dying(self):
-        lines = self.root.read("cgroup.stat").splitlines()
-        return int(dict(line.split() for line in lines)["nr_dying_subsys_cpuset"])
 
     def path(self, name):
         """The folder of a cgroup below."""
@@ -67,16 +63,8 @@ class Tree:
         found = []
         for folder, _, _ in os.walk(self.top.path):
             group = cpusets.Cpuset(2, folder)
-            if not group.has("stat"):
-                continue
-            stat, events = group.stat(), group.events()
-            if stat["migrate_scanned"] != cpusets.accounted(stat):
-                found.append(f"{folder}: the account does not add up: {stat}")
-            ends = cpusets.sum_of(events, r"migrate_(done|partial|stopped)")
-            if events["migrate_start"] != ends:
-                found.append(f"{folder}: moves began and did not end: {events}")
-            if stat["migrate_pending"] or stat["migrate_held"]:
-                found.append(f"{folder}: something is pending: {stat}")
+            if group.has("stat"):
+                found += cpusets.complaints(group)
         return found
 
     def remove(self, ticks):
@@ -107,7 +95,7 @@ class Tree:
 
     def _still_there(self):
         """Cpusets without a folder. A memory cgroup may be kept by a file system."""
-        many = self._dying() - self.dying
+        many = cpusets.dying(self.root) - self.dying
         text = f"{many} cpusets were removed and still are there"
         return [text] if many > 0 else []
 

@@ -262,6 +262,8 @@ static void answer(int fd)
 	send_all(out, reply, size);
 	send_all(out, "\n", 1);
 	free(reply);
+	if (req.exec)
+		process_exec();
 }
 
 /**

@@ -61,6 +61,19 @@ void process_run(int fd)
 	_exit(1);
 }
 
+/**
+ * process_exec - be a new program that answers requests on the same socket
+ */
+void process_exec(void)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", control_fd);
+	fcntl(control_fd, F_SETFD, 0);
+	execl("/proc/self/exe", "numaload", number, NULL);
+	_exit(127);
+}
+
 /* Continue as a child born in a cgroup; the parent only waits for it. */
 static void start_into(const char *path, char **argv)
 {

@@ -101,7 +101,7 @@ struct region *region_find(const char *name);
 struct region *region_create(const char *name, const char *kind, size_t pages,
 			     const char *path, bool lock, char *why, size_t len);
 void region_destroy(struct region *region);
-int region_remap(struct region *region);
+int region_remap(struct region *region, struct region *onto);
 int region_fill(struct region *region, size_t from, size_t count,
 		const struct nodes *nodes, size_t stripe);
 void region_touch(struct region *region, size_t from, size_t count);
@@ -145,6 +145,7 @@ void bad_pages_print(FILE *out);
  * @values: the value of every key=value argument
  * @nr_keys: how many
  * @fd: a file descriptor that came with the line, or -1; the verb owns it
+ * @exec: be a new program when the reply has been sent
  * @out: the reply after "ok"
  * @why: the reply after "error"
  */
@@ -155,6 +156,7 @@ struct request {
 	const char *values[MAX_WORDS];
 	int nr_keys;
 	int fd;
+	bool exec;
 	FILE *out;
 	char why[512];
 };
@@ -201,6 +203,7 @@ void threads_forget(void);
 /* ---- main.c ---- */
 
 void process_run(int fd) __attribute__((noreturn));
+void process_exec(void) __attribute__((noreturn));
 void leader_release(void);
 
 #endif

@@ -140,6 +140,12 @@ static int do_pid(struct request *req)
 	return 0;
 }
 
+static int do_exec(struct request *req)
+{
+	req->exec = true;
+	return 0;
+}
+
 /* Write a word to a file, as a manager does with a control file. */
 static int do_write(struct request *req)
 {
@@ -170,6 +176,7 @@ const struct verb process_verbs[] = {
 	{ "leader-exit", do_leader_exit, "" },
 	{ "fork", do_fork, "[cgroup=DIR], with a socket for the child" },
 	{ "pid", do_pid, "" },
+	{ "exec", do_exec, "(a new program answers from here on)" },
 	{ "write", do_write, "FILE WORD [nonblock=1]" },
 	{ 0 }
 };

@@ -340,16 +340,20 @@ void region_destroy(struct region *region)
 
 /**
  * region_remap - move a region to other addresses; no worker may be running
+ * @onto: the region whose place it takes, which is destroyed, or NULL
  *
  * Return: 0 or a negative error number; with one it is where it was.
  */
-int region_remap(struct region *region)
+int region_remap(struct region *region, struct region *onto)
 {
 	size_t bytes = region_bytes(region);
-	void *place, *addr;
+	void *place = onto ? onto->addr : NULL, *addr;
 
-	place = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1, 0);
+	if (onto)
+		region_destroy(onto);
+	place = mmap(place, bytes, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		     (onto ? MAP_FIXED_NOREPLACE : 0), -1, 0);
 	if (place == MAP_FAILED)
 		return -errno;
 	addr = mremap(region->addr, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);

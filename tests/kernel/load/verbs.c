@@ -49,14 +49,21 @@ static int do_free(struct request *req)
 
 static int do_remap(struct request *req)
 {
-	struct region *region = arg_region(req);
+	const char *name = arg_str(req, "onto", NULL);
+	struct region *region = arg_region(req), *onto = NULL;
 	int ret;
 
 	if (!region)
 		return -1;
+	if (name) {
+		onto = region_find(name);
+		if (!onto || onto == region || onto->pages != region->pages)
+			return refuse(req, "remap: %s is no other region of this size",
+				      name);
+	}
 	if (workers_running() || churn_running())
 		return refuse(req, "remap: stop the workers first");
-	ret = region_remap(region);
+	ret = region_remap(region, onto);
 	if (ret)
 		return refuse(req, "remap %s: %s", region->name, strerror(-ret));
 	fprintf(req->out, " addr=%#lx", (unsigned long)region->addr);
@@ -351,7 +358,7 @@ static int do_policy(struct request *req)
 const struct verb region_verbs[] = {
 	{ "alloc", do_alloc, "NAME kind=KIND pages=N [path=FILE] [lock=1]" },
 	{ "free", do_free, "NAME" },
-	{ "remap", do_remap, "NAME" },
+	{ "remap", do_remap, "NAME [onto=REGION] (takes its place, and it is gone)" },
 	{ "fill", do_fill, "NAME [nodes=LIST] [stripe=PAGES] [from= count=]" },
 	{ "touch", do_touch, "NAME [from= count=]" },
 	{ "rewrite", do_rewrite, "NAME [from= count=]" },

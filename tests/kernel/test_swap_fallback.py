@@ -97,7 +97,8 @@ def test_comes_back_where_its_policy_says(load, swap, full_node):
 
     assert load("policy", "memory")["nodes"] == str(FULL)
     where = load.where("memory")
-    assert set(where) == {FULL, "absent"}, where
+    # Reclaim may have swapped all that had arrived, too.
+    assert set(where) <= {FULL, "absent"}, where
     assert where["absent"] > JOB // 2
     assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
     full_node.close()

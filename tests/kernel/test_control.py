@@ -10,6 +10,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
+from ktest.placement import misplaced
 from ktest.timing import Background
 
 SMALL = mib(4)
@@ -390,4 +391,29 @@ def test_controller_taken_while_a_writer_waits(waiting_writer, top):
 
     assert not cpuset.has("stat")
     writer.receive()
+    load.verify()
+
+
+@pytest.mark.core
+@pytest.mark.v2only("a v1 child does not follow its parent's mems")
+def test_change_below_one_that_is_held(top, spawn):
+    """It obeys the hold above from then on, and its writer does not wait for that."""
+    parent = top.mkdir("p", mems="0-1")
+    child = parent.mkdir("x")
+    load = spawn(child)
+    load.alloc("memory", mib(4), nodes=(0, 1), stripe=16)
+    before = load.pages("memory")
+    parent.write("hold", "1")
+    parent.set_mems("1-3", nonblock=True)
+
+    child.set_mems("2-3")
+    assert load.pages("memory") == before
+    assert child.stat()["migrate_held"] == 1
+    child.write("stop", "1")  # not his to stop
+    assert child.stat()["migrate_held"] == 1
+    parent.write("hold", "0")
+    parent.wait_idle()
+
+    masks = [[0, 1], [1, 2, 3], [2, 3]]
+    assert not misplaced(before, load.pages("memory"), masks)
     load.verify()

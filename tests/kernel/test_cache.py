@@ -482,13 +482,15 @@ def test_left_by_what_is_above(charged, spawn, shm, written_at, left):
     fill(load, shm, nodes=0)
     (cpuset if written_at == "above" else child).write("cache", "leave")
 
-    moved_by(cpuset, "2-3", cache=True)
+    cpuset.set_mems("2-3")
+    cpuset.wait_idle()
+    where = {0: PAGES} if left else {2: PAGES}
+    assert look(load) == where
 
-    assert look(load) == ({0: PAGES} if left else {2: PAGES})
     # A change of the child obeys both.
-    fill_again = look(load)
-    moved_by(child, "1" if left else "3", cache=True)
-    assert look(load) == fill_again
+    child.set_mems("3")
+    child.wait_idle()
+    assert look(load) == where
 
 
 def test_left_takes_two_words(charged):

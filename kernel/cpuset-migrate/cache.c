@@ -75,6 +75,23 @@ static unsigned long cache_unmapped(struct mem_cgroup *memcg, int nid)
 }
 
 /**
+ * cm_cache_is_left - does cache stay in changes that are written to a cpuset?
+ * @cs: the cpuset
+ *
+ * As its cache file says, or that of one above.  Settings below do not count, as
+ * for cm_is_held().
+ *
+ * Call with a reference to @cs, which keeps those above.
+ */
+bool cm_cache_is_left(struct cpuset *cs)
+{
+	for (; cs; cs = parent_cs(cs))
+		if (READ_ONCE(cs->migrate.leave_cache))
+			return true;
+	return false;
+}
+
+/**
  * cm_cache_nodes - where has a cpuset cache that nobody maps, worth a look?
  * @cs: the cpuset
  * @nodes: filled

@@ -5,12 +5,14 @@
  *   cpuset.mems.migrate.hold	0 or 1: jobs wait, keeping what they have done
  *   cpuset.mems.migrate.max	bytes per second, or max; 0 holds; see limit.c
  *   cpuset.mems.migrate.stop	write 1: end the jobs
+ *   cpuset.mems.migrate.cache	move or leave: cache that nobody maps
  *   cpuset.mems.migrate.settle	write 1: bring in pages that are outside
  *   cpuset.mems.events		migrations started and ended; can be polled
  *   cpuset.mems.events.local	the same without the cpusets below
  *   cpuset.mems.stat		what became of every page
  *
- * hold, max and stop concern changes that were written at this cpuset or below.
+ * hold, max, stop and cache concern changes that were written at this cpuset or
+ * below.
  * On cgroup v1 the names are cpuset.memory_migrate_*.
  */
 
@@ -19,6 +21,7 @@
 #include <linux/ctype.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
+#include <linux/string.h>
 
 #include "internal.h"
 
@@ -113,6 +116,28 @@ static ssize_t stop_write(struct kernfs_open_file *of, char *buf,
 	cm_jobs_stop(css_cs(of_css(of)));
 	return nbytes;
 }
+
+#ifdef CONFIG_MEMCG
+static int cache_show(struct seq_file *sf, void *v)
+{
+	seq_puts(sf, READ_ONCE(seq_cs(sf)->migrate.leave_cache) ?
+		     "leave\n" : "move\n");
+	return 0;
+}
+
+/* Looked at when a change is made; those under way go on as they began. */
+static ssize_t cache_write(struct kernfs_open_file *of, char *buf,
+			   size_t nbytes, loff_t off)
+{
+	static const char * const choices[] = { "move", "leave" };
+	int leave = sysfs_match_string(choices, strstrip(buf));
+
+	if (leave < 0)
+		return leave;
+	WRITE_ONCE(css_cs(of_css(of))->migrate.leave_cache, leave);
+	return nbytes;
+}
+#endif
 
 /* Add a cpuset's tasks to a change, as if they had come from where they are. */
 static void settle_add(struct cpuset_change *change, struct cpuset *cs)
@@ -241,6 +266,14 @@ static struct cftype cm_dfl_files[] = {
 		.write = settle_write,
 		.flags = CFTYPE_NOT_ON_ROOT,
 	},
+#ifdef CONFIG_MEMCG
+	{
+		.name = "mems.migrate.cache",
+		.seq_show = cache_show,
+		.write = cache_write,
+		.flags = CFTYPE_NOT_ON_ROOT,
+	},
+#endif
 	{
 		.name = "mems.stat",
 		.seq_show = stat_show,
@@ -286,6 +319,14 @@ static struct cftype cm_legacy_files[] = {
 		.write = settle_write,
 		.flags = CFTYPE_NOT_ON_ROOT,
 	},
+#ifdef CONFIG_MEMCG
+	{
+		.name = "memory_migrate_cache",
+		.seq_show = cache_show,
+		.write = cache_write,
+		.flags = CFTYPE_NOT_ON_ROOT,
+	},
+#endif
 	{
 		.name = "memory_migrate_stat",
 		.seq_show = stat_show,

@@ -447,7 +447,8 @@ static bool part_add_missed(struct cm_part *part)
 /* Memory follows the tasks that enter a cpuset, but not its cache. */
 static bool part_has_cache(struct cm_part *part)
 {
-	return part->move && part->change->kind != CPUSET_ATTACH;
+	return part->move && !part->leave_cache &&
+	       part->change->kind != CPUSET_ATTACH;
 }
 
 /* Add the job for cache that nobody maps, once; true if there is any. */
@@ -530,7 +531,7 @@ static void parts_close_work(struct work_struct *work)
 }
 
 /*
- * Whose hold, max and stop files a part obeys; a reference.  An earlier change
+ * Whose hold, max, stop and cache files a part obeys; a reference.  An earlier change
  * of the cpuset that came from further up may have tasks to find yet, and the
  * new one finds them in its place: who was given a subtree must not be able to
  * keep those from being moved.
@@ -575,18 +576,18 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	if (part && part->change == change)
 		return part;
 
-	if (change->kind == CPUSET_NEW_MEMS) {
-		WRITE_ONCE(cs->migrate.placement,
-			   atomic64_inc_return(&cm_last_name));
-		cm_cache_change(cs, mems, move);
-	}
-
 	part = kzalloc(sizeof(*part), GFP_KERNEL | __GFP_NOFAIL);
 	refcount_inc(&change->ref);
 	part->change = change;
 	css_get(&cs->css);
 	part->cs = cs;
 	part->origin = part_origin(change, cs);
+	part->leave_cache = cm_cache_is_left(part->origin);
+	if (change->kind == CPUSET_NEW_MEMS) {
+		WRITE_ONCE(cs->migrate.placement,
+			   atomic64_inc_return(&cm_last_name));
+		cm_cache_change(cs, mems, move && !part->leave_cache);
+	}
 	part->mems = *mems;
 	part->placement = cs->migrate.placement;
 	part->start = ktime_get_ns();

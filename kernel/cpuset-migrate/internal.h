@@ -116,8 +116,8 @@ struct cpuset_change {
  * @closing: in the list of those that close
  * @change: the change; a reference
  * @cs: the cpuset; a reference
- * @origin: the cpuset whose hold, max and stop files concern this part; a
- *	reference
+ * @origin: the cpuset whose hold, max, stop and cache files concern this part;
+ *	a reference
  * @map: the map that the last task enrolled had
  * @old: the nodes that @map was made from
  * @sweep: the map for tasks forked since: the first that moved anything
@@ -125,6 +125,7 @@ struct cpuset_change {
  * @placement: @cs->migrate.placement when this part was made
  * @start: when; comparable with task_struct.start_time
  * @move: pages move; otherwise policies are rebound and that is all
+ * @leave_cache: but not cache that nobody maps
  * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
  *	cm_lock.
  * @rounds: how often the closing sweep looked for somebody
@@ -150,6 +151,7 @@ struct cm_part {
 	u64			placement;
 	u64			start;
 	bool			move;
+	bool			leave_cache;
 	unsigned int		nr_jobs;
 	unsigned int		rounds;
 	bool			only_count;
@@ -430,6 +432,7 @@ void cm_team_free(struct cm_team *team);
 #ifdef CONFIG_MEMCG
 extern bool cm_pagecache;
 
+bool cm_cache_is_left(struct cpuset *cs);
 void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes);
 void cm_cache_change(struct cpuset *cs, const nodemask_t *mems, bool move);
 void cm_cache_placed(struct cpuset *cs);
@@ -444,6 +447,11 @@ enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
 void cm_cache_left(struct cpuset_migrate_job *job);
 #else
 /* Whose cache it is cannot be told. */
+static inline bool cm_cache_is_left(struct cpuset *cs)
+{
+	return true;
+}
+
 static inline void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
 {
 	nodes_clear(*nodes);

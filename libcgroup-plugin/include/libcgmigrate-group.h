@@ -132,6 +132,8 @@ struct cgm_activity {
 	int hold;		/**< 1: this cgroup holds them (cgm_group_hold()) */
 	uint64_t rate;		/**< limit of this cgroup in bytes per second, or
 				 *   CGM_RATE_MAX; those above may have lower ones */
+	int leave_cache;	/**< 1: page cache that nobody maps stays where it is
+				 *   (cgm_group_leave_cache()) (0.4) */
 };
 
 /**
@@ -151,6 +153,17 @@ int cgm_group_activity(struct cgm_group *group, struct cgm_activity *activity);
  * @since 0.2
  */
 int cgm_group_hold(struct cgm_group *group, int hold);
+
+/**
+ * Have changes that are made from now on, to a cgroup or below it, leave page cache
+ * where it is that nobody maps, or take it along. What is written above this cgroup is
+ * not bound by it.
+ *
+ * @param leave 1: it stays; 0: it follows
+ * @return as of cgm_group_hold(); -ENOENT: an engine that cannot
+ * @since 0.4
+ */
+int cgm_group_leave_cache(struct cgm_group *group, int leave);
 
 /** Stop all moves of a cgroup and below it at the next chunk; returns before
  *  they have stopped. Errors as of cgm_group_hold(). @since 0.2 */

@@ -61,7 +61,8 @@ struct cgm_progress {
 /**
  * Start a plan. On the engine the new mask is in force when this returns and
  * the kernel does the rest, with or without us. On stock kernels nothing moves
- * unless cgm_job_dispatch() (or cgm_job_wait()) is called.
+ * unless cgm_job_dispatch() (or cgm_job_wait()) is called; nor on any kernel
+ * where page cache is dropped first (CGM_CACHE_DROP).
  *
  * @param options NULL for the defaults
  * @return 0; -ECANCELED: the plan was refused (cgm_context_error()); -EROFS on

@@ -42,6 +42,19 @@ enum cgm_action {
 	CGM_ACTION_PAGES,	/**< move the pages of a process, no cpuset involved */
 };
 
+/** What becomes of page cache that no process maps. */
+enum cgm_cache {
+	CGM_CACHE_MOVE,		/**< it goes along where the kernel can take it: the engine,
+				 *   on cgroup v2; elsewhere it stays */
+	CGM_CACHE_DROP,		/**< what is clean is given back before the nodes change, on
+				 *   cgroup v2 with the memory controller, and the rest is
+				 *   as with CGM_CACHE_MOVE */
+	CGM_CACHE_LEAVE,	/**< it stays where it is, shared memory too */
+};
+
+/** Its name: "move", "drop", "leave". @since 0.4 */
+const char *cgm_cache_name(enum cgm_cache cache);
+
 /** One move to plan. Zero everything you do not set. */
 struct cgm_move {
 	size_t size;		/**< sizeof(struct cgm_move) */
@@ -60,6 +73,8 @@ struct cgm_move {
 	struct cgm_group *source; /**< ATTACH: the cgroup whose processes these are: who
 				   *   is born there or below meanwhile goes, too; NULL:
 				   *   only who was named (0.4) */
+	enum cgm_cache cache;	/**< MEMS, SETTLE: what becomes of cache that no process
+				 *   maps, on nodes that are left (0.4) */
 };
 
 /** Make an empty plan. */
@@ -95,6 +110,9 @@ struct cgm_plan_item {
 	uint64_t stray;		/**< bytes on nodes of neither set */
 	int change;		/**< 0: nothing to do; strays may be there all the same */
 	const struct cgm_placement *before; /**< may be NULL */
+	enum cgm_cache cache;	/**< of cache that no process maps (0.4) */
+	uint64_t cache_bytes;	/**< DROP, LEAVE: how much of it there is on nodes that are
+				 *   left, and is no part of @p bytes (0.4) */
 };
 
 /** Look at the index-th move. -ENOENT past the end. */

@@ -42,6 +42,7 @@ enum cgm_reason {
 	CGM_FAIL_NONLRU,	/**< a driver's page that cannot move */
 	CGM_FAIL_HUGETLB,	/**< no huge page free on the new nodes */
 	CGM_FAIL_PERM,		/**< shared with others, needs CAP_SYS_NICE (stock kernels) */
+	CGM_DROPPED,		/**< page cache that was given back: CGM_CACHE_DROP (0.4) */
 	CGM_REASON_COUNT,
 };
 

@@ -62,6 +62,19 @@ static int read_hold(struct cgm_group *group, int *hold)
 	return 0;
 }
 
+static int read_leave_cache(struct cgm_group *group, int *leave)
+{
+	const char *file = engine_files(group->ctx)->cache;
+	char *text = fs_read_at(group->dirfd, file, NULL);
+
+	*leave = text && !strncmp(text, "leave", 5);
+	if (!text && errno != ENOENT)	/* of an older kernel */
+		return cgm_fail(group->ctx, errno, "%s/%s: cannot read: %s", group->path,
+				file, strerror(errno));
+	free(text);
+	return 0;
+}
+
 static int read_activity(struct cgm_group *group, struct cgm_activity *activity)
 {
 	struct engine_stat stat;
@@ -75,6 +88,9 @@ static int read_activity(struct cgm_group *group, struct cgm_activity *activity)
 		return err;
 	activity->pending = stat.value[EC_PENDING];
 	activity->held = stat.value[EC_HELD];
+	err = read_leave_cache(group, &activity->leave_cache);
+	if (err)
+		return err;
 	err = read_hold(group, &activity->hold);
 	return err ? err : engine_read_rate(group, &activity->rate);
 }
@@ -112,6 +128,14 @@ CGM_PUBLIC int cgm_group_hold(struct cgm_group *group, int hold)
 
 	return err ? err : group_write(group, engine_files(group->ctx)->hold, 0,
 				       hold ? "1" : "0");
+}
+
+CGM_PUBLIC int cgm_group_leave_cache(struct cgm_group *group, int leave)
+{
+	int err = need_engine(group);
+
+	return err ? err : group_write(group, engine_files(group->ctx)->cache, 0,
+				       leave ? "leave" : "move");
 }
 
 CGM_PUBLIC int cgm_group_stop(struct cgm_group *group)

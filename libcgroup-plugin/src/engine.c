@@ -12,6 +12,7 @@ static const struct engine_files files_v2 = {
 	.hold = "cpuset.mems.migrate.hold",
 	.stop = "cpuset.mems.migrate.stop",
 	.settle = "cpuset.mems.migrate.settle",
+	.cache = "cpuset.mems.migrate.cache",
 	.events = "cpuset.mems.events",
 	.stat = "cpuset.mems.stat",
 };
@@ -21,6 +22,7 @@ static const struct engine_files files_v1 = {
 	.hold = "cpuset.memory_migrate_hold",
 	.stop = "cpuset.memory_migrate_stop",
 	.settle = "cpuset.memory_migrate_settle",
+	.cache = "cpuset.memory_migrate_cache",
 	.events = "cpuset.memory_migrate_events",
 	.stat = "cpuset.memory_migrate_stat",
 };

@@ -10,6 +10,7 @@ struct engine_files {
 	const char *hold;
 	const char *stop;
 	const char *settle;
+	const char *cache;
 	const char *events;
 	const char *stat;
 };

@@ -189,11 +189,11 @@ char *fs_read(struct cgm_context *ctx, size_t *len, const char *fmt, ...)
 }
 
 /*
- * One write(2) of the whole text, which is what the kernel's files expect.
- * Flags: O_NONBLOCK where the file knows it; O_TRUNC is for recorded trees
- * (cgroupfs ignores it).
+ * One write(2) of the whole text, which is what the kernel's files expect. A signal may
+ * end it half-way (-EINTR). Flags: O_NONBLOCK where the file knows it; O_TRUNC is for
+ * recorded trees (cgroupfs ignores it).
  */
-int fs_write_at(int dirfd, const char *name, int flags, const char *text)
+int fs_write_once(int dirfd, const char *name, int flags, const char *text)
 {
 	int fd = fs_open_below(dirfd, name, O_WRONLY | O_TRUNC | flags);
 	size_t len = strlen(text);
@@ -202,14 +202,23 @@ int fs_write_at(int dirfd, const char *name, int flags, const char *text)
 
 	if (fd < 0)
 		return -errno;
-	do {
-		n = write(fd, text, len);
-	} while (n < 0 && errno == EINTR);
+	n = write(fd, text, len);
 	if (n < 0)
 		err = -errno;
 	else if ((size_t)n != len)
 		err = -EIO;
 	close(fd);
+	return err;
+}
+
+/* The same, again where a signal came. */
+int fs_write_at(int dirfd, const char *name, int flags, const char *text)
+{
+	int err;
+
+	do {
+		err = fs_write_once(dirfd, name, flags, text);
+	} while (err == -EINTR);
 	return err;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "cache.h"
 #include "engine.h"
 #include "group.h"
 #include "job.h"
@@ -224,6 +225,18 @@ static int change_migrating(struct job_run *run)
 	return err;
 }
 
+static int change_cache(struct job_run *run)
+{
+	struct cache_left left;
+	int err = cache_leave(run, &left);
+
+	if (!err) {
+		err = change_migrating(run);
+		cache_leave_end(run, &left);
+	}
+	return err;
+}
+
 static int engine_start(struct job_run *run)
 {
 	struct engine_run *er = calloc(1, sizeof(*er));
@@ -239,7 +252,7 @@ static int engine_start(struct job_run *run)
 	if (!err)
 		err = set_rate(run, run->job->options.rate);
 	if (!err)
-		err = change_migrating(run);
+		err = change_cache(run);
 	if (err) {
 		restore_rate(run);
 		return err;
@@ -266,9 +279,10 @@ static size_t cells_moved(struct job_run *run, struct cell *cells)
 				continue;
 			for (int k = 0; k < CGM_KIND_KERNEL; k++) {
 				uint64_t had = cgm_placement_bytes(item->before, k, from);
-				uint64_t has = after && !cgm_nodeset_has(&item->to, from) ?
-					       cgm_placement_bytes(after, k, from) : 0;
+				uint64_t has = run_dropped(run, from, k);
 
+				if (after && !cgm_nodeset_has(&item->to, from))
+					has += cgm_placement_bytes(after, k, from);
 				cells[count++] = (struct cell){
 					.from = from, .to = to, .kind = k,
 					.weight = had > has ? had - has : 0,
@@ -315,7 +329,7 @@ static int make_account(struct job_run *run)
 			continue;
 		if (reason == CGM_MOVED)
 			count = cells_moved(run, cells);
-		else if (reason == CGM_LEFT || reason >= CGM_FAIL_NOMEM)
+		else if (reason == CGM_LEFT || reason_is_failure(reason))
 			count = cells_outside(run, cells);
 		err = result_spread(&run->job->result, run->index, cells, count, reason,
 				    delta(er, c), ctx->page_size);

@@ -8,6 +8,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "cache.h"
+#include "group.h"
 #include "job.h"
 #include "unit.h"
 
@@ -84,17 +86,40 @@ void run_read_after(struct job_run *run)
 	run->unaccounted |= is_shortage(err);
 }
 
-/* What rows of this run tell of memory that stayed: on a node, of a kind. */
-static uint64_t told_of(const struct job_run *run, int node, enum cgm_kind kind)
+/* What rows of this run tell of, on a node and of a kind. */
+static uint64_t sum_rows(const struct job_run *run, int node, enum cgm_kind kind,
+			 bool (*wanted)(enum cgm_reason reason))
 {
 	const struct cgm_result *r = &run->job->result;
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < r->count; i++)
-		if (r->rows[i].item == run->index && r->rows[i].reason >= CGM_LEFT &&
+		if (r->rows[i].item == run->index && wanted(r->rows[i].reason) &&
 		    r->rows[i].from == node && r->rows[i].kind == kind)
 			sum += r->rows[i].bytes;
 	return sum;
+}
+
+static bool is_dropped(enum cgm_reason reason)
+{
+	return reason == CGM_DROPPED;
+}
+
+/* What was dropped before the move, on a node and of a kind. */
+uint64_t run_dropped(const struct job_run *run, int node, enum cgm_kind kind)
+{
+	return sum_rows(run, node, kind, is_dropped);
+}
+
+static bool has_stayed(enum cgm_reason reason)
+{
+	return reason >= CGM_LEFT && reason != CGM_DROPPED;
+}
+
+/* What stayed. */
+static uint64_t told_of(const struct job_run *run, int node, enum cgm_kind kind)
+{
+	return sum_rows(run, node, kind, has_stayed);
 }
 
 /* One kind on one node: what nothing told of was not mapped. */
@@ -137,6 +162,23 @@ void run_account_unmapped(struct job_run *run)
 		}
 	}
 	cgm_placement_free(charged);
+}
+
+/* What is outside now was not come to. */
+void run_account_left(struct job_run *run)
+{
+	const struct cgm_placement *after = run->job->result.after[run->index];
+
+	for (int n = 0; after && n < run->job->plan->nodes; n++) {
+		if (cgm_nodeset_has(&run->item->to, n))
+			continue;
+		for (int k = 0; k < CGM_KIND_KERNEL; k++) {
+			struct cell cell = { .from = n, .to = -1, .kind = k };
+
+			run_account(run, &cell, CGM_LEFT,
+				    cgm_placement_bytes(after, k, n), 0);
+		}
+	}
 }
 
 /* How a run ended that nobody stopped. */
@@ -199,6 +241,23 @@ static int job_new(struct cgm_plan *plan, const struct cgm_job_options *options,
 	return job_watch(job, job->timer, EPOLLIN);
 }
 
+static void run_cancel(struct job_run *run)
+{
+	if (run->state != CGM_STATE_RUNNING || run->cancelled)
+		return;
+	run->cancelled = true;
+	if (!run->drop)
+		run->ops->cancel(run);
+}
+
+/* Change what has to change. An error means that nothing was. */
+static int run_start(struct job_run *run)
+{
+	int err = run->item->enable ? unit_enable(run) : 0;
+
+	return err ? err : run->ops->start(run);
+}
+
 /* What was started is stopped again when a later one cannot start. */
 static int start_runs(struct cgm_job *job)
 {
@@ -214,14 +273,12 @@ static int start_runs(struct cgm_job *job)
 			run_read_after(run);
 			continue;
 		}
-		err = run->item->enable ? unit_enable(run) : 0;
-		if (!err)
-			err = run->ops->start(run);
+		err = run->item->cache == CGM_CACHE_DROP ? drop_start(run) :
+							   run_start(run);
 		if (!err || !i)
 			continue;
 		for (size_t j = 0; j < i; j++)
-			if (job->runs[j].state == CGM_STATE_RUNNING)
-				job->runs[j].ops->cancel(&job->runs[j]);
+			run_cancel(&job->runs[j]);
 		run->state = CGM_STATE_FAILED;
 		run_note(run, "%s", job->ctx->error);
 		for (size_t j = i + 1; j < job->count; j++)
@@ -275,6 +332,7 @@ CGM_PUBLIC void cgm_job_free(struct cgm_job *job)
 	for (size_t i = 0; i < job->count; i++) {
 		if (job->runs[i].private)
 			job->runs[i].ops->free(&job->runs[i]);
+		drop_end(&job->runs[i]);
 		free(job->runs[i].pids.pids);
 	}
 	if (job->epoll >= 0)
@@ -309,6 +367,44 @@ static void check_account(struct job_run *run)
 	run->state = CGM_STATE_FAILED;
 }
 
+/* Stopped before anything else was begun. */
+static void end_dropping(struct job_run *run)
+{
+	drop_end(run);
+	run_note(run, "%s: stopped while its page cache was dropped: nothing else was changed",
+		 run->item->group->path);
+	run_read_after(run);
+	run_account_left(run);
+	run->state = CGM_STATE_CANCELLED;
+}
+
+/* Nothing is left to be dropped: now it moves. */
+static void start_dropped(struct job_run *run)
+{
+	drop_end(run);
+	if (!run_start(run))
+		return;
+	run_note(run, "%s", run->job->ctx->error);
+	run->state = CGM_STATE_FAILED;
+	cgm_job_cancel(run->job);
+}
+
+static void run_step(struct job_run *run)
+{
+	if (!run->drop) {
+		run->ops->step(run);
+	} else if (run->cancelled) {
+		end_dropping(run);
+	} else {
+		run->held = run->job->on_hold;
+		if (run->held)
+			return;
+		if (!drop_step(run))
+			start_dropped(run);
+		job_look_after(run->job, 0);
+	}
+}
+
 CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 {
 	bool running = false;
@@ -323,7 +419,7 @@ CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 		struct job_run *run = &job->runs[i];
 
 		if (run->state == CGM_STATE_RUNNING)
-			run->ops->step(run);
+			run_step(run);
 		check_account(run);
 		running |= run->state == CGM_STATE_RUNNING;
 	}
@@ -394,14 +490,8 @@ CGM_PUBLIC int cgm_job_wait(struct cgm_job *job, int timeout_ms)
 
 CGM_PUBLIC int cgm_job_cancel(struct cgm_job *job)
 {
-	for (size_t i = 0; i < job->count; i++) {
-		struct job_run *run = &job->runs[i];
-
-		if (run->state != CGM_STATE_RUNNING || run->cancelled)
-			continue;
-		run->cancelled = true;
-		run->ops->cancel(run);
-	}
+	for (size_t i = 0; i < job->count; i++)
+		run_cancel(&job->runs[i]);
 	job_look_after(job, 0);
 	return 0;
 }
@@ -415,7 +505,7 @@ CGM_PUBLIC int cgm_job_hold(struct cgm_job *job, int hold)
 		struct job_run *run = &job->runs[i];
 		int one;
 
-		if (run->state != CGM_STATE_RUNNING)
+		if (run->state != CGM_STATE_RUNNING || run->drop)
 			continue;
 		one = run->ops->hold(run, hold);
 		err = err ? err : one;
@@ -433,7 +523,7 @@ CGM_PUBLIC int cgm_job_set_rate(struct cgm_job *job, uint64_t rate)
 		struct job_run *run = &job->runs[i];
 		int one;
 
-		if (run->state != CGM_STATE_RUNNING)
+		if (run->state != CGM_STATE_RUNNING || run->drop)
 			continue;
 		one = run->ops->set_rate(run, rate);
 		err = err ? err : one;

@@ -8,6 +8,7 @@
 #include "procs.h"
 #include "result.h"
 
+struct drop;
 struct job_run;
 
 struct run_ops {
@@ -30,6 +31,7 @@ struct job_run {
 	struct pid_list pids;		/* of the item; and who was born meanwhile */
 	size_t index;			/* of the item */
 	const struct run_ops *ops;
+	struct drop *drop;		/* page cache is dropped, and nothing else begun */
 	enum cgm_state state;
 	bool cancelled;
 	bool held;
@@ -68,6 +70,8 @@ void run_note(struct job_run *run, const char *fmt, ...)
 void run_read_after(struct job_run *run);
 enum cgm_state run_outcome(const struct job_run *run);
 void run_account_unmapped(struct job_run *run);
+void run_account_left(struct job_run *run);
+uint64_t run_dropped(const struct job_run *run, int node, enum cgm_kind kind);
 
 extern const struct run_ops engine_run_ops;
 extern const struct run_ops stock_run_ops;

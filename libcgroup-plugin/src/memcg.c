@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Reading memory.numa_stat of cgroup v2. Pure: text in, numbers out. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,5 +91,47 @@ void memcg_marks(const char *text, uint64_t *locked, uint64_t *huge)
 			 (len == 8 && !strncmp(p, "file_thp", len)) ||
 			 (len == 9 && !strncmp(p, "shmem_thp", len)))
 			parse_nodes(p + len, CGM_KIND_MOVABLE, 1, add_sum, huge);
+	}
+}
+
+struct cache_lines {
+	struct cache_bytes *nodes;
+	int count;
+	size_t field;	/* in struct cache_bytes */
+};
+
+static void add_cache(void *data, enum cgm_kind kind, int node, int64_t bytes)
+{
+	struct cache_lines *lines = data;
+
+	(void)kind;
+	if (node < lines->count)
+		*(uint64_t *)((char *)&lines->nodes[node] + lines->field) += bytes;
+}
+
+/* Page cache by node, up to so many; what no line tells of stays as it is. */
+void memcg_cache(const char *text, struct cache_bytes *nodes, int count)
+{
+	static const struct {
+		const char *name;
+		size_t field;
+	} names[] = {
+		{ "file", offsetof(struct cache_bytes, file) },
+		{ "shmem", offsetof(struct cache_bytes, shmem) },
+		{ "file_mapped", offsetof(struct cache_bytes, mapped) },
+		{ "file_dirty", offsetof(struct cache_bytes, dirty) },
+		{ "file_writeback", offsetof(struct cache_bytes, dirty) },
+	};
+	struct cache_lines lines = { .nodes = nodes, .count = count };
+
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		size_t len = strcspn(p, " \n");
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			if (strlen(names[i].name) != len || strncmp(p, names[i].name, len))
+				continue;
+			lines.field = names[i].field;
+			parse_nodes(p + len, CGM_KIND_FILE, 1, add_cache, &lines);
+		}
 	}
 }

@@ -24,6 +24,17 @@ CGM_PUBLIC const char *cgm_backend_name(enum cgm_backend backend)
 	return NAME_OF(names, backend);
 }
 
+CGM_PUBLIC const char *cgm_cache_name(enum cgm_cache cache)
+{
+	static const char * const names[] = {
+		[CGM_CACHE_MOVE] = "move",
+		[CGM_CACHE_DROP] = "drop",
+		[CGM_CACHE_LEAVE] = "leave",
+	};
+
+	return NAME_OF(names, cache);
+}
+
 CGM_PUBLIC const char *cgm_cgroup_mode_name(enum cgm_cgroup_mode mode)
 {
 	static const char * const names[] = {
@@ -79,7 +90,7 @@ static const struct {
 	[CGM_SKIP_SHARED] = { "skip_shared",
 			      "others use it where it is, such as program text they run" },
 	[CGM_SKIP_UNMAPPED] = { "skip_unmapped",
-				"page cache that no process maps, which cannot be moved here" },
+				"page cache that no process maps, which is not moved here" },
 	[CGM_FAIL_NOMEM] = { "fail_nomem", "no room on the new nodes" },
 	[CGM_FAIL_PINNED] = { "fail_pinned", "held by the kernel, for I/O or a device" },
 	[CGM_FAIL_BUSY] = { "fail_busy", "locked, being written back, or not on the LRU lists" },
@@ -87,6 +98,7 @@ static const struct {
 	[CGM_FAIL_NONLRU] = { "fail_nonlru", "a driver's page that cannot be moved" },
 	[CGM_FAIL_HUGETLB] = { "fail_hugetlb", "no huge page free on the new nodes" },
 	[CGM_FAIL_PERM] = { "fail_perm", "shared with other processes: needs CAP_SYS_NICE" },
+	[CGM_DROPPED] = { "dropped", "clean page cache that was given back" },
 };
 
 CGM_PUBLIC const char *cgm_reason_name(enum cgm_reason reason)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
 #include "engine.h"
 #include "group.h"
 #include "numa.h"
@@ -148,6 +149,9 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 		item->change |= item->bytes > 0;
 	else if (!item->change)	/* a mask already in force moves nothing */
 		clear_flows(plan, item);
+	err = plan_add_cache(plan, item);
+	if (err)
+		return err;
 	plan_note_policies(plan, item);
 	if (item->action == CGM_ACTION_SETTLE && item->change &&
 	    (item->backend == CGM_BACKEND_ENGINE_V2 ||
@@ -274,6 +278,11 @@ CGM_PUBLIC int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move)
 	if (!move->group != (move->action == CGM_ACTION_PAGES))
 		return cgm_fail(ctx, EINVAL, "this action needs %s cgroup",
 				move->group ? "no" : "a");
+	if (HAS_MEMBER(move, cache) && move->cache > CGM_CACHE_LEAVE)
+		return cgm_fail(ctx, EINVAL, "impossible choice for page cache");
+	if (HAS_MEMBER(move, cache) && move->cache != CGM_CACHE_MOVE &&
+	    move->action != CGM_ACTION_MEMS && move->action != CGM_ACTION_SETTLE)
+		return cgm_fail(ctx, EINVAL, "this action leaves page cache alone");
 	item = calloc(1, sizeof(*item));
 	more = realloc(plan->items, (plan->count + 1) * sizeof(*more));
 	if (more)
@@ -290,6 +299,7 @@ CGM_PUBLIC int cgm_plan_add(struct cgm_plan *plan, const struct cgm_move *move)
 	}
 	item->action = move->action;
 	item->backend = CGM_BACKEND_MOVE_PAGES;
+	item->cache = HAS_MEMBER(move, cache) ? move->cache : CGM_CACHE_MOVE;
 	if (move->group) {
 		item->group = cgm_group_ref(move->group);
 		item->backend = group_backend(move->group);
@@ -333,6 +343,8 @@ CGM_PUBLIC int cgm_plan_item(const struct cgm_plan *plan, size_t index,
 		.stray = item->stray,
 		.change = item->change,
 		.before = item->before,
+		.cache = item->cache,
+		.cache_bytes = item->cache_bytes,
 	};
 	return FILL(out, &all);
 }

@@ -26,6 +26,8 @@ struct plan_item {
 	uint64_t stray;
 	uint64_t *flows;	/* [from][to] */
 	struct cgm_placement *before;
+	enum cgm_cache cache;
+	uint64_t cache_bytes;	/* of cache that is not to move, on nodes that are left */
 	bool change;
 	bool placed;		/* by us: not as the kernel would */
 	bool by_kernel;		/* the caller cannot move it, the kernel can: stock */

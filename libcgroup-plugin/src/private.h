@@ -93,6 +93,7 @@ char *fs_read_fd(int fd, size_t *len);
 char *fs_read_at(int dirfd, const char *name, size_t *len);
 char *fs_read(struct cgm_context *ctx, size_t *len, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+int fs_write_once(int dirfd, const char *name, int flags, const char *text);
 int fs_write_at(int dirfd, const char *name, int flags, const char *text);
 bool fs_exists_at(int dirfd, const char *name);
 bool fs_keyed_u64(const char *text, const char *key, uint64_t *value);

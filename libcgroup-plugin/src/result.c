@@ -127,12 +127,20 @@ int result_spread(struct cgm_result *result, size_t item, struct cell *cells,
 	return err;
 }
 
+/* Where a reason comes among the others: what was dropped before what stayed. */
+static int rank(enum cgm_reason reason)
+{
+	return reason == CGM_DROPPED ? CGM_SWAPPED : (int)reason;
+}
+
 static int compare_rows(const void *a, const void *b)
 {
 	const struct cgm_row *x = a, *y = b;
 
 	if (x->item != y->item)
 		return x->item < y->item ? -1 : 1;
+	if (rank(x->reason) != rank(y->reason))
+		return rank(x->reason) - rank(y->reason);
 	if (x->reason != y->reason)
 		return (int)x->reason - (int)y->reason;
 	if (x->from != y->from)
@@ -149,6 +157,12 @@ void result_sort(struct cgm_result *result)
 		qsort(result->rows, result->count, sizeof(*result->rows), compare_rows);
 }
 
+/* Did what has this reason stay, although it was to move? */
+bool reason_is_failure(enum cgm_reason reason)
+{
+	return reason >= CGM_FAIL_NOMEM && reason != CGM_DROPPED;
+}
+
 /* Did something of a move stay that should not have? What is skipped is policy. */
 bool result_partial(const struct cgm_result *result, size_t item)
 {
@@ -156,7 +170,7 @@ bool result_partial(const struct cgm_result *result, size_t item)
 		const struct cgm_row *row = &result->rows[i];
 
 		if (row->item == item &&
-		    (row->reason >= CGM_FAIL_NOMEM || row->reason == CGM_LEFT))
+		    (reason_is_failure(row->reason) || row->reason == CGM_LEFT))
 			return true;
 	}
 	return false;

@@ -31,6 +31,7 @@ int result_add(struct cgm_result *result, size_t item, const struct cell *cell,
 int result_spread(struct cgm_result *result, size_t item, struct cell *cells,
 		  size_t count, enum cgm_reason reason, uint64_t units, uint64_t unit);
 void result_sort(struct cgm_result *result);
+bool reason_is_failure(enum cgm_reason reason);
 bool result_partial(const struct cgm_result *result, size_t item);
 
 #endif /* CGM_RESULT_H */

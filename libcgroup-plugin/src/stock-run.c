@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "attach.h"
+#include "cache.h"
 #include "engine.h"
 #include "stock.h"
 #include "unit.h"
@@ -75,9 +76,15 @@ static void stock_free(struct job_run *run)
 static int write_mems(struct job_run *run, const char *list)
 {
 	const struct stock_run *sr = run->private;
+	struct cache_left left;
+	int err = cache_leave(run, &left);
 
-	return group_write(run->item->group, "cpuset.mems", sr->engine ? O_NONBLOCK : 0,
-			   list);
+	if (!err) {
+		err = group_write(run->item->group, "cpuset.mems",
+				  sr->engine ? O_NONBLOCK : 0, list);
+		cache_leave_end(run, &left);
+	}
+	return err;
 }
 
 /*
@@ -244,23 +251,6 @@ static void narrow_quietly(struct job_run *run)
 		group_write(group, "cpuset.memory_migrate", 0, "1");
 }
 
-/* What is outside now was not come to. */
-static void account_left(struct job_run *run)
-{
-	const struct cgm_placement *after = run->job->result.after[run->index];
-
-	for (int n = 0; after && n < run->job->plan->nodes; n++) {
-		if (cgm_nodeset_has(&run->item->to, n))
-			continue;
-		for (int k = 0; k < CGM_KIND_KERNEL; k++) {
-			struct cell cell = { .from = n, .to = -1, .kind = k };
-
-			run_account(run, &cell, CGM_LEFT,
-				    cgm_placement_bytes(after, k, n), 0);
-		}
-	}
-}
-
 static void end_cancelled(struct job_run *run)
 {
 	struct stock_run *sr = run->private;
@@ -272,7 +262,7 @@ static void end_cancelled(struct job_run *run)
 		run_note(run, "%s: stopped half-way: cpuset.mems is left at %s, because narrowing it makes this kernel move the rest",
 			 run->item->group->path, sr->wide);
 	run_read_after(run);
-	account_left(run);
+	run_account_left(run);
 	run->state = CGM_STATE_CANCELLED;
 }
 
@@ -286,7 +276,7 @@ static void end_failed(struct job_run *run, int err)
 		run_note(run, "%s: cpuset.mems is left at %s", run->item->group->path,
 			 sr->wide);
 	run_read_after(run);
-	account_left(run);
+	run_account_left(run);
 	run->state = CGM_STATE_FAILED;
 }
 
@@ -492,7 +482,8 @@ static void account_node(struct job_run *run, int node, enum cgm_kind kind,
 {
 	const struct cgm_placement *after = run->job->result.after[run->index];
 	uint64_t was = cgm_placement_bytes(run->item->before, kind, node);
-	uint64_t is = cgm_placement_bytes(after, kind, node), moved = was - smaller(was, is);
+	uint64_t is = cgm_placement_bytes(after, kind, node) + run_dropped(run, node, kind);
+	uint64_t moved = was - smaller(was, is);
 	struct cell cell = { .from = node, .to = -1, .kind = kind };
 
 	run_account(run, &cell, CGM_MOVED, moved, CGM_ROW_ESTIMATED);

@@ -127,6 +127,7 @@ class Tree:
         self.write(f"{directory}/cpuset.mems.migrate.hold", f"{hold}\n")
         self.write(f"{directory}/cpuset.mems.migrate.stop", "")
         self.write(f"{directory}/cpuset.mems.migrate.settle", "")
+        self.write(f"{directory}/cpuset.mems.migrate.cache", "move\n")
 
     def read(self, name):
         with open(os.path.join(self.path, name.lstrip("/")), encoding="utf-8") as file:

@@ -8,9 +8,12 @@
 
 #include "memcg.h"
 
+#define NODES 4
+
 struct sums {
 	size_t calls;
 	uint64_t bytes[CGM_KIND_COUNT];
+	struct cache_bytes cache[NODES];
 };
 
 static void add(void *data, enum cgm_kind kind, int node, int64_t bytes)
@@ -32,7 +35,18 @@ static int parse(const char *text, struct sums *sums)
 	err = memcg_parse(text, add, sums);
 	CHECK(!err || (err == -EINVAL && !sums->calls));
 	memcg_marks(text, &locked, &huge);
+	memcg_cache(text, sums->cache, NODES);
 	return err;
+}
+
+/* What two halves of a file tell of a node is what the whole tells. */
+static void check_cache(const struct cache_bytes *all, const struct cache_bytes *head,
+			const struct cache_bytes *tail)
+{
+	CHECK(all->file == head->file + tail->file);
+	CHECK(all->shmem == head->shmem + tail->shmem);
+	CHECK(all->mapped == head->mapped + tail->mapped);
+	CHECK(all->dirty == head->dirty + tail->dirty);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(all.calls == head.calls + tail.calls);
 		for (int k = 0; k < CGM_KIND_COUNT; k++)
 			CHECK(all.bytes[k] == head.bytes[k] + tail.bytes[k]);
+		for (int n = 0; n < NODES; n++)
+			check_cache(&all.cache[n], &head.cache[n], &tail.cache[n]);
 	}
 	free(text);
 	return 0;

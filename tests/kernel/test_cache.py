@@ -516,3 +516,89 @@ def test_knob(charged, spawn, shm):
     finally:
         machine.write(KNOB, "1")
     assert machine.read(KNOB).strip() == "1"
+
+
+def test_left(charged, spawn, path):
+    """Where its file says so: by changes and by settle, until it says otherwise."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(2), nodes=0)
+    fill(load, path)
+    cpuset.write("cache", "leave")
+    assert cpuset.read("cache") == "leave"
+
+    change = moved_by(cpuset, "1", cache=True)
+
+    assert change["migrate_moved"] >= mib(2)
+    assert change["migrate_scanned"] < PAGES
+    assert change["migrate_done"] == 1
+    assert load.where("anon") == {1: mib(2)}
+    assert cached_on(cpuset, 0) > PAGES - mib(1)
+    change = moved_by(cpuset, cache=True)
+    assert change["migrate_scanned"] < PAGES
+    assert cached_on(cpuset, 0) > PAGES - mib(1)
+
+    cpuset.write("cache", "move")
+    moved_by(cpuset, cache=True)
+    assert cached_on(cpuset, 0) < mib(1)
+    assert look(load) == {1: PAGES}
+
+
+def test_left_when_others_have_moved_on(charged, spawn, shm):
+    """What was left stays out of later changes, but for those of strays."""
+    cpuset = charged("a", mems="0-1")
+    load = spawn(cpuset)
+    fill(load, shm, nodes=(0, 1))
+    cpuset.write("cache", "leave")
+    moved_by(cpuset, "1-2", cache=True)
+    cpuset.write("cache", "move")
+
+    # It is on 0, a stray, and on 1, from where it goes to 0.
+    moved_by(cpuset, "0,3", cache=True)
+
+    where = look(load)
+    assert set(where) <= {0, 3} and sum(where.values()) == PAGES
+
+
+@pytest.mark.parametrize("written_at, left", [("above", True), ("here", False)])
+def test_left_by_what_is_above(charged, spawn, shm, written_at, left):
+    """The cgroup that is written to decides, and those above it; not those below."""
+    cpuset = charged("a", mems="0-1")
+    cpuset.write("cgroup.subtree_control", "+memory")
+    child = cpuset.mkdir("child")
+    load = spawn(child)
+    fill(load, shm, nodes=0)
+    (cpuset if written_at == "above" else child).write("cache", "leave")
+
+    cpuset.set_mems("2-3")
+    cpuset.wait_idle()
+    where = {0: PAGES} if left else {2: PAGES}
+    assert look(load) == where
+
+    # A change of the child obeys both.
+    child.set_mems("3")
+    child.wait_idle()
+    assert look(load) == where
+
+
+def test_left_takes_two_words(charged):
+    cpuset = charged("a", mems="0")
+    assert cpuset.read("cache") == "move"
+    for wrong in ("", "drop", "Leave", "leaves", "1"):
+        with pytest.raises(OSError):
+            cpuset.write("cache", wrong or " ")
+    assert cpuset.read("cache") == "move"
+    assert cpuset.mkdir("child").read("cache") == "move"
+
+
+def test_move_under_way_goes_on(charged, spawn, shm):
+    """What is written meanwhile is for changes to come."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1")
+    cpuset.write("cache", "leave")
+    cpuset.write("hold", "0")
+    cpuset.wait_idle()
+    assert look(load) == {1: PAGES}

@@ -11,7 +11,7 @@ from ktest.machine import mib
 from ktest.process import NOBODY, apart
 
 PAGES = mib(2)
-FILES = ["mems", "procs", "hold", "max", "stop", "settle"]
+FILES = ["mems", "procs", "hold", "max", "stop", "settle", "cache"]
 
 pytestmark = pytest.mark.core
 

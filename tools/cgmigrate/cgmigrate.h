@@ -298,6 +298,14 @@ bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *p
 	      json_t *notes);
 void cpus_put_back(struct app *app);
 
+/* cache.c: page cache that no process maps */
+int parse_cache(struct app *app, const char *option, const char *text, enum cgm_cache *out);
+void json_cache(json_t *target, const struct cgm_plan_item *item);
+void print_cache(const struct app *app, const json_t *target);
+const char *cache_option(const json_t *target);
+void cache_record(json_t *object, const struct cgm_plan *plan);
+void cache_put_back(struct app *app);
+
 /* placing.c: which node's memory goes where */
 struct placing {
 	enum cgm_map_rule rule;
@@ -361,6 +369,7 @@ struct run_options {
 	bool force;
 	bool persist;
 	bool freeze;
+	enum cgm_cache cache;
 	struct cpu_choice cpus;
 };
 

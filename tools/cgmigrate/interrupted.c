@@ -46,14 +46,15 @@ static enum stage stage_of(const cgm_nodeset *now, const cgm_nodeset *from,
 void interrupted_put_back(struct app *app)
 {
 	rates_put_back(app);
+	cache_put_back(app);
 	cpus_put_back(app);
 	freeze_remind(app);
 }
 
-static json_t *way_by_settle(const char *path)
+static json_t *way_by_settle(const char *path, const json_t *target)
 {
 	char *word = shell_word(path);
-	json_t *way = json_textf("cgmigrate settle %s", word);
+	json_t *way = json_textf("cgmigrate settle %s%s", word, cache_option(target));
 
 	free(word);
 	return way;
@@ -81,8 +82,9 @@ static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t
 	    nodes_of(target, back ? "to" : "from", &other) && cgm_nodeset_equal(&other, to))
 		return NULL;
 	word = shell_word(path);
-	way = json_textf("cgmigrate move %s --to %s%s%s", word,
+	way = json_textf("cgmigrate move %s --to %s%s%s%s", word,
 			 nodes_text(to, list, sizeof(list)), map,
+			 back ? "" : cache_option(target),
 			 cpus_option(target, back ? "before" : "after", cpus, sizeof(cpus)));
 	free(word);
 	return way;
@@ -134,7 +136,7 @@ static json_t *look_at_attach(struct app *app, const json_t *target, const char 
 		json_object_set_new(found, "finish",
 				    way_by_attach(words, path));
 	else if (stage == STAGE_IN)
-		json_object_set_new(found, "finish", way_by_settle(path));
+		json_object_set_new(found, "finish", way_by_settle(path, target));
 	else if (stage == STAGE_BOTH)
 		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
 	return found;
@@ -152,7 +154,7 @@ static json_t *look_at_mems(const json_t *target, const char *path, const cgm_no
 	found = json_pack("{s:s, s:s, s:o}", "cgroup", path, "stage", stage_names[stage],
 			  "mems", json_nodes(now));
 	if (stage == STAGE_NEW && map_is_plain(target))
-		json_object_set_new(found, "finish", way_by_settle(path));
+		json_object_set_new(found, "finish", way_by_settle(path, target));
 	else if (stage != STAGE_FOREIGN)
 		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
 	if (stage == STAGE_NEW || stage == STAGE_BOTH)

@@ -9,7 +9,7 @@
 enum {
 	OPT_TO = 1, OPT_INTO, OPT_NO_WAIT, OPT_DRY_RUN, OPT_TIMEOUT, OPT_RATE,
 	OPT_MAX_STALL, OPT_FORCE, OPT_PERSIST, OPT_CPUS,
-	OPT_CANCEL_ON_TIMEOUT, OPT_FREEZE, OPT_MAP, OPT_FROM,
+	OPT_CANCEL_ON_TIMEOUT, OPT_FREEZE, OPT_MAP, OPT_FROM, OPT_CACHE,
 };
 
 static const struct option long_options[] = {
@@ -25,6 +25,7 @@ static const struct option long_options[] = {
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "persist", no_argument, NULL, OPT_PERSIST },
 	{ "freeze", no_argument, NULL, OPT_FREEZE },
+	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "from", required_argument, NULL, OPT_FROM },
@@ -46,6 +47,7 @@ static const char help[] =
 	"      --from NODES       only what is on these nodes leaves them\n"
 	"      --cpus WHICH       follow: those of the new nodes, and pinned threads go\n"
 	"                         with them; keep (if not given); or a list of CPUs\n"
+	"      --cache WHICH      cache nobody maps: move (if not given), drop or leave\n"
 	"      --freeze           the processes stand still while they move\n"
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"
@@ -93,6 +95,8 @@ static int take_option(struct app *app, int c, void *data)
 	case OPT_FREEZE:
 		args->run.freeze = true;
 		return 0;
+	case OPT_CACHE:
+		return parse_cache(app, "--cache", optarg, &args->run.cache);
 	case OPT_CANCEL_ON_TIMEOUT:
 		args->run.cancel_on_timeout = true;
 		return 0;
@@ -124,6 +128,8 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 		return usage_error(app, "--cpus: goes with --to");
 	if (args->run.freeze && args->into)
 		return usage_error(app, "--freeze: goes with --to");
+	if (args->run.cache != CGM_CACHE_MOVE && args->into)
+		return usage_error(app, "--cache: goes with --to");
 	if (args->has_map && args->into)
 		return usage_error(app, "--map: goes with --to");
 	if (cgm_nodeset_weight(&args->placing.only) && args->into)
@@ -173,6 +179,7 @@ static int add_to(struct app *app, struct cgm_plan *plan, const struct target *t
 		.pairs = args->placing.pairs,
 		.pair_count = args->placing.count,
 		.only = args->placing.only,
+		.cache = args->run.cache,
 	};
 	char unit[256];
 	int err;
@@ -191,6 +198,9 @@ static int add_to(struct app *app, struct cgm_plan *plan, const struct target *t
 				    target->text);
 		move.action = CGM_ACTION_MEMS;
 		move.group = target->group;
+	} else if (args->run.cache != CGM_CACHE_MOVE) {
+		return fail(app, EXIT_REFUSED,
+			    "--cache: a process alone has no page cache of its own");
 	} else {
 		move.action = CGM_ACTION_PAGES;
 		move.pids = &target->pid;

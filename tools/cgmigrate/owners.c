@@ -47,7 +47,7 @@ static bool what_stayed(const struct cgm_result *result, size_t item, bool *kind
 	bool any = false;
 
 	for (size_t i = 0; !cgm_result_row(result, i, &row); i++) {
-		if (row.item != item ||
+		if (row.item != item || row.reason == CGM_DROPPED ||
 		    (row.reason < CGM_FAIL_NOMEM && row.reason != CGM_LEFT))
 			continue;
 		any = true;

@@ -69,6 +69,7 @@ static void print_item(struct app *app, const json_t *item)
 	if (number(item, "stray"))
 		printf(", %s outside",
 		       size_text(app, number(item, "stray"), size, sizeof(size)));
+	print_cache(app, item);
 	print_map_rule(item);
 	say(" (%s)\n", word(item, "backend"));
 	print_flows(app, item);
@@ -175,10 +176,10 @@ static void print_way_on(const struct cgm_plan_item *item, const json_t *target,
 	nodes_text(&item->to, to, sizeof(to));
 	if (map_is_plain(target) && !cgm_group_mems(item->group, &now) &&
 	    cgm_nodeset_equal(&now, &item->to))
-		say("to finish:  cgmigrate settle %s\n", path);
+		say("to finish:  cgmigrate settle %s%s\n", path, cache_option(target));
 	else if (map_option(target, false, map, sizeof(map)) || remask)
-		say("to finish:  cgmigrate move %s --to %s%s%s\n", path, to, map,
-		    cpus_option(target, "after", cpus, sizeof(cpus)));
+		say("to finish:  cgmigrate move %s --to %s%s%s%s\n", path, to, map,
+		    cache_option(target), cpus_option(target, "after", cpus, sizeof(cpus)));
 	if (item->action == CGM_ACTION_ATTACH)
 		return;		/* they need not all come from one */
 	if (map_option(target, true, map, sizeof(map)) || remask)
@@ -211,6 +212,7 @@ void print_result(struct app *app, const json_t *object)
 	const json_t *result = json_object_get(object, "result"), *note;
 	uint64_t usec = number(result, "elapsed_usec");
 	uint64_t moved = number(json_object_get(result, "totals"), "moved");
+	uint64_t dropped = number(json_object_get(result, "totals"), "dropped");
 	uint64_t batch = number(result, "max_batch_usec");
 	char size[32], rate[32];
 	size_t i;
@@ -221,6 +223,9 @@ void print_result(struct app *app, const json_t *object)
 	    size_text(app, moved, size, sizeof(size)), usec / 1e6,
 	    size_text(app, usec ? (uint64_t)((double)moved * 1e6 / usec) : 0, rate,
 		      sizeof(rate)));
+	if (dropped)
+		printf(", %s of page cache dropped",
+		       size_text(app, dropped, size, sizeof(size)));
 	if (batch)
 		printf(", longest batch %.2f ms", batch / 1e3);
 	if (json_object_get(object, "job"))

@@ -70,6 +70,7 @@ static json_t *json_item(const struct app *app, const struct cgm_plan *plan, siz
 				    json_text(cgm_group_path(item->group)));
 	if (map)
 		json_object_set_new(object, "map", map);
+	json_cache(object, item);
 	if (item->pid_count)
 		json_object_set_new(object, "pids", pids);
 	else

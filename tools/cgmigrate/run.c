@@ -243,6 +243,7 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	fflush(stdout);
 	follow_prepare(&run->follow.waiting);
 	rate_plan(run->object, run->plan, how->rate);
+	cache_record(run->object, run->plan);
 	cpus_record(run->cpus, run->plan, run->object);
 	run->record = record_new(app, run->object);
 	set_id(run, run->object);
@@ -344,9 +345,11 @@ static int check_names(struct app *app, const struct cgm_plan *plan,
 		       const struct run_options *options)
 {
 	struct cgm_plan_item item = { .size = sizeof(item) };
-	const char *option = options->freeze ? "--freeze" : options->rate ? "--rate" : "--cpus";
+	const char *option = options->freeze ? "--freeze" : options->rate ? "--rate" :
+			     options->cpus.mode != CPUS_KEEP ? "--cpus" :
+			     options->cache == CGM_CACHE_LEAVE ? "--cache leave" : NULL;
 
-	if (!options->freeze && !options->rate && options->cpus.mode == CPUS_KEEP)
+	if (!option)
 		return 0;
 	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++)
 		if (item.group && !json_can_name(cgm_group_path(item.group)))

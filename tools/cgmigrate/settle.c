@@ -8,12 +8,13 @@
 
 enum {
 	OPT_ALL = 1, OPT_NO_WAIT, OPT_DRY_RUN, OPT_TIMEOUT, OPT_CANCEL_ON_TIMEOUT,
-	OPT_RATE, OPT_MAX_STALL,
+	OPT_RATE, OPT_MAX_STALL, OPT_CACHE,
 };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
 	{ "all", no_argument, NULL, OPT_ALL },
+	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -31,6 +32,7 @@ static const char help[] =
 	"Move memory that lies outside a cgroup's nodes to the nearest of them.\n"
 	OPTIONS_HEAD
 	"      --all              every cgroup that has memory outside its nodes\n"
+	"      --cache WHICH      cache nobody maps: move (if not given), drop or leave\n"
 	"      --dry-run          show what would move, change nothing\n"
 	"      --no-wait          start and leave\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
@@ -53,6 +55,8 @@ static int take_option(struct app *app, int c, void *data)
 	case OPT_ALL:
 		args->all = true;
 		return 0;
+	case OPT_CACHE:
+		return parse_cache(app, "--cache", optarg, &args->run.cache);
 	case OPT_NO_WAIT:
 		args->run.no_wait = true;
 		return 0;
@@ -87,10 +91,11 @@ static int check_arguments(struct app *app, int targets,
 	return 0;
 }
 
-static int add_group(struct cgm_plan *plan, struct cgm_group *group)
+static int add_group(struct cgm_plan *plan, struct cgm_group *group, enum cgm_cache cache)
 {
 	struct cgm_move move = {
 		.size = sizeof(move), .action = CGM_ACTION_SETTLE, .group = group,
+		.cache = cache,
 	};
 
 	return cgm_plan_add(plan, &move);
@@ -100,6 +105,7 @@ static int add_group(struct cgm_plan *plan, struct cgm_group *group)
 
 struct all_walk {
 	struct cgm_plan *plan;
+	enum cgm_cache cache;
 	char above[4096];	/* planned already */
 };
 
@@ -130,15 +136,15 @@ static int consider(struct cgm_group *group, void *data)
 		return 0;
 	if (!has_strays(group))
 		return 0;
-	err = add_group(walk->plan, group);
+	err = add_group(walk->plan, group, walk->cache);
 	if (!err)
 		snprintf(walk->above, sizeof(walk->above), "%s", path);
 	return err == -ENOENT || err == -ENODEV ? 0 : err;	/* is gone */
 }
 
-static int add_all(struct app *app, struct cgm_plan *plan)
+static int add_all(struct app *app, struct cgm_plan *plan, enum cgm_cache cache)
 {
-	struct all_walk walk = { .plan = plan };
+	struct all_walk walk = { .plan = plan, .cache = cache };
 	struct cgm_group *root;
 	int err = cgm_group_open(app->ctx, "/", &root);
 
@@ -157,11 +163,11 @@ static int add_target(struct app *app, struct cgm_plan *plan, const char *text,
 	int err, code;
 
 	if (args->all)
-		return add_all(app, plan);
+		return add_all(app, plan, args->run.cache);
 	code = target_open_cgroup(app, text, &target);
 	if (code)
 		return code;
-	err = add_group(plan, target.group);
+	err = add_group(plan, target.group, args->run.cache);
 	target_close(&target);
 	return err ? fail_errno(app, err) : 0;
 }

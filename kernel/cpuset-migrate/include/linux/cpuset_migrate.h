@@ -118,6 +118,7 @@ enum cpuset_migrate_event {
  * @cache_map: where cache that nobody maps goes, from where it may be; NULL if
  *	it is where it should be.  Under cpuset_mutex
  * @cache_job: the job that moves it.  Written with the engine's lock held
+ * @leave_cache: changes written here or below leave cache that nobody maps
  * @hold: jobs of changes written here or below do not run
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
  *	0 holds them.  Written with the engine's lock held
@@ -139,6 +140,7 @@ struct cpuset_migrate {
 	struct list_head	parts;
 	struct cm_map		*cache_map;
 	struct cpuset_migrate_job *cache_job;
+	bool			leave_cache;
 	bool			hold;
 	u64			max;
 	s64			due;

@@ -4,11 +4,12 @@
 import errno
 import os
 import signal
+import time
 
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, wait_until
+from ktest.cpusets import Since, start_slowly, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
 from ktest.timing import Background
@@ -80,19 +81,23 @@ def test_hold_while_it_runs(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("memory", mib(32), nodes=0)
+    since = start_slowly(cpuset, "1", "8M", mib(4))
 
-    cpuset.set_mems("1", nonblock=True)
     cpuset.write("hold", "1")
-    wait_until(
-        lambda: cpuset.stat()["migrate_pending"] == cpuset.stat()["migrate_held"],
-        "the job to be held or done",
-    )
-    held = load.where("memory")
-    assert load.where("memory") == held
+    # From here on nothing else keeps it from going on.
+    cpuset.write("max", "max")
+    wait_until(lambda: cpuset.stat()["migrate_held"] == 1, "the job to be held")
+    held, account = load.pages("memory"), since.gained()
+    assert 0 < held.count(1) < mib(32)
+    assert 0 < account["migrate_moved"] < mib(32)
+    time.sleep(0.5)
+    assert load.pages("memory") == held
+    assert since.gained() == account
 
     cpuset.write("hold", "0")
     cpuset.wait_idle()
     assert load.where("memory") == {1: mib(32)}
+    assert since.gained()["migrate_done"] == 1
     load.verify()
 
 
@@ -340,14 +345,27 @@ def test_killed_writer_ends_and_the_move_goes_on(large_job, spawn):
     load.verify()
 
 
-def test_second_write_releases_the_first_writer(large_job):
-    cpuset, load = large_job
+def test_second_write_releases_the_first_writer(job):
+    """Long before either move has ended, at a page a second; it is not held."""
+    cpuset, load = job
+    cpuset.write("max", machine.PAGE)
     since = Since(cpuset)
     first = Background(cpuset.set_mems, "1")
-    wait_until(lambda: since.gained()["migrate_moved"], "the move to be under way")
-    cpuset.set_mems("2")
+    since.wait_moved(1)
+    assert first.running
+    since = Since(cpuset)
+
+    second = Background(cpuset.set_mems, "2")
     first.join()
-    assert load.where("memory") == {2: LARGE}
+
+    since.wait_moved(1)
+    assert second.running
+    stat = cpuset.stat()
+    assert (stat["migrate_pending"], stat["migrate_held"]) == (1, 0)
+    assert load.where("memory")[0] > SMALL // 2
+    cpuset.write("max", "max")
+    second.join()
+    assert load.where("memory") == {2: SMALL}
     load.verify()
 
 

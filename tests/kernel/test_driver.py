@@ -13,6 +13,7 @@ from ktest.machine import mib
 from ktest.tools import BUILD
 
 DEVICE = "/dev/numa_buffer"
+FOLLOW = "/sys/module/numa_buffer/parameters/follow"
 PAGES = mib(8)
 NO_NODE = 255
 
@@ -102,6 +103,26 @@ def test_charged_before_and_after(charged, spawn):
     assert kernel() >= PAGES * machine.PAGE
     load.close()
     wait_until(lambda: kernel() < PAGES * machine.PAGE // 2, "them to be given back")
+
+
+def test_of_a_driver_that_does_not_move_it(top, spawn):
+    """It stays, each page of it counted, and what is beside it goes."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("beside", mib(2), nodes=0)
+    before = moved_by(cpuset)["migrate_skip_vma"]
+    with machine.settings({FOLLOW: "N"}):
+        load.alloc("memory", PAGES, kind="device", path=DEVICE)
+        load.fill("memory", 0, count=PAGES // 2)
+
+        change = moved_by(cpuset, "1")
+
+    assert where(load) == {0: PAGES // 2, NO_NODE: PAGES - PAGES // 2}
+    assert load.where("beside") == {1: mib(2)}
+    assert change["migrate_skip_vma"] == before + PAGES // 2
+    # It is no failure.
+    assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
+    load.verify()
 
 
 def test_only_what_was_touched(top, spawn):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, accounted, wait_until
+from ktest.cpusets import Since, accounted, start_slowly, wait_until
 from ktest.machine import PAGE, mib
 from ktest.timing import Background, timed
 
@@ -38,10 +38,7 @@ def job(top, spawn):
 
 def throttle(cpuset, nodes="1", rate=CRAWL):
     """Start a move that will not end by itself, and see it under way."""
-    since = Since(cpuset)
-    cpuset.write("max", rate)
-    cpuset.set_mems(nodes, nonblock=True)
-    wait_until(lambda: moved(since), "the first page to move")
+    since = start_slowly(cpuset, nodes, rate)
     stat = cpuset.stat()
     assert (stat["migrate_pending"], stat["migrate_held"]) == (1, 0)
     return since

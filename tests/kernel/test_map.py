@@ -31,7 +31,14 @@ CHAINS = [
     [[0, 1], [1, 2], [0, 1]],
     [[0, 1, 2], [1, 2, 3], [0, 3]],
     CROSSING,
+    [[0, 1], [1, 2], [2, 3], [1, 3]],
+    [[0, 1, 2], [1, 2, 3], [0, 1, 2], [0, 3]],
 ]
+
+# How far each change gets before the next one comes, at a speed that leaves the rest
+# of it to do for longer than that takes.
+RATE = "8M"
+REACHES = [mib(8), mib(4)]
 
 
 def text(masks):
@@ -115,17 +122,25 @@ def test_crossing_moves_each_page_once(top, spawn):
 
 
 @pytest.mark.parametrize("masks", CHAINS, ids=text)
-def test_second_change_while_the_first_runs(top, spawn, masks):
+def test_next_change_while_one_runs(top, spawn, masks):
+    """What a change has come to by then is where it put it, the rest is not."""
     cpuset = top.mkdir("a", mems=masks[0])
     load = spawn(cpuset)
-    load.alloc("private", mib(24), nodes=masks[0], stripe=mib(1))
-    load.alloc("shared", mib(24), kind="shared", nodes=masks[0], stripe=mib(1))
+    load.alloc("private", mib(16), nodes=masks[0], stripe=mib(1))
+    load.alloc("shared", mib(16), kind="shared", nodes=masks[0], stripe=mib(1))
     names = ["private", "shared"]
     before = {name: load.pages(name) for name in names}
 
-    for mask in masks[1:-1]:
+    cpuset.write("max", RATE)
+    since = Since(cpuset)
+    cpuset.set_mems(masks[1], nonblock=True)
+    for mask, reach in zip(masks[2:], REACHES):
+        since.wait_moved(reach)
+        earlier, since = since, Since(cpuset)
         cpuset.set_mems(mask, nonblock=True)
-    cpuset.set_mems(masks[-1])
+        # The one before has not looked at all of them.
+        assert earlier.gained()["migrate_scanned"] < mib(32)
+    cpuset.write("max", "max")
     cpuset.wait_idle()
 
     assert_placed(load, before, masks)
@@ -164,7 +179,7 @@ def test_change_inherited_from_a_parent(top, spawn):
 
 
 @pytest.mark.core
-def test_strays_go_to_the_nearest_node(top, spawn):
+def test_strays_go_the_shortest_distance(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     outside = spawn()
     outside.alloc("memory", mib(3), kind="shared")

@@ -3,7 +3,8 @@
 
 import pytest
 
-from ktest.cpusets import Since
+from ktest import machine
+from ktest.cpusets import Since, moved_by
 from ktest.machine import mib, parse_list
 
 pytestmark = pytest.mark.core
@@ -103,6 +104,45 @@ def test_static_policy_is_not_remapped(top, spawn):
     assert policy(load, "memory") == ("bind", [1])
     assert load.where("memory") == {1: PAGES}
     assert since.gained()["migrate_inplace"] >= PAGES
+    load.verify()
+
+
+FULL_TARGET = [
+    pytest.param("0", {}, "1-2", id="bind"),
+    pytest.param("0-1", {"flag": "static"}, "1-2", id="static"),
+    pytest.param("0-1", {"flag": "static"}, "1", id="alone"),
+]
+
+
+@pytest.mark.parametrize("nodes, keys, mems", FULL_TARGET)
+def test_bound_to_a_full_node(top, spawn, fill_node, nodes, keys, mems):
+    """What has no room on the node of its policy stays, though others have room."""
+    size = mib(24)
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", size, nodes=0)
+    load("mbind", "memory", mode="bind", nodes=nodes, **keys)
+    filler = fill_node(1, mib(8))
+
+    change = moved_by(cpuset, mems)
+
+    # A static one is said to be what it was set to.
+    assert policy(load, "memory") == ("bind", parse_list(nodes) if keys else [1])
+    where = load.where("memory")
+    assert set(where) == {0, 1}
+    assert machine.node_pages(2)["unused"] > machine.node_pages(2)["high"] + size
+    if mems == "1":
+        # What else the process has there may be among them.
+        there = machine.mapped(load.pid)[0]
+        assert where[0] <= change["migrate_fail_nomem"] <= there
+    else:
+        assert change["migrate_fail_nomem"] == where[0]
+    assert (change["migrate_done"], change["migrate_partial"]) == (0, 1)
+    load.verify()
+
+    filler.close()
+    moved_by(cpuset)
+    assert load.where("memory") == {1: size}
     load.verify()
 
 

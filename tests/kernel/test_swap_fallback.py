@@ -154,15 +154,22 @@ def test_only_what_has_no_place(load, swap, full_node):
 
 
 def test_not_unless_it_is_wanted(load, swap, full_node):
+    """What stays for want of room goes to swap as soon as that is wanted."""
     load.alloc("memory", JOB, nodes=0)
-
-    load("lock", "memory")
 
     change = moved_by(load.cpuset, str(FULL))
 
     assert change["migrate_swapped"] == 0
-    assert load.where("memory")[0] <= change["migrate_fail_nomem"]
+    stayed = load.where("memory")[0]
+    assert JOB // 2 < stayed <= change["migrate_fail_nomem"]
     assert change["migrate_partial"] == 1
+    load.verify()
+
+    with allowed():
+        change = moved_by(load.cpuset)
+    assert change["migrate_swapped"] > stayed // 2
+    assert 0 not in load.where("memory")
+    full_node.close()
     load.verify()
 
 

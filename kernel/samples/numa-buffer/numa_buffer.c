@@ -18,6 +18,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -25,6 +26,10 @@
 
 #define BUFFER_PAGES	((64UL << 20) / PAGE_SIZE)
 #define NO_NODE		255
+
+static bool follow = true;
+module_param(follow, bool, 0644);
+MODULE_PARM_DESC(follow, "what is mapped from now on follows its owner (default: yes)");
 
 /**
  * struct buffer_page - one page of a buffer
@@ -141,6 +146,11 @@ static const struct vm_operations_struct buffer_vm_ops = {
 #endif
 };
 
+/* As drivers are that know of no nodes. */
+static const struct vm_operations_struct buffer_still_vm_ops = {
+	.fault = buffer_fault,
+};
+
 static int buffer_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	if (!(vma->vm_flags & VM_SHARED))
@@ -149,7 +159,7 @@ static int buffer_mmap(struct file *file, struct vm_area_struct *vma)
 		return -ENXIO;
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_private_data = file->private_data;
-	vma->vm_ops = &buffer_vm_ops;
+	vma->vm_ops = follow ? &buffer_vm_ops : &buffer_still_vm_ops;
 	return 0;
 }
 

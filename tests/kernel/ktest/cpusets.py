@@ -242,6 +242,12 @@ class Since:
         now = self._now()
         return {key: now[key] - self.before[key] for key in now}
 
+    def wait_moved(self, pages):
+        """Wait until so many pages have moved."""
+        wait_until(
+            lambda: self.gained()["migrate_moved"] >= pages, f"{pages} pages to move"
+        )
+
     def nothing_gained(self):
         return not any(self.gained().values())
 
@@ -263,6 +269,18 @@ def moved_by(cpuset, mems=None, cache=False):
     assert change["migrate_start"] == 1
     assert change["migrate_scanned"] == accounted(change), change
     return change
+
+
+def start_slowly(cpuset, mems, rate, pages=1):
+    """Begin a move that a limit slows down, and see so many pages of it moved.
+
+    Returns what it gains; it is under way for as long as the rest takes.
+    """
+    since = Since(cpuset)
+    cpuset.write("max", rate)
+    cpuset.set_mems(mems, nonblock=True)
+    since.wait_moved(pages)
+    return since
 
 
 def reasons(change):

@@ -138,6 +138,60 @@ def test_what_is_reserved_stays_reserved(pool, top, spawn):
         each.verify()
 
 
+def pair(top, spawn):
+    """A process on node 0 and its child, in a cpuset of its own, with four pages."""
+    first, second = top.mkdir("a", mems="0"), top.mkdir("b", mems="0")
+    load = spawn(first)
+    load.alloc("memory", 4 * HUGE, kind="hugetlb-shared", nodes=0)
+    child = load.fork()
+    second.attach(child)
+    child("touch", "memory")
+    assert child.where("memory") == {0: 4 * HUGE}
+    return first, load, second, child
+
+
+def test_shared_by_two_cpusets(pool, top, spawn):
+    """It goes where both may have it, not where one of them may not."""
+    make_pool(pool, {0: 4, 1: 4})
+    first, load, second, child = pair(top, spawn)
+
+    change = moved_by(first, "1")
+
+    assert load.where("memory") == child.where("memory") == {0: 4 * HUGE}
+    assert change["migrate_skip_shared"] >= 4 * HUGE
+    assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
+    assert pool.counts(0, 1) == [(4, 0), (4, 4)]
+
+    moved_by(second, "0-1")
+    assert child.where("memory") == {0: 4 * HUGE}
+    change = moved_by(first)
+    assert load.where("memory") == child.where("memory") == {1: 4 * HUGE}
+    assert change["migrate_moved"] >= 4 * HUGE
+    assert pool.counts(0, 1) == [(4, 4), (4, 0)]
+    assert pool.reserved() == 0
+    for each in (load, child):
+        each.verify()
+
+
+def test_shared_while_both_write(pool, top, spawn):
+    """Moved from either side, each page counted once by whoever moves it."""
+    make_pool(pool, {0: 4, 1: 4})
+    first, load, second, child = pair(top, spawn)
+    second.set_mems("0-1")
+    for each in (load, child):
+        each("work", writers=1, verifiers=1, rest=500)
+
+    for cpuset, mems, node in ((first, "1", 1), (second, "0", 1), (first, "0", 0)):
+        moved_by(cpuset, mems)
+        assert child.where("memory") == {node: 4 * HUGE}
+        assert load.where("memory") == {node: 4 * HUGE}
+
+    for each in (load, child):
+        each.rest()
+        each.verify()
+    assert pool.counts(0, 1) == [(4, 0), (4, 4)]
+
+
 def test_no_page_to_be_had(pool, top, spawn):
     """They stay whole where they are, for want of a huge page, and keep their pool."""
     count = 16

@@ -163,23 +163,29 @@ static int map_secret(struct region *region, const char *path)
 	return map_fd(region, MAP_SHARED);
 }
 
-static int map_hugetlb_of(struct region *region, int size)
+static int map_hugetlb_as(struct region *region, int flags)
 {
 	return set_addr(region,
 			mmap(NULL, region_bytes(region), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size, -1, 0));
+			     MAP_ANONYMOUS | MAP_HUGETLB | flags, -1, 0));
 }
 
 static int map_hugetlb(struct region *region, const char *path)
 {
 	(void)path;
-	return map_hugetlb_of(region, MAP_HUGE_2MB);
+	return map_hugetlb_as(region, MAP_PRIVATE | MAP_HUGE_2MB);
+}
+
+static int map_hugetlb_shared(struct region *region, const char *path)
+{
+	(void)path;
+	return map_hugetlb_as(region, MAP_SHARED | MAP_HUGE_2MB);
 }
 
 static int map_gigantic(struct region *region, const char *path)
 {
 	(void)path;
-	return map_hugetlb_of(region, MAP_HUGE_1GB);
+	return map_hugetlb_as(region, MAP_PRIVATE | MAP_HUGE_1GB);
 }
 
 static int map_sysv(struct region *region, const char *path)
@@ -212,6 +218,7 @@ static const struct kind kinds[] = {
 	{ "private",	false,	0,		map_private,	unmap_pages },
 	{ "hugetlb",	false,	HUGE_BYTES,	map_hugetlb,	unmap_pages },
 	{ "gigantic",	false,	GIGANTIC_BYTES,	map_gigantic,	unmap_pages },
+	{ "hugetlb-shared", true, HUGE_BYTES,	map_hugetlb_shared, unmap_pages },
 	{ "shared",	true,	0,		map_shared,	unmap_pages },
 	{ "memfd",	true,	0,		map_memfd,	unmap_pages },
 	{ "file",	true,	0,		map_file,	unmap_pages },

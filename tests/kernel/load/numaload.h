@@ -202,8 +202,8 @@ void threads_forget(void);
 
 /* ---- main.c ---- */
 
-void process_run(int fd) __attribute__((noreturn));
-void process_exec(void) __attribute__((noreturn));
+_Noreturn void process_run(int fd);
+_Noreturn void process_exec(void);
 void leader_release(void);
 
 #endif

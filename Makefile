@@ -97,9 +97,9 @@ deb: ## build Debian packages of all but the kernel in build/deb
 	@scripts/deps build deb
 	@scripts/deb
 
-deb-kernel: ## build Debian packages of a kernel for real machines; takes hours
+deb-kernel: ## build Debian packages of a kernel for real machines (LSMOD=FILE of lsmod); takes hours
 	@scripts/deps build deb-kernel
-	@scripts/deb-kernel
+	@scripts/deb-kernel $(if $(LSMOD),--lsmod '$(LSMOD)')
 
 series: ## write the work as patches for the kernel's lists, and check each; in build/series
 	@scripts/deps build lint

@@ -209,7 +209,9 @@ struct cm_tally {
  * @exited: the address space has no user any more; under cm_lock
  * @next: the job of a later change, started when this one gets off the CPU, or
  *	ends if that was written further up
- * @bound: the policies of the VMAs are bound to the new nodes
+ * @in_force: the nodes of the last change of those in a row, which tasks have
+ *	already; for its worker
+ * @bound: the policies of the VMAs are bound to them
  * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
  *	More than one when a change came while the one before was under way.
  * @nr_ranges: how many
@@ -264,6 +266,7 @@ struct cpuset_migrate_job {
 	bool			exited;
 	struct cpuset_migrate_job *next;
 
+	nodemask_t		in_force;
 	bool			bound;
 	struct cm_range {
 		unsigned long	end;

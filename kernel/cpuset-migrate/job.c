@@ -115,6 +115,14 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	return job;
 }
 
+static void job_forget_before(struct cpuset_migrate_job *job)
+{
+	struct cm_before *before = &job->before[--job->nr_before];
+
+	cm_map_put(before->map);
+	cm_change_put(before->change);
+}
+
 static void job_put(struct cpuset_migrate_job *job)
 {
 	unsigned int i;
@@ -124,10 +132,8 @@ static void job_put(struct cpuset_migrate_job *job)
 
 	for (i = 0; i < job->nr_ranges; i++)
 		cm_map_put(job->range[i].map);
-	for (i = 0; i < job->nr_before; i++) {
-		cm_map_put(job->before[i].map);
-		cm_change_put(job->before[i].change);
-	}
+	while (job->nr_before)
+		job_forget_before(job);
 	cm_swap_forget(job);
 	xa_destroy(&job->busy);
 	xa_destroy(&job->swapping);
@@ -226,8 +232,10 @@ static void job_remember(struct cpuset_migrate_job *job,
 	struct cm_map *composed;
 	unsigned int i;
 
-	if (job->nr_before < CM_MAX_BEFORE)
-		job_add_before(job, old->part->change, cm_map_get(map));
+	/* This one has moved pages; of those in between some may not have begun. */
+	if (job->nr_before == CM_MAX_BEFORE)
+		job_forget_before(job);
+	job_add_before(job, old->part->change, cm_map_get(map));
 	for (i = 0; i < old->nr_before && job->nr_before < CM_MAX_BEFORE; i++) {
 		composed = cm_map_alloc_composed(old->before[i].map, map);
 		if (!composed)
@@ -322,7 +330,7 @@ static bool job_waits_for(const struct cpuset_migrate_job *job,
 						   job_written_at(cur);
 	struct cpuset *origin = job_written_at(job);
 
-	if (!cur->mm || cm_is_held(cur->origin))
+	if (cm_is_held(cur->origin))
 		return false;
 	if (origin == above)
 		return job->part->change->kind == CPUSET_ATTACH &&
@@ -488,6 +496,16 @@ void cm_jobs_recheck(void)
 	spin_unlock(&cm_lock);
 }
 
+/* Those who wait behind a job have changed the nodes already. */
+static void job_look_behind(struct cpuset_migrate_job *job)
+{
+	struct cpuset_migrate_job *last = job;
+
+	while (last->next)
+		last = last->next;
+	job->in_force = last->part->mems;
+}
+
 enum job_verdict {
 	JOB_RUN,
 	JOB_BIND,	/* bind the policies; whatever else */
@@ -499,13 +517,17 @@ enum job_verdict {
 static enum job_verdict job_check(struct cpuset_migrate_job *job)
 {
 	enum job_verdict verdict = JOB_OFF;
+	bool overtaken;
 
 	spin_lock(&cm_lock);
-	if (job->state == CM_JOB_ENDED) {
+	if (job->state == CM_JOB_ENDED)
 		goto out;
-	} else if (job->exited || (!job->mm && cm_cache_is_stale(job))) {
+	/* Once: somebody may write to a hold file meanwhile. */
+	overtaken = job_is_overtaken(job);
+	job_look_behind(job);
+	if (job->exited || (!job->mm && cm_cache_is_stale(job))) {
 		job_end(job);
-	} else if (job_is_overtaken(job) && !job_is_cut_off(job, job->next)) {
+	} else if (overtaken && !job_is_cut_off(job, job->next)) {
 		job_take_over(job->next, job);
 		job_end(job);
 	} else if (!job->bound) {
@@ -514,7 +536,7 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	} else if (!job->part->move) {
 		job->state = CM_JOB_RUNNING;
 		verdict = JOB_RUN;
-	} else if (job->stop || job_is_overtaken(job)) {
+	} else if (job->stop || overtaken) {
 		if (!job->stop)
 			job->part->stopped = true;
 		job->state = CM_JOB_RUNNING;
@@ -743,7 +765,7 @@ static void job_bind(struct cpuset_migrate_job *job)
 	} else if (job_get_users(job)) {
 		/* No page moves, and mmap_lock may not be had for long. */
 		cm_worker_leave(job);
-		mpol_rebind_mm(job->mm, &job->part->mems);
+		mpol_rebind_mm(job->mm, &job->in_force);
 		cm_worker_return(job);
 		job_put_users(job);
 	}

@@ -117,6 +117,7 @@ static void mate_start(struct cm_mate *mate, struct cpuset_migrate_job *job,
 	part->mm = job->mm;
 	part->part = job->part;
 	part->origin = job->origin;
+	part->in_force = job->in_force;
 	memcpy(part->range, job->range, sizeof(part->range));
 	part->nr_ranges = job->nr_ranges;
 	memcpy(part->before, job->before, sizeof(part->before));

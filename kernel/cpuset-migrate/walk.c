@@ -125,6 +125,24 @@ static int walk_interleaved(struct cm_walk *w, struct folio *folio,
 }
 
 /*
+ * May pages be on a node because a change that waits for this one allows it?  If
+ * this one does not know the node either, it does not bring them back.
+ */
+static bool walk_is_ahead(const struct cm_walk *w, const struct cm_map *map,
+			  int nid)
+{
+	return node_isset(nid, w->job->in_force) &&
+	       map->dst[nid] == NUMA_NO_NODE;
+}
+
+/* Is a page where it should be, for all that a later pass knows? */
+static bool walk_is_inside(struct cm_walk *w, int nid, unsigned long addr)
+{
+	return node_isset(nid, w->job->part->mems) ||
+	       walk_is_ahead(w, walk_map(w, addr), nid);
+}
+
+/*
  * Where does a folio on @nid go?  Its own node if it stays, NUMA_NO_NODE to the
  * best one allowed.
  */
@@ -133,9 +151,12 @@ static int walk_dest(struct cm_walk *w, struct folio *folio, int nid,
 {
 	const struct cm_map *map = walk_folio_map(w, folio, addr);
 	const nodemask_t *allowed = &w->batch->allowed;
-	int dst = walk_interleaved(w, folio, addr);
 	bool chained;
+	int dst;
 
+	if (walk_is_ahead(w, map, nid))
+		return nid;
+	dst = walk_interleaved(w, folio, addr);
 	/* Asked again, a policy says the same: nothing to remember. */
 	chained = walk_remembers(w, map) && dst == NUMA_NO_NODE;
 	if (dst == NUMA_NO_NODE)
@@ -186,7 +207,7 @@ static bool walk_is_done(struct cm_walk *w, struct folio *folio, int nid,
 	unsigned long index = addr >> PAGE_SHIFT;
 	void *busy;
 
-	if (!job->pass || !node_isset(nid, job->part->mems))
+	if (!job->pass || !walk_is_inside(w, nid, addr))
 		return false;
 	busy = xa_load(job->retry, index);
 	if (!busy)
@@ -259,7 +280,7 @@ static bool walk_moving(struct cm_walk *w, unsigned long addr,
 	int nid = folio_nid(pfn_swap_entry_folio(entry));
 
 	/* The first pass is followed by another. */
-	if (!w->batch || !job->pass || node_isset(nid, job->part->mems))
+	if (!w->batch || !job->pass || walk_is_inside(w, nid, addr))
 		return true;
 	if (!walk_gives_up(w, addr)) {
 		w->off_lru = true;

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from ktest import calls
-from ktest.cpusets import Cpuset, Since, wait_until
+from ktest import calls, machine
+from ktest.cpusets import Cpuset, Since, start_slowly, wait_until
 from ktest.machine import PAGE, mib
 from ktest.process import NOBODY, apart, as_nobody, refused
 
@@ -250,6 +250,66 @@ def test_he_cannot_make_it_begin_again(mine, job, way):
     mine.wait_idle()
     placed = load.where("much")
     assert placed in ({1: mib(48)}, {2: mib(48)})
+    load.verify()
+
+
+def write_mems(cpuset, mems):
+    cpuset.set_mems(mems, nonblock=True)
+
+
+@pytest.mark.core
+@pytest.mark.debug
+def test_what_he_allocates_meanwhile_is_where_it_may_be(mine, job):
+    """His nodes are in force before his change has its turn."""
+    cpuset, load = job
+    cpuset.set_mems("0-1")
+    load.alloc("fresh", SMALL)  # higher up than the next: looked at later
+    load.alloc("much", mib(16), nodes=0)
+    start_slowly(mine, "1-2", 4 * RATE)
+    apart(as_nobody, write_mems, cpuset, "2")
+    assert load.where("much").get(0), "root's change is done"
+
+    load("fill", "fresh")
+    seen = set(load.where("fresh"))
+    while mine.stat()["migrate_pending"]:
+        seen |= set(load.where("fresh"))
+        time.sleep(0.02)
+
+    assert seen == {2}
+    assert load.where("much") == {2: mib(16)}
+    load.verify()
+
+
+@pytest.fixture
+def crowd(top, spawn):
+    """Several processes in a cpuset, and one worker that they will have to share."""
+    knob = f"{machine.KNOBS}/workers"
+    before = machine.read(knob)
+    cpuset = top.mkdir("crowd", mems="0")
+    for load in [spawn(cpuset) for _ in range(6)]:
+        load.alloc("memory", mib(48), nodes=0)
+    machine.write(knob, "1")
+    yield cpuset
+    cpuset.wait_idle()
+    machine.write(knob, before)
+
+
+@pytest.mark.debug
+def test_a_policy_that_was_made_meanwhile_is_kept(mine, job, crowd):
+    """For the nodes that are in force, of which root's change does not know."""
+    cpuset, load = job
+    cpuset.set_mems("0-1")
+    crowd.set_mems("3", nonblock=True)
+    mine.set_mems("1-2", nonblock=True)
+    apart(as_nobody, write_mems, cpuset, "1-2")
+
+    load.alloc("bound", SMALL)
+    load("mbind", "bound", mode="bind", nodes=2)
+    load("fill", "bound")
+    mine.wait_idle()
+
+    assert load("policy", "bound")["nodes"] == "2"
+    assert load.where("bound") == {2: SMALL}
     load.verify()
 
 

@@ -183,6 +183,7 @@ def test_a_tree_moves_in_order(top, spawn, name, tmp_path):
     assert [where(load) for _, load in jobs] == [{0}, {1}]
 
 
+@pytest.mark.long
 def test_removed_meanwhile(top, spawn, name):
     """It keeps nobody from the rest, nor from going back later."""
     # The larger one is first.

@@ -14,6 +14,14 @@ from ktest.machine import mib
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
 
+APART_OR_NOT = pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param([2, 3], id="apart", marks=pytest.mark.long),
+        pytest.param([1, 2], id="overlapping"),
+    ],
+)
+
 
 def cpus_of(nodes):
     return [cpu for node in nodes for cpu in machine.cpus_of(node)]
@@ -57,7 +65,7 @@ def assert_at(job, nodes):
     assert all(set(where) <= set(cpus) for where in everybody)
 
 
-@pytest.mark.parametrize("new", [[2, 3], [1, 2]], ids=["apart", "overlapping"])
+@APART_OR_NOT
 def test_follow_keeps_the_place_of_every_thread(job, name, new):
     cpuset, load, _, old = job
     to = machine.format_list(new)
@@ -79,6 +87,7 @@ def test_follow_keeps_the_place_of_every_thread(job, name, new):
     load.verify()
 
 
+@pytest.mark.long
 def test_follow_to_one_node(job, name):
     cpuset, load, _, _ = job
     told("move", name(cpuset), "--to", "3", "--cpus", "follow")
@@ -147,7 +156,7 @@ def state(job):
     return cpuset.read("cpus"), cpuset.mems(), affinity(tids), pages
 
 
-@pytest.mark.parametrize("new", [[2, 3], [1, 2]], ids=["apart", "overlapping"])
+@APART_OR_NOT
 def test_apply_and_undo(job, apply_to, new):
     before = state(job)
     out = told(*apply_to(machine.format_list(new)))

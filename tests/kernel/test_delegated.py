@@ -111,7 +111,9 @@ def stop_and_go(mine, pid, turn):
     cpuset.write("settle", "1", nonblock=True)
 
 
-WAYS = [to_and_fro, new_limits, new_cgroups, stop_and_go]
+# Two of them are what the others do as well.
+WAYS = [pytest.param(way, marks=pytest.mark.long) for way in (to_and_fro, new_limits)]
+WAYS += [new_cgroups, stop_and_go]
 
 
 def insist(way, mine, pid):

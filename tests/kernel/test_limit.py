@@ -213,6 +213,7 @@ def test_throttled_jobs_keep_nobody_from_a_worker(top, spawn):
     slow.wait_idle()
 
 
+@pytest.mark.long
 def test_throttled_jobs_take_turns(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     loads = [spawn(cpuset) for _ in range(6)]
@@ -290,6 +291,7 @@ def test_raised_above_while_throttled(top, spawn):
     assert load.where("memory") == {1: SMALL}
 
 
+@pytest.mark.long
 def test_lowered_while_it_runs(job):
     cpuset, load = job
     cpuset.write("max", MIB)
@@ -339,6 +341,7 @@ def test_held_while_throttled(job, name, on, off):
     load.verify()
 
 
+@pytest.mark.long
 def test_released_into_a_limit(job):
     """Held, then released: the limit is still there."""
     cpuset, load = job

@@ -15,8 +15,8 @@ SHARED = mib(2)
 MIB = 1 << 20
 MASKS = [
     pytest.param([[0, 1], [1, 2], [2, 3]], marks=pytest.mark.debug),
-    [[0, 1], [1, 2], [0, 3]],
-    [[0, 1], [1, 2], [2, 3], [1, 3]],
+    pytest.param([[0, 1], [1, 2], [0, 3]], marks=pytest.mark.long),
+    pytest.param([[0, 1], [1, 2], [2, 3], [1, 3]], marks=pytest.mark.long),
 ]
 
 

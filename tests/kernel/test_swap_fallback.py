@@ -56,7 +56,12 @@ def load(top, spawn):
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("anon", marks=pytest.mark.core), "thp", "shared"]
+    "kind",
+    [
+        pytest.param("anon", marks=pytest.mark.core),
+        pytest.param("thp", marks=pytest.mark.long),
+        "shared",
+    ],
 )
 def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
     load.alloc("memory", JOB, kind=kind, nodes=0)
@@ -107,7 +112,7 @@ def test_comes_back_where_its_policy_says(load, swap, full_node):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("kind", ["anon", "thp"])
+@pytest.mark.parametrize("kind", ["anon", pytest.param("thp", marks=pytest.mark.long)])
 def test_what_may_be_dropped(load, swap, full_node, kind):
     """MADV_FREE: it is as it was, or zeros; what was written since is as it was."""
     half = JOB // 2

@@ -91,7 +91,6 @@ def test_path_and_environment():
     assert "SECRET_OF_HOST" not in values
 
 
-@core
 def test_share(tmp_path):
     """A share is seen, and what is written there, and only there, comes back.
 
@@ -161,7 +160,6 @@ def test_splat_of_a_command_that_succeeds(tmp_path):
     assert "Linux version" in log and "mm/nothing.c" in log
 
 
-@core
 def test_v1():
     """A mount a controller, with prefixed files."""
     script = """stat -f -c %T /sys/fs/cgroup/cpuset

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from conftest import Command
+from moving import PATIENCE, moves_end, wait_until
 from test_others import started
 from test_report import RUN, add, record
 from tree import MIB
@@ -201,6 +203,104 @@ def test_cancel_waits_for_the_process_too(kernel, live):
         ends.start()
         assert live("cancel", "j1").stdout == "j1: stopped\n"
         ends.join()
+
+
+# ---- the process of an apply, which begins one round after the other ----
+
+
+@pytest.fixture
+def between(kernel):
+    """An apply, j1, while no move is under way: its process notes its signals."""
+    code = (
+        "import signal, sys\n"
+        "def note(number, frame): print(number, flush=True)\n"
+        "signal.signal(10, note); signal.signal(12, note)\n"
+        "print(flush=True)\nwhile True: signal.pause()"
+    )
+    with subprocess.Popen(
+        ["python3", "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        job = record(
+            "j1",
+            command="apply",
+            state="running",
+            pid=process.pid,
+            pid_start=started(process.pid),
+            result=None,
+            targets=[
+                {"cgroup": path, "from": "0-1", "to": "2-3"} for path in ("/web", "/db")
+            ],
+            steps=[],
+        )
+        kernel.write(f"{RUN}/j1.json", json.dumps(job))
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("target", ["j1", "/web", "/", "--all"])
+def test_cancel_reaches_an_apply_between_its_rounds(live, between, target):
+    assert live("cancel", target).stdout == "j1: stopped\n"
+    assert between.wait(PATIENCE) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    "target, holds", [("j1", "11"), ("/web", "10"), ("--all", "00")]
+)
+def test_so_does_pause(kernel, live, between, target, holds):
+    for verb, number, flag in (("pause", 10, "1"), ("resume", 12, "0")):
+        out = live.json(verb, target)
+        assert changed(out)["j1"] is True
+        assert int(between.stdout.readline()) == number
+        for path, held in zip((WEB, DB), holds):
+            want = flag if held == "1" else "0"
+            assert kernel.read(f"{path}.hold").strip() == want
+    assert between.poll() is None
+
+
+def test_not_one_of_other_cgroups(kernel, live, between):
+    kernel.cgroup("/other", "0")
+    kernel.engine("/other")
+    assert live("cancel", "/other").stdout == "/other: nothing moves\n"
+    assert between.poll() is None
+
+
+@pytest.fixture
+def applying(kernel, waiting):
+    """A swap whose first move, of /db, the kernel has not ended."""
+    kernel.engine("/db", pending=1)
+    process = waiting("apply", "--swap", "/web", "/db")
+    wait_until(lambda: kernel.read("sys/fs/cgroup/db/cpuset.mems") == "0-1")
+    return process
+
+
+@pytest.mark.parametrize("target", ["j1", "/web", "--all"])
+def test_cancel_ends_an_apply(kernel, live, applying, target):
+    def stop_soon():
+        wait_until(lambda: kernel.read(f"{DB}.stop") == "1")
+        moves_end(kernel, "migrate_left 100\n", "/db")
+
+    kernel.engine("/web", pending=0)
+    player = threading.Thread(target=stop_soon)
+    player.start()
+    assert live("cancel", target).stdout == "j1: stopped\n"
+    player.join()
+    out, _ = applying.communicate(timeout=PATIENCE)
+    assert applying.returncode == 5 and "cgmigrate apply --continue" in out
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "0-1\n"
+
+
+def test_a_paused_apply_begins_nothing(kernel, live, applying):
+    assert "j1: paused\n" in live("pause", "j1").stdout
+    moves_end(kernel, cgroup="/db")
+    time.sleep(0.5)
+    assert applying.poll() is None
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "0-1\n"
+    assert "j1: goes on\n" in live("resume", "j1").stdout
+    moves_end(kernel)
+    applying.communicate(timeout=PATIENCE)
+    assert applying.returncode == 0
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "2-3"
 
 
 @pytest.mark.long

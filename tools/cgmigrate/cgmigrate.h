@@ -258,6 +258,12 @@ int record_signal(const struct app *app, const json_t *object, int sig);
 void entry_of_job(const struct app *app, const json_t *record);
 void entry_of_change(const struct app *app, const json_t *targets, int code);
 
+/* mover.c */
+bool has_engine(const struct app *app);
+bool process_moves(const struct app *app, const json_t *target);
+bool record_has_rounds(const json_t *record);
+bool process_concerns(const struct app *app, const json_t *record, const char *path);
+
 /* others.c */
 int others_check(struct app *app, const struct record *record);
 

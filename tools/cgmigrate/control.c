@@ -28,7 +28,7 @@ static const struct option cancel_options[] = {
 	"A job is named as \"cgmigrate report\" does (j17). With the migration engine in\n" \
 	"the kernel a cgroup is told, and all moves in it and below it obey; on stock\n" \
 	"kernels, and where --map says what goes where, the processes that run the jobs\n" \
-	"are.\n" \
+	"are; so is, everywhere, the process of an apply, which begins its rounds.\n" \
 	OPTIONS_HEAD
 
 static const char pause_help[] =
@@ -168,38 +168,6 @@ static int tell_engine(struct app *app, struct control *control, struct cgm_grou
 	return code;
 }
 
-static bool has_engine(const struct app *app)
-{
-	return app->features.flags & CGM_FEATURE_ENGINE;
-}
-
-/* Does the process of a job move the memory of a target, and not the engine? */
-static bool is_ours(const struct app *app, const json_t *target)
-{
-	const char *backend = json_string_value(json_object_get(target, "backend"));
-
-	return backend ? strncmp(backend, "engine", 6) != 0 : !has_engine(app);
-}
-
-/* Does a job that runs, and its process moves, concern this cgroup or one below it? */
-static bool concerns(const struct app *app, const json_t *record, const char *path)
-{
-	size_t len = strlen(path), i;
-	json_t *target;
-
-	if (!record_runs(record))
-		return false;
-	json_array_foreach(json_object_get(record, "targets"), i, target) {
-		const char *p = json_string_value(json_object_get(target, "cgroup"));
-
-		if (is_ours(app, target) &&
-		    (!strcmp(path, "/") ||
-		     (p && !strncmp(p, path, len) && (!p[len] || p[len] == '/'))))
-			return true;
-	}
-	return false;
-}
-
 static int signal_job(struct app *app, struct control *control, const json_t *record)
 {
 	const char *id = json_string_value(json_object_get(record, "job"));
@@ -229,9 +197,8 @@ static int tell_processes(struct app *app, struct control *control, const char *
 	size_t i;
 
 	*found = 0;
-
 	json_array_foreach(records, i, record) {
-		if (code || !concerns(app, record, path))
+		if (code || !process_concerns(app, record, path))
 			continue;
 		(*found)++;
 		code = signal_job(app, control, record);
@@ -240,17 +207,23 @@ static int tell_processes(struct app *app, struct control *control, const char *
 	return code;
 }
 
-static int tell_group(struct app *app, struct control *control, struct cgm_group *group)
+/* A cgroup, and @processes that move something in it. */
+static int tell_group(struct app *app, struct control *control, struct cgm_group *group,
+		      bool processes)
 {
 	struct cgm_activity now = { .size = sizeof(now) };
-	int err = cgm_group_activity(group, &now), code;
-	size_t found;
+	size_t found = 0;
+	int err, code = 0;
 
+	if (processes)
+		code = tell_processes(app, control, cgm_group_path(group), &found);
+	if (code)
+		return code;
+	err = cgm_group_activity(group, &now);
 	if (err)
 		return fail_errno(app, err);
-	code = tell_processes(app, control, cgm_group_path(group), &found);
-	if (code || (found && control->what == CANCEL && !now.pending))
-		return code;
+	if (found && control->what == CANCEL && !now.pending)
+		return 0;
 	if (now.engine)
 		return tell_engine(app, control, group, &now);
 	if (!found && has_engine(app)) {
@@ -262,14 +235,15 @@ static int tell_group(struct app *app, struct control *control, struct cgm_group
 	return 0;
 }
 
-static int tell_cgroup(struct app *app, struct control *control, const char *name)
+static int tell_cgroup(struct app *app, struct control *control, const char *name,
+		       bool processes)
 {
 	struct target target;
 	int code = target_open_cgroup(app, name, &target);
 
 	if (code)
 		return code;
-	code = tell_group(app, control, target.group);
+	code = tell_group(app, control, target.group, processes);
 	target_close(&target);
 	return code;
 }
@@ -278,6 +252,7 @@ static int tell_cgroup(struct app *app, struct control *control, const char *nam
 static int tell_job(struct app *app, struct control *control, const char *id)
 {
 	json_t *record = record_read(app, id), *target;
+	bool ended;
 	int code = 0;
 	size_t i;
 
@@ -287,13 +262,15 @@ static int tell_job(struct app *app, struct control *control, const char *id)
 		json_decref(record);
 		return 0;
 	}
-	if (concerns(app, record, "/") || !has_engine(app))
+	if (process_concerns(app, record, "/") || !has_engine(app))
 		code = signal_job(app, control, record);
+	/* The process of an apply has stopped what the engine did for it. */
+	ended = record_has_rounds(record) && record_runs(record) && control->what == CANCEL;
 	json_array_foreach(json_object_get(record, "targets"), i, target) {
 		const char *path = json_string_value(json_object_get(target, "cgroup"));
 
-		if (path && !code && !is_ours(app, target))
-			code = tell_cgroup(app, control, path);
+		if (path && !code && !ended && !process_moves(app, target))
+			code = tell_cgroup(app, control, path, false);
 	}
 	json_decref(record);
 	return code;
@@ -400,7 +377,7 @@ static int run(struct app *app, struct control *control, char **targets)
 		code = tell_all(app, control);
 	for (; *targets && !code; targets++)
 		code = job_number(*targets) ? tell_job(app, control, *targets) :
-					      tell_cgroup(app, control, *targets);
+					      tell_cgroup(app, control, *targets, true);
 	entry_of_change(app, control->targets, code);
 	interrupted_put_back(app);
 	if (!code && app->json)

@@ -111,12 +111,14 @@ static bool runs_alone(const struct app *app)
 	       app->features.backend == CGM_BACKEND_ENGINE_V1;
 }
 
-/* Has anybody asked to stop, between jobs? */
+/* Between jobs: nothing begins while it is paused. Has anybody asked to stop? */
 bool follow_interrupted(const struct follow_options *options)
 {
 	struct timespec now = { 0 };
 
 	ppoll(NULL, 0, &now, &options->waiting);
+	while (paused && !interrupts && !hangups)
+		ppoll(NULL, 0, NULL, &options->waiting);
 	return interrupts + hangups;
 }
 

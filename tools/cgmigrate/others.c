@@ -30,7 +30,7 @@ static bool is_plain(const json_t *record, const json_t *target)
 {
 	const char *backend = json_string_value(json_object_get(target, "backend"));
 
-	return !json_object_get(record, "steps") && backend && !strncmp(backend, "engine", 6);
+	return !record_has_rounds(record) && backend && !strncmp(backend, "engine", 6);
 }
 
 /* A target of @other that a target of @record may not move along with, or NULL. */

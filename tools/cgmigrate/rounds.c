@@ -75,6 +75,9 @@ static int run_job(struct rounds *rounds, struct cgm_plan *plan, uint64_t *staye
 	refusal = cgm_plan_refusal(plan, CGM_JOB_FORCE);
 	if (refusal)
 		return fail(app, EXIT_FAILED, "%s", refusal);
+	/* To look at all that memory may have taken long. */
+	if (follow_interrupted(&rounds->follow))
+		return EXIT_CANCELLED;
 	err = cgm_job_start(plan, &how, &job);
 	if (err)
 		return fail(app, EXIT_FAILED, "%s", cgm_context_error(app->ctx));

@@ -64,11 +64,16 @@ class Command:
         return [line.split() for line in result.stdout.splitlines()]
 
 
+def failing(tree, name, call, error="EACCES"):
+    """Runs the command on a tree with a file for which a system call fails."""
+    path = os.path.join(tree.path, name)
+    how = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    return Command(tree, ["strace", "-qq", "-o", "/dev/null", "-P", path, *how], True)
+
+
 def unwritable(tree, name):
     """Runs the command on a tree with a file that nobody may write to."""
-    path = os.path.join(tree.path, name)
-    how = ["-e", "trace=write", "-e", "inject=write:error=EACCES"]
-    return Command(tree, ["strace", "-qq", "-o", "/dev/null", "-P", path, *how], True)
+    return failing(tree, name, "write")
 
 
 @pytest.fixture

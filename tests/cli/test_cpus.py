@@ -3,10 +3,11 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
-from conftest import Command, unwritable
+from conftest import Command, failing, unwritable
 from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 
 CPUS = "sys/fs/cgroup/web/cpuset.cpus"
@@ -241,6 +242,39 @@ def test_killed(kernel, live, moving, mems, end):
     assert "/web: job j1 was killed" in result.stderr
     assert kernel.read(CPUS) == end
     assert live("wait", "/web").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [("cpuset.cpus", "write"), ("cgroup.threads", "read"), ("cpuset.mems", "read")],
+)
+def test_killed_and_not_to_be_ended_now(kernel, live, moving, name, call):
+    """Whoever cannot leaves it to those who come after."""
+    killed(moving)
+    moves_end(kernel)
+    result = failing(kernel, f"sys/fs/cgroup/web/{name}", call)("wait", "/db")
+    assert result.returncode == 0
+    assert "/web: job j1 was killed: " in result.stderr
+    assert "where the memory is now" not in result.stderr
+    assert kernel.read(CPUS) in ("0-7", "")  # a file of a tree is emptied first
+    kernel.write(CPUS, "0-7\n")
+    assert "are where the memory is now" in live("wait", "/db").stderr
+    assert kernel.read(CPUS) == "4-7"
+
+
+def test_killed_and_changed_by_somebody_else(kernel, live, moving):
+    killed(moving)
+    moves_end(kernel)
+    kernel.write(CPUS, "6\n")
+    assert "somebody else has changed cpuset.cpus to 6" in live("wait", "/db").stderr
+    assert live("wait", "/db").stderr == "" and kernel.read(CPUS) == "6\n"
+
+
+def test_killed_and_gone(kernel, live, moving):
+    killed(moving)
+    shutil.rmtree(os.path.join(kernel.path, "sys/fs/cgroup/web"))
+    assert live("wait", "/db").stderr == ""
+    assert "cpus" not in live.json("report", "j1")["jobs"][0]
 
 
 def test_ways_on_of_a_killed_one_name_cpus(kernel, live, moving):

@@ -281,34 +281,32 @@ int cpus_widen(struct app *app, const struct cpus *cpus)
 	return 0;
 }
 
-/* Where the memory has other nodes now the CPUs go too, else back. NULL or what failed. */
-static const char *end_move(struct app *app, struct cgm_group *group, const cgm_nodeset *to,
-			    struct cgm_cpumove *move)
+/* Where the memory has other nodes now the CPUs go too, else back. */
+static int end_move(struct cgm_group *group, const cgm_nodeset *to, struct cgm_cpumove *move)
 {
 	cgm_nodeset now;
 	int err = cgm_group_mems(group, &now);
 
-	if (!err)
-		err = cgm_nodeset_equal(&now, to) ? cgm_cpumove_finish(move) :
-						    cgm_cpumove_undo(move);
-	return err ? cgm_context_error(app->ctx) : NULL;
+	if (err)
+		return err;
+	return cgm_nodeset_equal(&now, to) ? cgm_cpumove_finish(move) : cgm_cpumove_undo(move);
 }
 
 /* The end for one cgroup: false if not all is where it should be, and @notes tell why. */
 bool cpus_end_item(struct app *app, const struct cpu_target *target,
 		   const struct cpu_item *item, json_t *notes)
 {
-	const char *failed = end_move(app, target->group, target->to, item->move);
+	int err = end_move(target->group, target->to, item->move);
 	struct cgm_cpumove_info info;
 
-	if (failed)
-		json_array_append_new(notes, json_text(failed));
+	if (err)
+		json_array_append_new(notes, json_text(cgm_context_error(app->ctx)));
 	info_of(item, &info);
 	if (info.failed)
 		json_array_append_new(notes,
 			json_textf("%s: %zu threads could not be pinned anew, and may run on all of its CPUs",
 				   cgm_group_path(target->group), info.failed));
-	return !failed && !info.failed;
+	return !err && !info.failed;
 }
 
 /*
@@ -340,34 +338,53 @@ bool cpus_read_set(const json_t *object, const char *key, cgm_nodeset *set)
 	return list && !cgm_nodeset_parse(list, set);
 }
 
+/* A cgroup that is gone, or that somebody else has changed, has nothing to be ended. */
+static bool is_over(int err)
+{
+	return !err || err == -ENOENT || err == -ENODEV || err == -ESTALE;
+}
+
+static int end_where_idle(struct cgm_group *group, const cgm_nodeset *nodes,
+			  const struct cgm_cpumove_info *info)
+{
+	struct cgm_cpumove *move;
+	uint64_t pending;
+	int err = cgm_group_pending(group, &pending);
+
+	if (!err && pending)
+		return -EINPROGRESS;
+	if (!err)
+		err = cgm_cpumove_resume(group, info, &move);
+	if (err)
+		return err;
+	err = end_move(group, nodes, move);
+	cgm_cpumove_free(move);
+	return err;
+}
+
 /* One cgroup of a job that was killed. False if it has to stay for now. */
 static bool end_killed(struct app *app, const char *id, const json_t *object)
 {
 	const char *path = json_string_value(json_object_get(object, "cgroup"));
 	struct cgm_cpumove_info info = { .size = sizeof(info) };
-	struct cgm_cpumove *move;
-	struct cgm_group *group;
-	uint64_t pending = 0;
+	struct cgm_group *group = NULL;
 	cgm_nodeset nodes;
-	const char *failed;
+	int err;
 
 	if (!path || !cpus_read_set(object, "nodes", &nodes) ||
 	    !cpus_read_set(object, "configured", &info.configured) ||
-	    !cpus_read_set(object, "from", &info.from) || !cpus_read_set(object, "to", &info.to) ||
-	    cgm_group_open(app->ctx, path, &group))
+	    !cpus_read_set(object, "from", &info.from) || !cpus_read_set(object, "to", &info.to))
 		return true;
-	if (cgm_group_pending(group, &pending) || pending ||
-	    cgm_cpumove_resume(group, &info, &move)) {
-		cgm_group_unref(group);
-		return !pending;
-	}
-	failed = end_move(app, group, &nodes, move);
-	if (!app->json)
+	err = cgm_group_open(app->ctx, path, &group);
+	if (err == -ENOENT)
+		return true;
+	if (!err)
+		err = end_where_idle(group, &nodes, &info);
+	if (err != -EINPROGRESS && !app->json)
 		warn(app, "%s: job %s was killed: %s", path, id,
-		     failed ? failed : "its CPUs are where the memory is now");
-	cgm_cpumove_free(move);
+		     err ? cgm_context_error(app->ctx) : "its CPUs are where the memory is now");
 	cgm_group_unref(group);
-	return true;
+	return is_over(err);
 }
 
 /* End what jobs that were killed have begun, where nothing moves. */

@@ -22,6 +22,7 @@ def test_the_schema_is_one():
         ["map", "/web"],
         ["features"],
         ["wait", "/web"],
+        ["wait", "--all"],
         ["report"],
         ["limit", "/web"],
         ["cancel", "--all"],

@@ -1,47 +1,138 @@
 // SPDX-License-Identifier: GPL-2.0
-/* cgmigrate wait: until no move is under way in a cgroup and below it. */
-#include <stdlib.h>
+/* cgmigrate wait: until no move is under way in a cgroup and below it, or anywhere. */
+#include <errno.h>
 #include <time.h>
 
 #include "cgmigrate.h"
 
-enum { OPT_TIMEOUT = 1 };
+enum { OPT_ALL = 1, OPT_TIMEOUT };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
+	{ "all", no_argument, NULL, OPT_ALL },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ NULL, 0, NULL, 0 },
 };
 
 static const char help[] =
 	"Usage: cgmigrate wait CGROUP|JOB...\n"
+	"       cgmigrate wait --all\n"
 	"\n"
-	"Wait until the kernel moves no memory of these cgroups, or until a job has\n"
-	"ended (j17, see \"cgmigrate report\"); the exit status is that of the job then.\n"
-	"Without the engine there is nothing to wait for but jobs.\n"
+	"Wait until neither the kernel nor a job of yours moves memory of these cgroups,\n"
+	"or until a job has ended (j17, see \"cgmigrate report\"); the exit status is that\n"
+	"of the job then.\n"
 	OPTIONS_HEAD
+	"      --all              until nothing moves, and no job of yours runs\n"
 	"      --timeout TIME     do not wait longer (30, 500ms, 5min)\n"
 	COMMON_HELP;
 
-/* Wait for one cgroup. deadline 0: for ever. Returns an exit code. */
-static int wait_for(struct app *app, struct cgm_group *group, uint64_t deadline)
+struct wait {
+	bool all;
+	uint64_t timeout_usec;
+};
+
+#define NAME_SIZE 4096
+
+/* @name gets what still moves, "" if nothing does. 0 or an exit code. */
+typedef int (*moving_fn)(struct app *app, struct cgm_group *group, char *name);
+
+/* deadline 0: for ever. Returns an exit code. */
+static int wait_while(struct app *app, moving_fn moving, struct cgm_group *group,
+		      uint64_t deadline)
 {
 	struct timespec tick = { .tv_nsec = 50000000 };
-	uint64_t pending;
-	int err;
+	char name[NAME_SIZE];
+	int code;
 
 	for (;;) {
-		err = cgm_group_pending(group, &pending);
-		if (err)
-			return fail_errno(app, err);
-		if (!pending)
-			return EXIT_OK;
+		*name = '\0';
+		code = moving(app, group, name);
+		if (code || !*name)
+			return code;
 		if (deadline && now_usec() >= deadline)
-			return fail(app, EXIT_TIMEOUT, "%s: still moving",
-				    cgm_group_path(group));
+			return fail(app, EXIT_TIMEOUT, "%s: still moving", name);
 		nanosleep(&tick, NULL);
 	}
 }
+
+/* A job whose process moves what is in a cgroup; without one, any that runs. */
+static void find_job(const struct app *app, const char *path, char *name)
+{
+	json_t *records = records_read(app), *record;
+	size_t i;
+
+	json_array_foreach(records, i, record)
+		if (path ? process_concerns(app, record, path) : record_runs(record))
+			snprintf(name, NAME_SIZE, "%s",
+				 json_string_value(json_object_get(record, "job")));
+	json_decref(records);
+}
+
+/* ---- a cgroup ---- */
+
+static int moving_in(struct app *app, struct cgm_group *group, char *name)
+{
+	const char *path = cgm_group_path(group);
+	uint64_t pending;
+	int err = cgm_group_pending(group, &pending);
+
+	if (err)
+		return fail_errno(app, err);
+	if (pending)
+		snprintf(name, NAME_SIZE, "%s", path);
+	else
+		find_job(app, path, name);
+	return 0;
+}
+
+static int wait_for_cgroup(struct app *app, const char *name, uint64_t deadline)
+{
+	struct target target;
+	int code = target_open_cgroup(app, name, &target);
+
+	if (!code) {
+		code = wait_while(app, moving_in, target.group, deadline);
+		target_close(&target);
+	}
+	return code;
+}
+
+/* ---- all of them ---- */
+
+static int find_pending(struct cgm_group *group, void *data)
+{
+	uint64_t pending;
+	int err = cgm_group_pending(group, &pending);
+
+	if (!err && pending)
+		snprintf(data, NAME_SIZE, "%s", cgm_group_path(group));
+	return err == -ENOENT || err == -ENODEV ? 0 : err;	/* is gone */
+}
+
+static int moving_below(struct app *app, struct cgm_group *root, char *name)
+{
+	int err;
+
+	find_job(app, NULL, name);
+	if (*name || !has_engine(app))
+		return 0;
+	err = cgm_group_walk(root, find_pending, name);
+	return err ? fail_errno(app, err) : 0;
+}
+
+static int wait_for_all(struct app *app, uint64_t deadline)
+{
+	struct cgm_group *root = NULL;
+	int code, err = has_engine(app) ? cgm_group_open(app->ctx, "/", &root) : 0;
+
+	if (err)
+		return fail_errno(app, err);
+	code = wait_while(app, moving_below, root, deadline);
+	cgm_group_unref(root);
+	return code;
+}
+
+/* ---- a job ---- */
 
 /* Wait for a job; its exit status is ours. */
 static int wait_for_job(struct app *app, const char *id, uint64_t deadline)
@@ -73,22 +164,16 @@ static int wait_for_job(struct app *app, const char *id, uint64_t deadline)
 	}
 }
 
-static int wait_for_cgroup(struct app *app, const char *name, uint64_t deadline)
-{
-	struct target target;
-	int code = target_open_cgroup(app, name, &target);
-
-	if (!code) {
-		code = wait_for(app, target.group, deadline);
-		target_close(&target);
-	}
-	return code;
-}
+/* ---- the verb ---- */
 
 static int take_option(struct app *app, int c, void *data)
 {
-	(void)c;
-	return parse_time(app, "--timeout", optarg, data);
+	struct wait *wait = data;
+
+	if (c == OPT_TIMEOUT)
+		return parse_time(app, "--timeout", optarg, &wait->timeout_usec);
+	wait->all = true;
+	return 0;
 }
 
 static const struct options options = {
@@ -100,15 +185,18 @@ static const struct options options = {
 
 int cmd_wait(struct app *app, int argc, char **argv)
 {
-	uint64_t timeout = 0, deadline;
-	int code = read_options(app, argc, argv, &options, &timeout);
+	struct wait wait = { 0 };
+	uint64_t deadline;
+	int code = read_options(app, argc, argv, &options, &wait);
 
 	if (code != GO_ON)
 		return code;
-	if (optind == argc)
-		return usage_error(app, "no cgroup or job named");
+	if ((optind < argc) == wait.all)
+		return usage_error(app, "name cgroups or jobs, or say --all");
 	code = app_open_jobs(app);
-	deadline = timeout ? now_usec() + timeout : 0;
+	deadline = wait.timeout_usec ? now_usec() + wait.timeout_usec : 0;
+	if (wait.all && !code)
+		code = wait_for_all(app, deadline);
 	for (int i = optind; i < argc && !code; i++)
 		code = job_number(argv[i]) ? wait_for_job(app, argv[i], deadline) :
 					     wait_for_cgroup(app, argv[i], deadline);

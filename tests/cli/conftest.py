@@ -64,11 +64,13 @@ class Command:
         return [line.split() for line in result.stdout.splitlines()]
 
 
-def failing(tree, name, call, error="EACCES"):
-    """Runs the command on a tree with a file for which a system call fails."""
-    path = os.path.join(tree.path, name)
-    how = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-    return Command(tree, ["strace", "-qq", "-o", "/dev/null", "-P", path, *how], True)
+def failing(tree, name, call, error="EACCES", when="1+"):
+    """Runs the command with a system call that fails; name: for this file only."""
+    words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+    words += ["-e", f"inject={call}:error={error}:when={when}"]
+    if name:
+        words += ["-P", os.path.join(tree.path, name)]
+    return Command(tree, words, True)
 
 
 def unwritable(tree, name):

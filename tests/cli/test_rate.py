@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from conftest import COMMAND, Command
-from moving import PATIENCE, killed, moves_end, wait_until, written
+from conftest import COMMAND, Command, failing
+from moving import MEMS, PATIENCE, killed, moves_end, wait_until, written
 from tree import MIB
 
 WEB = "sys/fs/cgroup/web/cpuset.mems.migrate.max"
@@ -143,6 +143,40 @@ def test_one_limit_for_two_processes_of_a_cgroup(kernel, live):
     assert result.returncode == 0, result
     assert result.stderr == ""
     assert kernel.read(DB) == str(9 * MIB)
+
+
+@pytest.mark.parametrize("call", ["write", "read"])
+def test_of_a_killed_command_that_cannot_be_put_back_now(kernel, live, moving, call):
+    killed(moving)
+    moves_end(kernel)
+    assert failing(kernel, WEB, call)("wait", "/db").returncode == 0
+    kernel.write(WEB, f"{MIB}\n")
+    assert "put back the limit that job j1" in live("wait", "/db").stderr
+    assert kernel.read(WEB) == "max"
+
+
+RECORD = "no record of the job can be kept (No space left on device)"
+
+
+@pytest.mark.parametrize("number, text", [(1, RECORD), (2, "cannot record what limit")])
+def test_without_a_record_no_limit(kernel, live, number, text):
+    """Nobody could put back what there was before."""
+    full = failing(kernel, None, "renameat", "ENOSPC", number)
+    result = full("move", "/web", "--to", "2-3", "--rate", "1M")
+    assert result.returncode == 4 and text in result.stderr, result
+    assert kernel.read(WEB) == "max\n"
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "0-1\n"
+    assert live.json("report")["jobs"] == []
+
+
+def test_a_move_without_a_record_is_told(kernel):
+    full = failing(kernel, None, "renameat", "ENOSPC", 1)
+    result = full("move", "/web", "--to", "2-3")
+    assert result.returncode == 0 and kernel.read(MEMS) == "2-3"
+    assert result.stderr == (
+        f"cgmigrate: move: {RECORD}: nothing keeps another one from moving the same "
+        "memory\n"
+    )
 
 
 # ---- apply and undo ----

@@ -149,6 +149,23 @@ def test_only_the_last_hundred(kernel, live):
     assert jobs[-1] == "j121" and len(jobs) == 100 and jobs[0] == "j22"
 
 
+CPUS = {"nodes": "2", "configured": "0", "from": "0", "to": "1"}
+
+
+@pytest.mark.parametrize(
+    "key, owed", [("limits", {"rate": 5, "before": None}), ("cpus", CPUS)]
+)
+def test_and_those_that_owe_something(kernel, live, key, owed):
+    """What a killed command left is put back later: something moves there yet."""
+    kernel.engine("/db", pending=1, rate=5)
+    for n in range(1, 121):
+        more = {key: [{"cgroup": "/db", **owed}]} if n == 5 else {}
+        add(kernel, f"j{n}", state="running", **more)
+    live("move", "/web", "--to", "2-3")
+    jobs = [job["job"] for job in live.json("report")["jobs"]]
+    assert jobs[:2] == ["j5", "j22"] and len(jobs) == 101
+
+
 def test_broken_records_are_passed_over(machine, run):
     add(machine, "j1")
     machine.write(f"{RUN}/j2.json", "{")

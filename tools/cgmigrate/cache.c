@@ -5,6 +5,7 @@
  * was going to be; should the command have been killed in that moment, the next one
  * finds the engine told so still, and puts it back.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cgmigrate.h"
@@ -79,16 +80,24 @@ void cache_record(json_t *object, const struct cgm_plan *plan)
 	json_decref(list);
 }
 
-static void put_back(struct app *app, const char *id, const char *path)
+/* False if it has to stay for now. */
+static bool put_back(struct app *app, const char *id, const char *path)
 {
+	struct cgm_activity now = { .size = sizeof(now) };
 	struct cgm_group *group;
+	int err = path ? cgm_group_open(app->ctx, path, &group) : -ENOENT;
 
-	if (!path || cgm_group_open(app->ctx, path, &group))
-		return;
-	if (is_left(group) && !cgm_group_leave_cache(group, 0) && !app->json)
-		warn(app, "%s: page cache follows again; job %s, which was killed, had changed that",
-		     path, id);
+	if (err)
+		return err == -ENOENT;
+	err = cgm_group_activity(group, &now);
+	if (!err && now.leave_cache) {
+		err = cgm_group_leave_cache(group, 0);
+		if (!err && !app->json)
+			warn(app, "%s: page cache follows again; job %s, which was killed, had changed that",
+			     path, id);
+	}
 	cgm_group_unref(group);
+	return !err || err == -ENOENT || err == -ENODEV;
 }
 
 /* Put back what jobs that were killed have left behind. */
@@ -99,12 +108,14 @@ void cache_put_back(struct app *app)
 
 	json_array_foreach(records, i, record) {
 		const char *id = json_string_value(json_object_get(record, "job"));
+		bool done = true;
 
 		if (!id || !json_object_get(record, KEY) || !record_unwatched(record))
 			continue;
 		json_array_foreach(json_object_get(record, KEY), j, path)
-			put_back(app, id, json_string_value(path));
-		record_forget(app, id, KEY);
+			done &= put_back(app, id, json_string_value(path));
+		if (done)
+			record_forget(app, id, KEY);
 	}
 	json_decref(records);
 }

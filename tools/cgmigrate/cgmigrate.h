@@ -41,6 +41,8 @@ struct app {
 	bool raw;
 	bool quiet;		/* errors are kept, and told by the caller */
 	char error[1200];	/* what fail() told last */
+	char unrecorded[256];	/* why there is no record of the job */
+	const char *owed;	/* what that would have to say of it, or NULL */
 };
 
 struct verb {
@@ -237,11 +239,11 @@ void print_interrupted(const json_t *list);
 struct record;
 
 json_t *user_name(void);
-struct record *record_new(const struct app *app, const json_t *plan);
+struct record *record_new(struct app *app, const json_t *plan);
 void record_free(struct record *record);
 const char *record_id(const struct record *record);
 json_t *record_object(const struct record *record);
-void record_save(struct record *record);
+int record_save(struct record *record);
 void record_take_over(const struct app *app, struct record *record);
 void record_drop(struct record *record);
 void record_end(const struct app *app, struct record *record, const json_t *object);

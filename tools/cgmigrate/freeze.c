@@ -123,11 +123,13 @@ static json_t *still_frozen(struct app *app, const json_t *record)
 
 	json_array_foreach(json_object_get(record, KEY), i, object) {
 		const char *path = json_string_value(json_object_get(object, "cgroup"));
-		struct cgm_group *group;
+		struct cgm_group *group = NULL;
+		int err = path ? cgm_group_open(app->ctx, path, &group) : -ENOENT;
 
-		if (!path || cgm_group_open(app->ctx, path, &group))
-			continue;
-		if (!cgm_group_freezer(group, &freezer) && freezer.frozen)
+		if (!err)
+			err = cgm_group_freezer(group, &freezer);
+		/* What cannot be told is not taken for an end of it. */
+		if (err ? err != -ENOENT && err != -ENODEV : freezer.frozen)
 			json_array_append(list, object);
 		cgm_group_unref(group);
 	}

@@ -165,7 +165,18 @@ static const char *state_of(const json_t *object)
 	return state ? state : "";
 }
 
-/* Make room for one more; what runs is kept. */
+/* What of a job that was killed is put back by what its record says. */
+static const char * const owed[] = { "limits", "cpus", "caches", "frozen" };
+
+static const char *find_owed(const json_t *object)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(owed); i++)
+		if (json_array_size(json_object_get(object, owed[i])))
+			return owed[i];
+	return NULL;
+}
+
+/* Make room for one more; what runs is kept, and what is not put back yet. */
 static void remove_old(const struct app *app, int dirfd, const long *list, size_t count)
 {
 	char id[24], name[32], why[FILE_WHY];
@@ -178,7 +189,7 @@ static void remove_old(const struct app *app, int dirfd, const long *list, size_
 		if (state_unread(state_load(dirfd, name, &object, why)))
 			continue;
 		if (!object || strcmp(state_of(object), "running") ||
-		    (!is_alive(app, object) && !shortage()))
+		    (!is_alive(app, object) && !find_owed(object) && !shortage()))
 			unlinkat(dirfd, name, 0);
 		json_decref(object);
 	}
@@ -210,22 +221,22 @@ static int add_file(const struct app *app, struct record *record)
 }
 
 /*
- * Start a record of what @plan says. NULL where none can be kept, because there
- * is no place that this user may write to; the move is not less worth then. But that
- * jobs cannot be told from each other for want of memory or files is a shortage.
+ * Start a record of what @plan says. NULL where none can be kept, because there is no
+ * place that this user may write to, or no room: others_check() tells what that means.
+ * But that jobs cannot be told from each other for want of memory or files is a shortage.
  */
-struct record *record_new(const struct app *app, const json_t *plan)
+struct record *record_new(struct app *app, const json_t *plan)
 {
 	struct record *record = calloc(1, sizeof(*record));
 	json_t *arguments = json_array();
-	char why[FILE_WHY];
 	int lock, err;
 
+	app->owed = find_owed(plan);
 	if (!record) {
 		shortage_note();
 		goto none;
 	}
-	record->dirfd = state_open(app, STATE_RUN, true, why);
+	record->dirfd = state_open(app, STATE_RUN, true, app->unrecorded);
 	if (record->dirfd < 0) {
 		shortage_note_error(record->dirfd);
 		goto none;
@@ -243,6 +254,7 @@ struct record *record_new(const struct app *app, const json_t *plan)
 	if (lock >= 0)
 		close(lock);
 	if (err) {
+		snprintf(app->unrecorded, sizeof(app->unrecorded), "%s", strerror(-err));
 		shortage_note_error(err);
 		goto none;
 	}
@@ -276,9 +288,10 @@ json_t *record_object(const struct record *record)
 	return record->object;
 }
 
-void record_save(struct record *record)
+/* 0 or -errno. */
+int record_save(struct record *record)
 {
-	save(record);
+	return save(record);
 }
 
 /* This process has taken the job over. */

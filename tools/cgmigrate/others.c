@@ -69,7 +69,26 @@ static int check_other(struct app *app, const json_t *record, const json_t *othe
 	return 0;
 }
 
-/* Before a job starts: 0, or an exit code. One without a record cannot be seen. */
+/*
+ * One without a record cannot be seen, so nothing keeps others from starting. That is
+ * no reason not to move; but what has to be put back is not changed.
+ */
+static int check_unrecorded(struct app *app)
+{
+	int code = shortage_check(app);
+
+	if (code)
+		return code;
+	if (app->owed)
+		return fail(app, EXIT_REFUSED,
+			    "no record of the job can be kept (%s), and without one nobody could put back what a killed command has left (%s)",
+			    app->unrecorded, app->owed);
+	warn(app, "no record of the job can be kept (%s): nothing keeps another one from moving the same memory",
+	     app->unrecorded);
+	return 0;
+}
+
+/* Before a job starts: 0, or an exit code. */
 int others_check(struct app *app, const struct record *record)
 {
 	json_t *records, *other;
@@ -77,7 +96,7 @@ int others_check(struct app *app, const struct record *record)
 	size_t i;
 
 	if (!record)
-		return 0;
+		return check_unrecorded(app);
 	records = records_read(app);
 	json_array_foreach(records, i, other) {
 		const char *id = json_string_value(json_object_get(other, "job"));

@@ -6,6 +6,7 @@
  * and the next command that finds its process gone, and nothing moving there any
  * more, puts that back.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cgmigrate.h"
@@ -112,7 +113,7 @@ static int note_before(struct app *app, json_t *limit)
 	return err;
 }
 
-/* Before a job sets limits: 0, or an exit code. A job without a record may. */
+/* Before a job sets limits: 0, or an exit code. One without a record was not let. */
 int rate_claim(struct app *app, struct record *record)
 {
 	json_t *limits, *limit;
@@ -132,8 +133,10 @@ int rate_claim(struct app *app, struct record *record)
 			err = note_before(app, limit);
 	if (err)
 		return fail_errno(app, err);
-	record_save(record);
-	return 0;
+	err = record_save(record);
+	return err ? fail(app, EXIT_REFUSED,
+			  "--rate: cannot record what limit there was before: %s",
+			  strerror(-err)) : 0;
 }
 
 /* One limit of a job that was killed. False if it has to stay for now. */
@@ -144,11 +147,17 @@ static bool put_back(struct app *app, const char *id, const json_t *limit)
 	struct cgm_activity now = { .size = sizeof(now) };
 	uint64_t rate = json_integer_value(json_object_get(limit, "rate"));
 	struct cgm_group *group;
-	bool done = true;
+	bool done;
+	int err;
 
-	if (!path || !before || cgm_group_open(app->ctx, path, &group))
+	if (!path || !before)
 		return true;
-	if (!cgm_group_activity(group, &now) && now.engine && now.rate == rate) {
+	err = cgm_group_open(app->ctx, path, &group);
+	if (err)
+		return err == -ENOENT;
+	err = cgm_group_activity(group, &now);
+	done = !err || err == -ENOENT || err == -ENODEV;
+	if (!err && now.engine && now.rate == rate) {
 		rate = json_is_null(before) ? CGM_RATE_MAX :
 			       (uint64_t)json_integer_value(before);
 		done = !now.pending && !cgm_group_set_rate(group, rate);

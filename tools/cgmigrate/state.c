@@ -2,6 +2,7 @@
 /* Small files: what the command has to remember, as JSON, and what the system says. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,39 +12,77 @@
 #include "../../libcgroup-plugin/plugin/files.h"
 #include "cgmigrate.h"
 
-/* The user's own place, for those who may not write the system's. */
-static int user_dir(enum state_dir which, char *buf, size_t size)
+/* Is it a folder of this user's? */
+static bool is_ours(const char *path)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR"), *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
+	struct stat st;
 
-	if (which == STATE_RUN && run)
-		snprintf(buf, size, "%s/cgmigrate", run);
-	else if (which == STATE_LIB && state)
+	return !stat(path, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+/* What a user's commands keep over boots; HOME is not needed for that. */
+static int user_state(char *buf, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	struct passwd *user = home ? NULL : getpwuid(geteuid());
+
+	if (state)
 		snprintf(buf, size, "%s/cgmigrate", state);
-	else if (which == STATE_LIB && home)
-		snprintf(buf, size, "%s/.local/state/cgmigrate", home);
+	else if (home || user)
+		snprintf(buf, size, "%s/.local/state/cgmigrate", home ? home : user->pw_dir);
 	else
 		return -ENOENT;
 	return 0;
 }
 
+/*
+ * What is forgotten when the machine boots. All commands of a user should find the same
+ * folder, also those that cron starts, which are told of none. Where nobody has made one
+ * for the user, what other boots left is not looked at, nor what other machines have
+ * written that share the home.
+ */
+static int user_run(const struct app *app, char *buf, size_t size)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	char usual[32], state[4000], boot[64];
+
+	snprintf(usual, sizeof(usual), "/run/user/%u", geteuid());
+	if (!run || !is_ours(run))
+		run = is_ours(usual) ? usual : NULL;
+	if (run) {
+		snprintf(buf, size, "%s/cgmigrate", run);
+		return 0;
+	}
+	if (user_state(state, sizeof(state)) ||
+	    !read_text(app, "proc/sys/kernel/random/boot_id", boot, sizeof(boot)))
+		return -ENOENT;
+	snprintf(buf, size, "%s/run-%.*s", state, (int)strcspn(boot, "\n"), boot);
+	return 0;
+}
+
+/* The user's own place is for those who may not write the system's. */
+static bool is_users(const struct app *app)
+{
+	return !app->sysroot && geteuid();
+}
+
 static int dir_name(const struct app *app, enum state_dir which, char *buf, size_t size)
 {
-	if (!app->sysroot && geteuid())
-		return user_dir(which, buf, size);
+	if (is_users(app))
+		return which == STATE_RUN ? user_run(app, buf, size) : user_state(buf, size);
 	snprintf(buf, size, "%s/%s/cgmigrate", app->sysroot ? app->sysroot : "",
 		 which == STATE_RUN ? "run" : "var/lib");
 	return 0;
 }
 
-static void make_parents(char *path)
+static void make_folders(char *path, mode_t mode)
 {
 	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
 		*p = '\0';
-		mkdir(path, 0755);
+		mkdir(path, mode);
 		*p = '/';
 	}
+	mkdir(path, mode);
 }
 
 /*
@@ -61,10 +100,8 @@ int state_open(const struct app *app, enum state_dir which, bool make, char *why
 		return err;
 	if (make && app->sysroot && !app->write_sysroot)
 		return -EROFS;
-	if (make) {
-		make_parents(path);
-		mkdir(path, 0755);
-	}
+	if (make)
+		make_folders(path, is_users(app) ? 0700 : 0755);
 	return file_open_trusted(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, why);
 }
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from conftest import COMMAND, Command, VALIDATOR
+from test_cpus import cpuset, threads
 from test_report import RUN, add, record
 from tree import MIB
 
@@ -346,6 +347,12 @@ def odd(kernel, request):
     vmas = [("", {0: 1024, 1: 256}, ""), ("/lib/\x1b[2J.so", {1: 64}, "")]
     kernel.process(500, NAMES[request.param][:15], vmas)
     kernel.engine(path)
+    for node in range(4):
+        kernel.write(f"sys/devices/system/node/node{node}/cpulist", f"{node}\n")
+    kernel.write("sys/fs/cgroup/cpuset.cpus.effective", "0-3\n")
+    for cgroup, cpus, pid in ((path, "0", 500), ("/db", "2-3", 200)):
+        cpuset(kernel, cgroup, cpus)
+        threads(kernel, cgroup, pid, [cpus])
     return path
 
 
@@ -363,6 +370,7 @@ def talks(path):
     yield from (["show", path, "-J"], ["show", path + "/no"], ["show", path[1:]])
     yield from (["move", path, "--to", "0"], ["move", path, "--to", "1", "--dry-run"])
     yield from (["plan", "--evict", "0"], ["plan", path], ["apply", path])
+    yield ["plan", "--swap", path, "/db", "--cpus", "follow"]
     for verb in ("pause", "resume", "cancel", "limit", "settle", "wait"):
         yield [verb, path]
     yield from (["move", path, "--to", "2", "--freeze", "--rate", "5M"], ["report"])
@@ -395,6 +403,15 @@ def way(text, start):
 
 def named_by_json(name):
     return not any("\udc80" <= c <= "\udcff" for c in name)
+
+
+def test_the_plan_of_its_cpus_is_seen(run, odd):
+    """What test_a_terminal_gets_no_command looks at has the line in question."""
+    result = run("plan", "--swap", odd, "/db", "--cpus", "follow")
+    if named_by_json(odd):
+        assert "  CPUs 0 -> 2-3\n" in result.stdout, result
+    else:
+        assert result.returncode == 4 and "no plan can name it" in result.stderr
 
 
 def test_what_is_to_be_copied_is_that_name(kernel, run, odd):

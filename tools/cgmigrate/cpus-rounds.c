@@ -496,7 +496,7 @@ bool print_schedule_cpus(const json_t *object)
 					 &path, "cpus", "before", &before, "after", &after) ||
 		    !strcmp(before, after))
 			continue;
-		printf("%s:", path);
+		say("%s:", path);
 		print_cpus(cpus);
 		any = true;
 	}

@@ -181,6 +181,7 @@ def test_a_journal_that_is_a_link(kernel, live, tmp_path):
 JOB_VERBS = [
     ["report"],
     ["report", "--openmetrics"],
+    ["report", "--prometheus"],
     ["move", "/web", "--to", "2-3"],
     ["settle", "/web"],
     ["wait", "j3"],
@@ -201,7 +202,8 @@ def test_records_of_somebody_else(kernel, live, why, args):
     kernel.engine("/db", rate=5)
     add(kernel, "j3", state="running", result=None, limits=limits)
     DOUBTS[why](os.path.join(kernel.path, RUN))
-    out = live.json(*args, code=4) if args[-1] != "--openmetrics" else None
+    metrics = args[-1] in ("--openmetrics", "--prometheus")
+    out = live.json(*args, code=4) if not metrics else None
     result = live(*args)
     assert result.returncode == 4 and result.stdout == "", result
     assert f"{RUN}: not trusted: " in result.stderr and why in result.stderr

@@ -6,6 +6,8 @@ import os
 import re
 
 import pytest
+from prometheus_client import parser as prometheus_parser
+from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from conftest import Command
 from tree import MIB
@@ -175,49 +177,51 @@ def test_broken_records_are_passed_over(machine, run):
     assert run("report", "j2").returncode == 1
 
 
-def parse_metrics(text):
-    """OpenMetrics: each family has its lines together, totals end so, EOF is last."""
-    lines = text.splitlines()
-    assert lines[-1] == "# EOF" and text.endswith("\n")
-    values, family, kind = {}, None, None
-    seen = set()
-    for line in lines[:-1]:
-        if line.startswith("# "):
-            _, word, name, rest = line.split(" ", 3)
-            if name != family:
-                assert name not in seen, name
-                seen.add(name)
-            family = name
-            if word == "TYPE":
-                kind = rest
-            elif word == "UNIT":
-                assert name.endswith(rest)
-            continue
-        match = re.fullmatch(
-            r"([a-z_]+)((?:\{[a-z]+=\"[a-z_]+\"(?:,[a-z]+=\"[a-z_]+\")*\})?) ([0-9.]+)",
-            line,
-        )
-        assert match, line
-        assert match[1] == family + ("_total" if kind == "counter" else "")
-        values[match[1] + match[2]] = float(match[3])
+PARSERS = {
+    "--openmetrics": openmetrics_parser.text_string_to_metric_families,
+    "--prometheus": prometheus_parser.text_string_to_metric_families,
+}
+both = pytest.mark.parametrize("option", PARSERS)
+
+
+def parse_metrics(option, text):
+    """{name and labels: value}; each has its type, as those see it who read that."""
+    families = list(PARSERS[option](text))
+    values = {}
+    for family in families:
+        assert family.type == ("gauge" if family.name in GAUGES else "counter")
+        assert family.documentation.endswith(".") and family.samples, family
+        for name, labels, value, *_ in family.samples:
+            words = ",".join(f'{k}="{v}"' for k, v in labels.items())
+            values[name + (f"{{{words}}}" if words else "")] = value
+    assert len(families) == len({family.name for family in families})
+    if option == "--openmetrics":
+        units = {f.name: f.unit for f in families if f.unit}
+        assert units.pop("cgmigrate_last_end_timestamp_seconds", "seconds") == "seconds"
+        assert units == {"cgmigrate_bytes": "bytes", "cgmigrate_job_seconds": "seconds"}
     return values
 
 
-def test_openmetrics(moved, live, tmp_path):
+GAUGES = ("cgmigrate_running_jobs", "cgmigrate_last_end_timestamp_seconds")
+
+
+@both
+def test_metrics(moved, live, tmp_path, option):
     live("move", "/web", "--to", "0-1")
-    result = live("report", "--openmetrics")
+    result = live("report", option)
     assert result.returncode == 0
-    values = parse_metrics(result.stdout)
+    values = parse_metrics(option, result.stdout)
     assert values['cgmigrate_jobs_total{command="move",state="done"}'] == 2
     assert values['cgmigrate_bytes_total{reason="moved"}'] == 0
+    assert values["cgmigrate_job_seconds_total"] >= 0
     assert values["cgmigrate_running_jobs"] == 0
     assert values["cgmigrate_last_end_timestamp_seconds"] > 1.7e9
 
     target = tmp_path / "cgmigrate.prom"
     target.write_text("old")
-    result = live("report", "--openmetrics", "--file", target)
+    result = live("report", option, "--file", target)
     assert result.returncode == 0 and result.stdout == ""
-    assert parse_metrics(target.read_text()) == values
+    assert parse_metrics(option, target.read_text()) == values
     assert [p.name for p in tmp_path.glob("*cgmigrate.prom*")] == ["cgmigrate.prom"]
 
 
@@ -240,9 +244,15 @@ def test_record_with_other_types(kernel, run):
     assert result.stdout.startswith("j1: cgmigrate move /web\n")
 
 
-def test_openmetrics_without_jobs(run):
-    values = parse_metrics(run("report", "--openmetrics").stdout)
+@both
+def test_metrics_without_jobs(run, option):
+    text = run("report", option).stdout
+    lines = text.splitlines(keepends=True)
+    none = [line for line in lines if "cgmigrate_jobs" in line]
+    assert len(none) == 2, "what there is, and of what type"
+    values = parse_metrics(option, "".join(line for line in lines if line not in none))
     assert values["cgmigrate_running_jobs"] == 0
+    assert list(PARSERS[option](text))[0].type == "counter"
 
 
 def test_openmetrics_file_that_cannot_be_written(run):
@@ -260,6 +270,7 @@ def test_memory_is_handled_right(kernel, valgrind):
         ["report", "j9", "-J"],
         ["report", "j8"],
         ["report", "--openmetrics"],
+        ["report", "--prometheus"],
         ["move", "/web", "--to", "2-3"],
         ["move", "/web", "--to", "2-3", "--dry-run"],
         ["move", "/web", "--to", "0-1", "-J"],

@@ -141,7 +141,7 @@ USAGE = [
     (["report", "17"], "17: not the name of a job such as j17"),
     (["report", "j0"], "j0: not the name of a job such as j17"),
     (["report", "-o", "age"], "--output age: no such column"),
-    (["report", "--file", "x"], "--file: goes with --openmetrics"),
+    (["report", "--file", "x"], "--file: goes with --prometheus or --openmetrics"),
     (["report", "j1", "--openmetrics"], "--openmetrics: is about all jobs, not about"),
     (["features", "/web"], "/web: features takes no target"),
     (["bench", "/web"], "/web: bench takes no target"),

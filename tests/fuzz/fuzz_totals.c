@@ -22,6 +22,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	record_end(&app, record_new(&app, plan), object);
 	json_decref(plan);
 	json_decref(object);
-	command_run(cmd_report, "report", "--openmetrics");
+	command_run(cmd_report, "report", "--prometheus");
 	return 0;
 }

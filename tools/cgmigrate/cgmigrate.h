@@ -256,6 +256,9 @@ bool record_unwatched(const json_t *object);
 void record_forget(const struct app *app, const char *id, const char *key);
 int record_signal(const struct app *app, const json_t *object, int sig);
 
+/* metrics.c */
+int metrics_write(struct app *app, bool open, const char *file);
+
 /* entry.c: what the system's journal gets */
 void entry_of_job(const struct app *app, const json_t *record);
 void entry_of_change(const struct app *app, const json_t *targets, int code);

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate report: what past and present jobs did. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../../libcgroup-plugin/plugin/files.h"
 #include "spec.h"
 
-enum { OPT_OPENMETRICS = 1, OPT_FILE };
+enum { OPT_OPENMETRICS = 1, OPT_PROMETHEUS, OPT_FILE };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
 	{ "openmetrics", no_argument, NULL, OPT_OPENMETRICS },
+	{ "prometheus", no_argument, NULL, OPT_PROMETHEUS },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "output", required_argument, NULL, 'o' },
 	TABLE_LONG,
@@ -22,12 +19,13 @@ static const struct option long_options[] = {
 
 static const char help[] =
 	"Usage: cgmigrate report [OPTION...] [JOB...]\n"
-	"       cgmigrate report --openmetrics [--file FILE]\n"
+	"       cgmigrate report --prometheus|--openmetrics [--file FILE]\n"
 	"\n"
 	"List the last hundred jobs, or tell all that became of one (j17).\n"
 	OPTIONS_HEAD
-	"      --openmetrics      totals of all jobs since the machine was started, as\n"
+	"      --prometheus       totals of all jobs since the machine was started, as\n"
 	"                         text for node_exporter's textfile collector\n"
+	"      --openmetrics      the same as OpenMetrics text\n"
 	"      --file FILE        replace this file instead of writing to the terminal\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
@@ -53,7 +51,7 @@ static const struct column list[] = {
 static const struct columns columns = { list, ARRAY_SIZE(list) };
 
 struct report {
-	bool openmetrics;
+	const char *metrics;	/* the option that asks for them */
 	const char *file;
 	const char *output;
 	struct chosen chosen;
@@ -195,90 +193,6 @@ static int print_records(struct app *app, const json_t *records)
 	return EXIT_OK;
 }
 
-/* ---- OpenMetrics ---- */
-
-static void write_jobs(FILE *out, const json_t *totals)
-{
-	const char *command, *state;
-	json_t *states, *count;
-
-	fputs("# HELP cgmigrate_jobs Jobs that have ended, by verb and outcome.\n"
-	      "# TYPE cgmigrate_jobs counter\n", out);
-	json_object_foreach(json_object_get(totals, "jobs"), command, states)
-		json_object_foreach(states, state, count)
-			fprintf(out, "cgmigrate_jobs_total{command=\"%s\",state=\"%s\"} %lld\n",
-				command, state, json_integer_value(count));
-}
-
-static void write_bytes(FILE *out, const json_t *totals)
-{
-	json_t *bytes = json_object_get(totals, "bytes");
-
-	fputs("# HELP cgmigrate_bytes What became of the memory jobs looked at.\n"
-	      "# TYPE cgmigrate_bytes counter\n"
-	      "# UNIT cgmigrate_bytes bytes\n", out);
-	for (int r = 0; r < CGM_REASON_COUNT; r++)
-		fprintf(out, "cgmigrate_bytes_total{reason=\"%s\"} %lld\n",
-			cgm_reason_name(r),
-			json_integer_value(json_object_get(bytes, cgm_reason_name(r))));
-}
-
-static void write_metrics(FILE *out, const json_t *totals, const json_t *records)
-{
-	json_t *record, *end = json_object_get(totals, "last_end");
-	size_t i, running = 0;
-
-	json_array_foreach(records, i, record)
-		running += record_runs(record);
-	write_jobs(out, totals);
-	write_bytes(out, totals);
-	fprintf(out,
-		"# HELP cgmigrate_job_seconds How long jobs took, all together.\n"
-		"# TYPE cgmigrate_job_seconds counter\n"
-		"# UNIT cgmigrate_job_seconds seconds\n"
-		"cgmigrate_job_seconds_total %.6f\n"
-		"# HELP cgmigrate_running_jobs Jobs that run.\n"
-		"# TYPE cgmigrate_running_jobs gauge\n"
-		"cgmigrate_running_jobs %zu\n",
-		json_integer_value(json_object_get(totals, "usec")) / 1e6, running);
-	if (end)
-		fprintf(out,
-			"# HELP cgmigrate_last_end_timestamp_seconds When the last job ended.\n"
-			"# TYPE cgmigrate_last_end_timestamp_seconds gauge\n"
-			"# UNIT cgmigrate_last_end_timestamp_seconds seconds\n"
-			"cgmigrate_last_end_timestamp_seconds %lld\n",
-			json_integer_value(end));
-	fputs("# EOF\n", out);
-}
-
-static int report_metrics(struct app *app, const struct report *report)
-{
-	json_t *totals = records_totals(app), *records = records_read(app);
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	int err = 0;
-
-	if (out) {
-		write_metrics(out, totals, records);
-		if (fclose(out))
-			err = -ENOMEM;
-	}
-	json_decref(totals);
-	json_decref(records);
-	if (!text || err)
-		return fail(app, EXIT_FAILED, "out of memory");
-	if (report->file)
-		err = file_replace(AT_FDCWD, report->file, text, len, false);
-	else
-		fputs(text, stdout);
-	free(text);
-	if (err)
-		return fail(app, EXIT_FAILED, "%s: cannot write: %s", report->file,
-			    strerror(-err));
-	return EXIT_OK;
-}
-
 /* ---- the verb ---- */
 
 static void print_column_help(void)
@@ -292,7 +206,9 @@ static int take_option(struct app *app, int c, void *data)
 
 	(void)app;
 	if (c == OPT_OPENMETRICS)
-		report->openmetrics = true;
+		report->metrics = "--openmetrics";
+	else if (c == OPT_PROMETHEUS)
+		report->metrics = "--prometheus";
 	else if (c == OPT_FILE)
 		report->file = optarg;
 	else
@@ -302,13 +218,13 @@ static int take_option(struct app *app, int c, void *data)
 
 static int check_arguments(struct app *app, char **jobs, const struct report *report)
 {
-	if (report->file && !report->openmetrics)
-		return usage_error(app, "--file: goes with --openmetrics");
-	if (report->openmetrics && *jobs)
-		return usage_error(app, "--openmetrics: is about all jobs, not about %s",
-				   *jobs);
-	if (report->openmetrics && app->json)
-		return usage_error(app, "--openmetrics: is no JSON: not with --json");
+	if (report->file && !report->metrics)
+		return usage_error(app, "--file: goes with --prometheus or --openmetrics");
+	if (report->metrics && *jobs)
+		return usage_error(app, "%s: is about all jobs, not about %s",
+				   report->metrics, *jobs);
+	if (report->metrics && app->json)
+		return usage_error(app, "%s: is no JSON: not with --json", report->metrics);
 	for (; *jobs; jobs++)
 		if (!job_number(*jobs))
 			return usage_error(app, "%s: not the name of a job such as j17",
@@ -378,8 +294,8 @@ int cmd_report(struct app *app, int argc, char **argv)
 		code = state_check(app);
 	if (code)
 		return code;
-	if (report.openmetrics)
-		return report_metrics(app, &report);
+	if (report.metrics)
+		return metrics_write(app, !strcmp(report.metrics, "--openmetrics"), report.file);
 	code = read_jobs(app, argv, &records);
 	if (!code && (*argv || app->json))
 		code = look_at_unwatched(app, records);

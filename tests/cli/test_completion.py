@@ -117,6 +117,49 @@ def test_values(complete):
     assert complete("bench", "--below", "/d") == ["/db"]
 
 
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_columns(complete, option):
+    assert complete("report", option, "ST") == ["STARTED", "STATE", "STAYED"]
+    assert complete("report", option, "JOB,ST") == [
+        "JOB,STARTED",
+        "JOB,STATE",
+        "JOB,STAYED",
+    ]
+    assert complete("report", option, "JOB,J") == [], "once is enough"
+    assert complete("report", option, "job,j") == []
+    assert complete("show", option, "cg") == ["cgroup"]
+    assert "TOTAL" in complete("show", option, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("move", "/web", "--timeout"),
+        ("wait", "--timeout"),
+        ("move", "/web", "--max-stall"),
+        ("bench", "--size"),
+        ("bench", "--repeat"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_is_no_target(complete, words):
+    assert complete(*words, "") == [] and complete(*words, "/w") == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_where_both_versions_are(complete, tmp_path, first):
+    """cpuset is of version 1 then, wherever that comes."""
+    (tmp_path / "v1/only").mkdir(parents=True)
+    mounts = [
+        f"none {tmp_path}/v1 cgroup rw,cpuset 0 0\n",
+        f"none {tmp_path}/cgroup cgroup2 rw 0 0\n",
+    ]
+    other = f"none {tmp_path}/jobs cgroup rw,cpu,name=cpusets 0 0\n"
+    text = other + mounts[first] + mounts[1 - first]
+    (tmp_path / "mounts").write_text(text)
+    assert complete("show", "/") == ["/only"]
+
+
 def test_files(complete, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert complete("apply", "mou") == ["mounts"]

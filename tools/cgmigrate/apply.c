@@ -319,7 +319,7 @@ static int tell(struct app *app, json_t *object, const char *state, int code, bo
 	json_object_set_new(object, "exit", json_integer(code));
 	json_object_set_new(object, "changed", json_boolean(changed));
 	if (app->json)
-		print_json(json_incref(object));
+		print_json(app, json_incref(object));
 	return code;
 }
 
@@ -481,8 +481,8 @@ static int take_option(struct app *app, int c, void *data)
 static int nothing_to_do(struct app *app, const char *why)
 {
 	if (app->json)
-		print_json(json_pack("{s:s, s:s, s:i, s:b}", "command", app->verb, "state",
-				     "unchanged", "exit", 0, "changed", 0));
+		print_json(app, json_pack("{s:s, s:s, s:i, s:b}", "command", app->verb, "state",
+					  "unchanged", "exit", 0, "changed", 0));
 	else
 		printf("nothing to do: %s\n", why);
 	return EXIT_OK;

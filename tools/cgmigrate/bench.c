@@ -279,7 +279,7 @@ static int tell(struct bench *bench, int code)
 	if (!bench->app->json)
 		bench_print(bench->app, object);
 	else if (!failed)
-		print_json(json_incref(object));
+		print_json(bench->app, json_incref(object));
 	json_decref(object);
 	return failed ? failed : code;
 }

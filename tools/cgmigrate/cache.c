@@ -92,7 +92,7 @@ static bool put_back(struct app *app, const char *id, const char *path)
 	err = cgm_group_activity(group, &now);
 	if (!err && now.leave_cache) {
 		err = cgm_group_leave_cache(group, 0);
-		if (!err && !app->json)
+		if (!err)
 			warn(app, "%s: page cache follows again; job %s, which was killed, had changed that",
 			     path, id);
 	}

@@ -41,6 +41,8 @@ struct app {
 	bool raw;
 	bool quiet;		/* errors are kept, and told by the caller */
 	char error[1200];	/* what fail() told last */
+	json_t *warnings;	/* for the object of --json, or NULL */
+	bool told;		/* that object has been printed */
 	char unrecorded[256];	/* why there is no record of the job */
 	const char *owed;	/* what that would have to say of it, or NULL */
 };
@@ -132,13 +134,14 @@ int target_open_cgroup(struct app *app, const char *text, struct target *target)
 uint64_t now_usec(void);
 int fail(struct app *app, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+int fail_late(struct app *app, int code);
 int fail_errno(struct app *app, int err);
 void warn(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *shell_word(const char *text);
 const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t size);
 const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);
-void print_json(json_t *object);
+void print_json(struct app *app, json_t *object);
 json_t *json_nodes(const cgm_nodeset *set);
 json_t *json_text(const char *text);
 json_t *json_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -373,18 +373,22 @@ static int run(struct app *app, struct control *control, char **targets)
 	if (code)
 		return code;
 	control->targets = json_array();
+	app->quiet = app->json;	/* an error goes into one object with what is told below */
 	if (control->all)
 		code = tell_all(app, control);
 	for (; *targets && !code; targets++)
 		code = job_number(*targets) ? tell_job(app, control, *targets) :
 					      tell_cgroup(app, control, *targets, true);
 	entry_of_change(app, control->targets, code);
+	app->quiet = false;
 	interrupted_put_back(app);
-	if (!code && app->json)
-		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
-				     "state", control->changed ? "done" : "unchanged",
-				     "exit", 0, "changed", control->changed, "targets",
-				     control->targets));
+	if (code && app->json)
+		fail_late(app, code);
+	else if (app->json)
+		print_json(app, json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
+					  "state", control->changed ? "done" : "unchanged",
+					  "exit", 0, "changed", control->changed, "targets",
+					  control->targets));
 	else if (!code && !control->shown)
 		puts("nothing to do");
 	json_decref(control->targets);

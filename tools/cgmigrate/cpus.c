@@ -380,7 +380,7 @@ static bool end_killed(struct app *app, const char *id, const json_t *object)
 		return true;
 	if (!err)
 		err = end_where_idle(group, &nodes, &info);
-	if (err != -EINPROGRESS && !app->json)
+	if (err != -EINPROGRESS)
 		warn(app, "%s: job %s was killed: %s", path, id,
 		     err ? cgm_context_error(app->ctx) : "its CPUs are where the memory is now");
 	cgm_group_unref(group);

@@ -111,7 +111,7 @@ int cmd_features(struct app *app, int argc, char **argv)
 	if (code)
 		return code;
 	if (app->json)
-		print_json(json_features(app));
+		print_json(app, json_features(app));
 	else
 		print_features(app);
 	return EXIT_OK;

@@ -168,8 +168,8 @@ void freeze_remind(struct app *app)
 			continue;
 		list = still_frozen(app, record);
 		json_array_foreach(list, j, object)
-			if (!app->json && !json_unpack(object, "{s:s, s:s}", "cgroup",
-						       &cgroup, "thaw", &thaw))
+			if (!json_unpack(object, "{s:s, s:s}", "cgroup", &cgroup, "thaw",
+					 &thaw))
 				warn(app, "%s: job %s, which was killed, has left it frozen: %s",
 				     cgroup, id, thaw);
 		if (!json_array_size(list))

@@ -173,9 +173,9 @@ int cmd_limit(struct app *app, int argc, char **argv)
 			   limit_targets(app, &limit, argv + optind);
 	entry_of_change(app, limit.targets, code);
 	if (!code && app->json)
-		print_json(json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
-				     "state", limit.changed ? "done" : "unchanged", "exit",
-				     0, "changed", limit.changed, "targets", limit.targets));
+		print_json(app, json_pack("{s:s, s:s, s:i, s:b, s:O}", "command", app->verb,
+					  "state", limit.changed ? "done" : "unchanged", "exit",
+					  0, "changed", limit.changed, "targets", limit.targets));
 	json_decref(limit.targets);
 	return code;
 }

@@ -383,7 +383,7 @@ static int tell(struct app *app, const struct map *map, json_t **maps, size_t co
 	if (app->json) {
 		if (count > 1)
 			json_object_set(maps[1], "before", maps[0]);
-		print_json(json_incref(maps[count - 1]));
+		print_json(app, json_incref(maps[count - 1]));
 		return 0;
 	}
 	for (size_t i = 0; i < count && !map->file; i++) {

@@ -221,7 +221,7 @@ int refuse_schedule(struct app *app, const struct cgm_schedule *schedule, json_t
 	json_object_set_new(object, "exit", json_integer(EXIT_REFUSED));
 	json_object_set_new(object, "changed", json_false());
 	json_object_set_new(object, "error", json_pack("{s:o}", "message", json_text(text)));
-	print_json(json_incref(object));
+	print_json(app, json_incref(object));
 	return EXIT_REFUSED;
 }
 
@@ -303,7 +303,7 @@ static int tell(struct app *app, const struct plan *plan, const struct cgm_sched
 	if (!code)
 		code = refuse_schedule(app, schedule, object);
 	if (!code && app->json)
-		print_json(json_incref(object));
+		print_json(app, json_incref(object));
 	json_decref(object);
 	return code;
 }

@@ -161,7 +161,7 @@ static bool put_back(struct app *app, const char *id, const json_t *limit)
 		rate = json_is_null(before) ? CGM_RATE_MAX :
 			       (uint64_t)json_integer_value(before);
 		done = !now.pending && !cgm_group_set_rate(group, rate);
-		if (done && now.rate != rate && !app->json)
+		if (done && now.rate != rate)
 			warn(app, "%s: put back the limit that job %s, which was killed, had changed",
 			     path, id);
 	}

@@ -300,8 +300,8 @@ int cmd_report(struct app *app, int argc, char **argv)
 	if (!code && (*argv || app->json))
 		code = look_at_unwatched(app, records);
 	if (!code && app->json)
-		print_json(json_pack("{s:s, s:s, s:i, s:O}", "command", app->verb, "state",
-				     "done", "exit", 0, "jobs", records));
+		print_json(app, json_pack("{s:s, s:s, s:i, s:O}", "command", app->verb, "state",
+					  "done", "exit", 0, "jobs", records));
 	else if (!code)
 		code = *argv ? print_records(app, records) :
 			       print_list(app, &report, records);

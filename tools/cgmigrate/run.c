@@ -44,7 +44,7 @@ static int tell(struct app *app, json_t *object, const char *state, int code, bo
 	json_object_set_new(object, "exit", json_integer(code));
 	json_object_set_new(object, "changed", json_boolean(changed));
 	if (app->json)
-		print_json(json_incref(object));
+		print_json(app, json_incref(object));
 	return code;
 }
 
@@ -129,7 +129,7 @@ static int finish(struct run *run, int code, bool silent)
 		return code;
 	}
 	if (run->app->json) {
-		print_json(object);
+		print_json(run->app, object);
 		return code;
 	}
 	print_result(run->app, object);

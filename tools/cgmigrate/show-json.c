@@ -88,7 +88,8 @@ void show_print_json(const struct show *show)
 
 	for (size_t i = 0; i < show->count; i++)
 		json_array_append_new(list, json_entry(show, &show->entries[i]));
-	print_json(json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", show->app->verb,
-			     "state", "done", "exit", 0, "nodes",
+	print_json(show->app,
+		   json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", show->app->verb, "state",
+			     "done", "exit", 0, "nodes",
 			     json_nodes(&show->app->features.online), "targets", list));
 }

@@ -99,24 +99,27 @@ char *shell_word(const char *text)
 	return word;
 }
 
+/* Tell the error that fail() has kept while the caller was quiet. Passes the code on. */
+int fail_late(struct app *app, int code)
+{
+	if (app->json && !shortage())
+		print_json(app, json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
+					  "state", code_name(code), "exit", code, "changed", 0,
+					  "error", "message", json_text(app->error)));
+	else
+		say_error(app, app->error);
+	return code;
+}
+
 /* Tell an error and pass the exit code on. */
 int fail(struct app *app, int code, const char *fmt, ...)
 {
-	char *text = app->error;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(app->error), fmt, ap);
+	vsnprintf(app->error, sizeof(app->error), fmt, ap);
 	va_end(ap);
-	if (app->quiet)
-		return code;
-	if (app->json && !shortage())
-		print_json(json_pack("{s:s, s:s, s:i, s:b, s:{s:o}}", "command", app->verb,
-				     "state", code_name(code), "exit", code, "changed", 0,
-				     "error", "message", json_text(text)));
-	else
-		say_error(app, text);
-	return code;
+	return app->quiet ? code : fail_late(app, code);
 }
 
 /* The library failed before anything was changed: what it says. */
@@ -138,6 +141,15 @@ int fail_errno(struct app *app, int err)
 	}
 }
 
+/* With --json it is kept for the object that will be told. */
+static void keep_warning(struct app *app, const char *text)
+{
+	if (!app->warnings)
+		app->warnings = json_array();
+	json_array_append_new(app->warnings,
+		json_pack("{s:s, s:o}", "severity", "warning", "message", json_text(text)));
+}
+
 void warn(struct app *app, const char *fmt, ...)
 {
 	char *text;
@@ -145,7 +157,10 @@ void warn(struct app *app, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) >= 0) {
-		say_error(app, text);
+		if (app->json && !app->told)
+			keep_warning(app, text);
+		else
+			say_error(app, text);
 		free(text);
 	} else {
 		shortage_note();
@@ -183,13 +198,28 @@ const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size)
 	return buf;
 }
 
+/* Warnings that were kept become some of its notes. */
+static void add_warnings(struct app *app, json_t *object)
+{
+	json_t *notes = json_object_get(object, "notes");
+
+	if (notes)
+		json_array_extend(notes, app->warnings);
+	else if (app->warnings)
+		json_object_set(object, "notes", app->warnings);
+	json_decref(app->warnings);
+	app->warnings = NULL;
+	app->told = true;
+}
+
 /* Takes the object over. What lacks a part for want of memory is not told as the whole. */
-void print_json(json_t *object)
+void print_json(struct app *app, json_t *object)
 {
 	char *text = NULL;
 
 	if (!object)
 		shortage_note();
+	add_warnings(app, object);
 	/* A terminal may obey what is not ASCII, and DEL, as it does what JSON escapes. */
 	if (!shortage())
 		text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);

@@ -193,6 +193,7 @@ int cmd_wait(struct app *app, int argc, char **argv)
 		return code;
 	if ((optind < argc) == wait.all)
 		return usage_error(app, "name cgroups or jobs, or say --all");
+	app->quiet = app->json;	/* an error goes into one object with what is told below */
 	code = app_open_jobs(app);
 	deadline = wait.timeout_usec ? now_usec() + wait.timeout_usec : 0;
 	if (wait.all && !code)
@@ -200,10 +201,13 @@ int cmd_wait(struct app *app, int argc, char **argv)
 	for (int i = optind; i < argc && !code; i++)
 		code = job_number(argv[i]) ? wait_for_job(app, argv[i], deadline) :
 					     wait_for_cgroup(app, argv[i], deadline);
+	app->quiet = false;
 	if (app->ctx)
 		interrupted_put_back(app);
-	if (!code && app->json)
-		print_json(json_pack("{s:s, s:s, s:i}", "command", app->verb, "state",
-				     "done", "exit", 0));
+	if (code && app->json)
+		fail_late(app, code);
+	else if (app->json)
+		print_json(app, json_pack("{s:s, s:s, s:i}", "command", app->verb, "state",
+					  "done", "exit", 0));
 	return code;
 }

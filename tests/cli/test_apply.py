@@ -459,6 +459,29 @@ def test_a_write_that_fails_is_told(pair, live_pair):
     assert pair.all_mems() == {"/a": "1", "/b": "0"}
 
 
+def failing(tree, call, number):
+    """Runs the command with its number-th such call failing."""
+    how = ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={number}"]
+    return Command(tree, ["strace", "-qq", "-o", "/dev/null", *how], True)
+
+
+@pytest.mark.parametrize("verb", ["apply", "undo"])
+def test_the_last_word_cannot_be_written(pair, live_pair, verb):
+    """One object tells of it all; the file and its folder were synced once before."""
+    swap = ["apply", "--swap", "/a", "/b"]
+    words = swap if verb == "apply" else ["undo"]
+    assert verb == "apply" or live_pair(*swap).returncode == 0
+    out = failing(pair, "fsync", 3).json(*words, code=1)
+    assert out["state"] == "failed" and out["changed"] is True
+    assert out["error"]["message"] == "cannot write the journal: Input/output error"
+    begun = "applying" if verb == "apply" else "undoing"
+    assert json.loads(pair.read(JOURNAL))["state"] == begun
+    assert live_pair.json("report", out["job"])["jobs"][0]["state"] == "failed"
+    words = ["apply", "--continue"] if verb == "apply" else ["undo"]
+    assert live_pair(*words).returncode == 0
+    assert json.loads(pair.read(JOURNAL))["state"] in ("applied", "undone")
+
+
 # ---- killed ----
 
 CHANGES = ["write", "renameat", "unlinkat", "fsync"]

@@ -345,16 +345,16 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	};
 	int code, failed;
 
-	app->quiet = app->json;	/* errors of rounds go into the object below */
+	app->quiet = app->json;	/* errors go into the object below */
 	code = rounds_run(&rounds);
-	app->quiet = false;
-	if (code && code != EXIT_PARTIAL && *app->error)
-		json_object_set_new(object, "error",
-				    json_pack("{s:o}", "message", json_text(app->error)));
 	failed = !code || code == EXIT_PARTIAL ? save_journal(apply, back ? "undone" : "applied") :
 						 0;
 	if (failed)
 		code = failed;
+	app->quiet = false;
+	if (code && code != EXIT_PARTIAL && *app->error)
+		json_object_set_new(object, "error",
+				    json_pack("{s:o}", "message", json_text(app->error)));
 	cpus_report(apply->cpus, object);
 	tell(app, object, code_name(code), code, rounds.changed);
 	record_end(app, record, object);

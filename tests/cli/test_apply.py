@@ -562,6 +562,62 @@ def test_nothing_is_left_of_an_interrupted_apply(pair, live_pair):
     assert pair.all_mems() == {"/c": "3"}
 
 
+SETTLE = "sys/fs/cgroup/{}/cpuset.mems.migrate.settle"
+
+
+@pytest.fixture
+def stopped(pair, live_pair):
+    """The nodes of an apply are in force, and memory of /a was left behind."""
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    journal = {**json.loads(pair.read(JOURNAL)), "state": "applying"}
+    pair.write(JOURNAL, json.dumps(journal))
+    pair.job("/a", "1", 40, 60)
+    pair.job("/b", "0", 90)
+    return pair
+
+
+def test_what_a_stopped_apply_has_left_is_brought_in(stopped, live_pair):
+    rest = [{"cgroup": "/a", "bytes": 40 * MIB}]
+    out = live_pair.json("apply", "--continue", "--dry-run")
+    assert out["state"] == "planned" and out["steps"] == [] and out["rest"] == rest
+    assert stopped.read(SETTLE.format("a")) == ""
+
+    out = live_pair.json("apply", "--continue")
+    assert out["changed"] is True and out["rest"] == rest
+    assert out["result"]["totals"]["moved"] == 0 and out["job"] == "j2"
+    assert stopped.read(SETTLE.format("a")) == "1"
+    assert stopped.read(SETTLE.format("b")) == ""
+    assert json.loads(stopped.read(JOURNAL))["state"] == "applied"
+
+
+def test_and_what_a_stopped_undo_has_left(stopped, live_pair):
+    """Going back from what was stopped takes the memory along, if its nodes change."""
+    out = live_pair.json("undo", "--dry-run")
+    assert {s["cgroup"] for s in out["steps"]} == {"/a", "/b"} and "rest" not in out
+    assert live_pair("undo").returncode == 0
+    journal = {**json.loads(stopped.read(JOURNAL)), "state": "undoing"}
+    stopped.write(JOURNAL, json.dumps(journal))
+    stopped.job("/a", "0", 60, 40)
+    stopped.job("/b", "1", 0, 90)
+    result = live_pair("undo", "--dry-run")
+    assert result.stdout == "/a: 40.0M outside its nodes are brought in\n"
+    assert live_pair("undo").returncode in (0, 3)
+    assert stopped.read(SETTLE.format("a")) == "1"
+    assert json.loads(stopped.read(JOURNAL))["state"] == "undone"
+
+
+def test_no_cgroup_is_brought_in_twice(nested):
+    """It is with the one above it."""
+    live = Command(nested, write=True)
+    targets = [{"cgroup": "/top", "to": "1-2"}, {"cgroup": "/top/a", "to": "2"}]
+    nested.write("spec", json.dumps({"targets": targets}))
+    assert live("apply", f"{nested.path}/spec").returncode == 0
+    journal = {**json.loads(nested.read(JOURNAL)), "state": "applying"}
+    nested.write(JOURNAL, json.dumps(journal))
+    out = live.json("apply", "--continue", "--dry-run")
+    assert [rest["cgroup"] for rest in out["rest"]] == ["/top"]
+
+
 @pytest.mark.parametrize("way", ["continue", "undo"])
 def test_killed_at_any_call(tmp_path, way):
     """The end is reached, or the beginning; on the way every mask is one of both."""

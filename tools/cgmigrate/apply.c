@@ -85,6 +85,7 @@ struct apply {
 	bool go_on;
 	bool dry_run;
 	bool force;
+	bool unfinished;	/* what the journal says was stopped on the way */
 	uint64_t rate;
 	uint64_t max_stall_usec;
 	int dirfd;		/* where the journal is, -1: nowhere yet */
@@ -274,7 +275,7 @@ static void leave_out_empty(struct apply *apply, const char *cgroup, cgm_nodeset
 static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wishes)
 {
 	struct wishes all = { 0 };
-	bool check = back && !apply->force && !is_unfinished(apply);
+	bool check = back && !apply->force && !apply->unfinished;
 	int code = spec_from_json(apply->app, "the journal", apply->journal, &all);
 
 	for (size_t i = 0; i < all.count && !code; i++) {
@@ -300,7 +301,7 @@ static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wi
 static int plan_cpus(struct apply *apply, const struct cgm_schedule *schedule,
 		     const struct wishes *wishes, bool back)
 {
-	bool check = back && !apply->force && !is_unfinished(apply);
+	bool check = back && !apply->force && !apply->unfinished;
 
 	if (!back && !apply->go_on)
 		return cpus_plan_schedule(apply->app, schedule, wishes, &apply->spec,
@@ -411,10 +412,13 @@ static int carry_out(struct apply *apply, struct cgm_schedule *schedule,
 {
 	struct app *app = apply->app;
 	json_t *object = json_schedule(app, schedule, wishes);
-	bool steps = json_array_size(json_object_get(object, "steps")) ||
-		     cpus_to_do(apply->cpus);
+	bool steps;
 	int code = 0;
 
+	if (apply->unfinished)
+		rest_report(schedule, object);
+	steps = json_array_size(json_object_get(object, "steps")) ||
+		json_object_get(object, "rest") || cpus_to_do(apply->cpus);
 	cpus_report(apply->cpus, object);
 	if (!app->json)
 		print_schedule(app, object);
@@ -435,6 +439,7 @@ static int run(struct apply *apply, char **arguments, bool back)
 	int code;
 
 	if (back || apply->go_on) {
+		apply->unfinished = is_unfinished(apply);
 		forget_removed(apply);
 		code = wishes_from_journal(apply, back, &wishes);
 	} else {

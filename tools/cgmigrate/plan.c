@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../libcgroup-plugin/plugin/files.h"
+#include "rounds.h"
 #include "spec.h"
 
 static const struct option long_options[] = {
@@ -192,13 +193,14 @@ static void print_rooms(struct app *app, const json_t *object)
 
 void print_schedule(struct app *app, const json_t *object)
 {
-	bool steps = json_array_size(json_object_get(object, "steps"));
+	bool steps = json_array_size(json_object_get(object, "steps")), cpus;
 
 	if (steps) {
 		print_steps(app, object);
 		print_rooms(app, object);
 	}
-	if (!print_schedule_cpus(object) && !steps)
+	cpus = print_schedule_cpus(object);
+	if (!print_rest(app, object) && !cpus && !steps)
 		puts("nothing to do");
 	print_notes(app, object);
 }

@@ -143,6 +143,27 @@ static int new_plan(struct rounds *rounds, int round, enum cgm_action action,
 	return err ? fail_errno(rounds->app, err) : 0;
 }
 
+/* Bring in what was left by one that was stopped, as long as that helps. */
+static int settle_rest(struct rounds *rounds)
+{
+	uint64_t stayed = UINT64_MAX, before;
+	int code = EXIT_PARTIAL;
+
+	do {
+		struct cgm_plan *plan;
+
+		before = stayed;
+		stayed = 0;
+		code = rest_plan(rounds, &plan);
+		if (!code && cgm_plan_size(plan)) {
+			rounds->changed = true;
+			code = run_job(rounds, plan, &stayed);
+		}
+		cgm_plan_free(plan);
+	} while (code == EXIT_PARTIAL && stayed && stayed < before);
+	return code;
+}
+
 /*
  * Moves that were made together have left what found no room in the first go;
  * others have made room since. As long as that helps.
@@ -222,7 +243,7 @@ static int run_with_cpus(struct rounds *rounds, int round, bool steps)
 	return after ? after : code;
 }
 
-static int run_all(struct rounds *rounds)
+static int run_steps(struct rounds *rounds)
 {
 	struct cgm_step step = { .size = sizeof(step) };
 	int now, round = 0, code = EXIT_OK;
@@ -239,6 +260,22 @@ static int run_all(struct rounds *rounds)
 	/* Those whose nodes stay. */
 	now = run_with_cpus(rounds, round + 1, false);
 	return now ? now : code;
+}
+
+/* What finds no room before the others have moved may find it then. */
+static int run_all(struct rounds *rounds)
+{
+	int rest = EXIT_OK, code;
+
+	if (json_object_get(rounds->object, "rest"))
+		rest = settle_rest(rounds);
+	if (ends_all(rest))
+		return rest;
+	code = run_steps(rounds);
+	if (ends_all(code) || !rest)
+		return code;
+	rest = settle_rest(rounds);
+	return rest ? rest : code;
 }
 
 /* Returns the exit code: what stayed does not keep the rest from being done. */

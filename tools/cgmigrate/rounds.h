@@ -11,7 +11,7 @@ struct rounds {
 	struct follow_options follow;
 	uint64_t rate;		/* of every move, 0: not limited */
 	uint64_t max_stall_usec;
-	json_t *object;		/* gets a "result" over all rounds */
+	json_t *object;		/* gets a "result" over all rounds; may have a "rest" */
 	struct cpus *cpus;	/* of the schedule's targets */
 	json_t *targets;	/* the same ones in the journal */
 	bool back;		/* to what the journal says that was */
@@ -20,6 +20,11 @@ struct rounds {
 	struct stayed *stayed;	/* of each target */
 	bool changed;
 };
+
+/* rest.c */
+void rest_report(const struct cgm_schedule *schedule, json_t *object);
+bool print_rest(struct app *app, const json_t *object);
+int rest_plan(const struct rounds *rounds, struct cgm_plan **plan);
 
 int rounds_run(struct rounds *rounds);
 json_t *rounds_notes(struct rounds *rounds);

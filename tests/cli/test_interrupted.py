@@ -45,6 +45,51 @@ def test_where_a_killed_move_stands(killed, run, mems):
     assert (f"to go back: cgmigrate {undo}" in lines) == bool(undo)
 
 
+HALF = {
+    # old, new and nodes in force; what went where; how to finish, how to go back
+    "overlapping": (
+        ("0-1", "1-2", "0-2"),
+        [(0, 1), (1, 2)],
+        ("move /web --to 1-2", "move /web --to 0-1 --map 1:1,2:1"),
+    ),
+    "apart": (
+        ("1-2", "0,3", "0-3"),
+        [(1, 0), (2, 3)],
+        ("move /web --to 0,3 --map 1:0,2:3", "move /web --to 1-2"),
+    ),
+    "around": (
+        ("0,3", "1-2", "0-3"),
+        [(0, 1), (3, 2)],
+        ("move /web --to 1-2", "move /web --to 0,3 --map 1:0,2:3"),
+    ),
+    "not begun": (
+        ("0-1", "1-2", "0-1"),
+        [(0, 1), (1, 2)],
+        ("move /web --to 1-2", None),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HALF)
+def test_the_way_keeps_the_relative_place(machine, run, case):
+    """The order of the nodes in a mask with the old and the new ones says nothing."""
+    (old, new, now), flows, ways = HALF[case]
+    (target,) = record("j3")["targets"]
+    nodes = [{"from": here, "to": there} for here, there in flows]
+    target.update(backend="stock-v2", map={"rule": "relative", "nodes": nodes})
+    target.update({"from": old, "to": new})
+    add(machine, "j3", state="running", result=None, targets=[target])
+    machine.write("sys/fs/cgroup/web/cpuset.mems", now + "\n")
+    (told,) = run.json("report", "j3")["jobs"][0]["interrupted"]
+    said = {"finish": f"cgmigrate {ways[0]}"}
+    if ways[1]:
+        said["undo"] = f"cgmigrate {ways[1]}"
+    assert {key: told[key] for key in ("finish", "undo") if key in told} == said
+    assert told.get("mixed") == ("1" if case == "overlapping" else None)
+    words = "1: nodes of before and after it: what has come there cannot be told"
+    assert (words in run("report", "j3").stdout) == (case == "overlapping")
+
+
 def test_its_cgroup_may_be_gone(killed, run):
     os.unlink(os.path.join(killed.path, "sys/fs/cgroup/web/cpuset.mems"))
     assert run.json("report", "j3")["jobs"][0]["interrupted"] == []

@@ -162,10 +162,12 @@ static int new_journal(struct apply *apply, const json_t *plan)
 
 	json_array_foreach(json_object_get(plan, "targets"), i, target)
 		json_array_append_new(targets,
-			json_pack("{s:O, s:O, s:O}", "cgroup",
+			json_pack("{s:O, s:O, s:O, s:O, s:O}", "cgroup",
 				  json_object_get(target, "cgroup"), "from",
 				  json_object_get(target, "from"), "to",
-				  json_object_get(target, "to")));
+				  json_object_get(target, "to"), "before",
+				  json_object_get(target, "before"), "after",
+				  json_object_get(target, "after")));
 	cpus_to_journal(apply->cpus, targets);
 	json_decref(apply->journal);
 	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
@@ -341,7 +343,8 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	struct rounds rounds = {
 		.app = app, .schedule = schedule, .object = object, .rate = apply->rate,
 		.max_stall_usec = apply->max_stall_usec, .cpus = apply->cpus,
-		.targets = json_object_get(apply->journal, "targets"), .back = back,
+		.targets = json_object_get(apply->journal, "targets"),
+		.by_journal = back || apply->go_on, .back = back,
 		.save = save_again, .data = apply,
 	};
 	int code, failed;
@@ -416,7 +419,8 @@ static int carry_out(struct apply *apply, struct cgm_schedule *schedule,
 	int code = 0;
 
 	if (apply->unfinished)
-		rest_report(schedule, object);
+		rest_report(schedule, json_object_get(apply->journal, "targets"), back,
+			    object);
 	steps = json_array_size(json_object_get(object, "steps")) ||
 		json_object_get(object, "rest") || cpus_to_do(apply->cpus);
 	cpus_report(apply->cpus, object);

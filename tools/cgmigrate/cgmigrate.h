@@ -335,7 +335,10 @@ json_t *json_nodemap(const struct app *app, const struct cgm_plan *plan, size_t 
 		     const struct cgm_plan_item *item);
 bool map_is_plain(const json_t *target);
 void print_map_rule(const json_t *target);
-bool map_option(const json_t *target, bool back, char *buf, size_t size);
+bool map_option(const json_t *target, const cgm_nodeset *now, bool back, char *buf,
+		size_t size);
+#define MIXED_TEXT "%s: nodes of before and after it: what has come there cannot be told from what was there"
+bool map_mixed(const json_t *target, cgm_nodeset *mixed);
 
 /* freeze.c: cgroups that stand still while they move */
 int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out);

@@ -71,14 +71,14 @@ static json_t *way_by_attach(const char *pids, const char *path)
 }
 
 /* NULL where nothing is to be moved. */
-static json_t *way_by_move(const char *path, const cgm_nodeset *to, const json_t *target,
-			   bool back)
+static json_t *way_by_move(const char *path, const cgm_nodeset *now, const cgm_nodeset *to,
+			   const json_t *target, bool back)
 {
 	char list[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[2048], *word;
 	cgm_nodeset other;
 	json_t *way;
 
-	if (!map_option(target, back, map, sizeof(map)) &&
+	if (!map_option(target, now, back, map, sizeof(map)) &&
 	    nodes_of(target, back ? "to" : "from", &other) && cgm_nodeset_equal(&other, to))
 		return NULL;
 	word = shell_word(path);
@@ -138,13 +138,13 @@ static json_t *look_at_attach(struct app *app, const json_t *target, const char 
 	else if (stage == STAGE_IN)
 		json_object_set_new(found, "finish", way_by_settle(path, target));
 	else if (stage == STAGE_BOTH)
-		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
+		json_object_set_new(found, "finish", way_by_move(path, now, &to, target, false));
 	return found;
 }
 
 static json_t *look_at_mems(const json_t *target, const char *path, const cgm_nodeset *now)
 {
-	cgm_nodeset from, to;
+	cgm_nodeset from, to, mixed;
 	enum stage stage;
 	json_t *found;
 
@@ -156,9 +156,11 @@ static json_t *look_at_mems(const json_t *target, const char *path, const cgm_no
 	if (stage == STAGE_NEW && map_is_plain(target))
 		json_object_set_new(found, "finish", way_by_settle(path, target));
 	else if (stage != STAGE_FOREIGN)
-		json_object_set_new(found, "finish", way_by_move(path, &to, target, false));
+		json_object_set_new(found, "finish", way_by_move(path, now, &to, target, false));
 	if (stage == STAGE_NEW || stage == STAGE_BOTH)
-		json_object_set_new(found, "undo", way_by_move(path, &from, target, true));
+		json_object_set_new(found, "undo", way_by_move(path, now, &from, target, true));
+	if ((stage == STAGE_NEW || stage == STAGE_BOTH) && map_mixed(target, &mixed))
+		json_object_set_new(found, "mixed", json_nodes(&mixed));
 	return found;
 }
 
@@ -199,19 +201,22 @@ json_t *interrupted_state(struct app *app, const json_t *record)
 
 void print_interrupted(const json_t *list)
 {
-	const char *cgroup, *stage, *mems, *finish, *undo;
+	const char *cgroup, *stage, *mems, *finish, *undo, *mixed;
 	json_t *found;
 	size_t i;
 
 	json_array_foreach(list, i, found) {
-		finish = undo = NULL;
-		if (json_unpack(found, "{s:s, s:s, s:s, s?s, s?s}", "cgroup", &cgroup, "stage",
-				&stage, "mems", &mems, "finish", &finish, "undo", &undo))
+		finish = undo = mixed = NULL;
+		if (json_unpack(found, "{s:s, s:s, s:s, s?s, s?s, s?s}", "cgroup", &cgroup,
+				"stage", &stage, "mems", &mems, "finish", &finish, "undo",
+				&undo, "mixed", &mixed))
 			continue;
 		say("%s: cpuset.mems is %s: %s\n", cgroup, *mems ? mems : "empty", stage);
 		if (finish)
 			say("to finish:  %s\n", finish);
 		if (undo)
 			say("to go back: %s\n", undo);
+		if (mixed)
+			say(MIXED_TEXT "\n", mixed);
 	}
 }

@@ -118,12 +118,21 @@ static int node_of(const json_t *entry, const char *key)
 	return json_integer_value(json_object_get(entry, key));
 }
 
-static bool has_node(const json_t *target, const char *key, int node)
+static void nodes_in(const json_t *target, const char *key, cgm_nodeset *set)
 {
 	const char *list = json_string_value(json_object_get(target, key));
+
+	cgm_nodeset_clear(set);
+	if (list)
+		cgm_nodeset_parse(list, set);
+}
+
+static bool has_node(const json_t *target, const char *key, int node)
+{
 	cgm_nodeset set;
 
-	return list && !cgm_nodeset_parse(list, &set) && cgm_nodeset_has(&set, node);
+	nodes_in(target, key, &set);
+	return cgm_nodeset_has(&set, node);
 }
 
 /* The first other node whose memory goes to this one, or -1. */
@@ -156,15 +165,21 @@ struct pair_list {
 	char *text;		/* empty while there is none */
 	size_t size;
 	cgm_nodeset seen;	/* nodes that are left */
+	const cgm_nodeset *now;	/* nodes in force */
+	cgm_nodeset goal;	/* and those to come */
+	bool needed;		/* one goes where it would not go by itself */
 };
 
 /* A node that was named is not named again. */
 static void add_pair(struct pair_list *list, int from, int to)
 {
 	size_t len = strlen(list->text);
+	int own;
 
 	if (cgm_nodeset_has(&list->seen, from))
 		return;
+	own = cgm_nodemap(list->now, &list->goal, from);
+	list->needed |= own != CGM_NODE_NEAREST && own != to;
 	cgm_nodeset_add(&list->seen, from);
 	snprintf(list->text + len, list->size - len, "%s%d:%d", len ? "," : " --map ", from,
 		 to);
@@ -193,21 +208,62 @@ static bool add_way_back(const json_t *target, const json_t *entry, struct pair_
 }
 
 /*
- * The option that ends a move which was stopped half-way, or takes it back; empty
- * when none is needed. False when nothing would move unless a mask is changed.
+ * Is the mask that of a move half-way, with the old and the new nodes? The order of the
+ * nodes in it says nothing of where their memory is to go.
  */
-bool map_option(const json_t *target, bool back, char *buf, size_t size)
+static bool is_half_way(const json_t *target, const cgm_nodeset *now)
+{
+	cgm_nodeset from, to, both;
+
+	nodes_in(target, "from", &from);
+	nodes_in(target, "to", &to);
+	cgm_nodeset_or(&both, &from, &to);
+	return cgm_nodeset_equal(now, &both) && !cgm_nodeset_equal(now, &from) &&
+	       !cgm_nodeset_equal(now, &to);
+}
+
+/*
+ * The option that ends a move which was stopped when the nodes were @now, or takes it
+ * back; empty when none is needed. False when nothing would move unless a mask is changed.
+ */
+bool map_option(const json_t *target, const cgm_nodeset *now, bool back, char *buf,
+		size_t size)
 {
 	const json_t *nodes = json_object_get(json_object_get(target, "map"), "nodes");
-	struct pair_list list = { .text = buf, .size = size };
-	bool moves = map_is_plain(target);
+	struct pair_list list = { .text = buf, .size = size, .now = now };
+	bool plain = map_is_plain(target), moves = plain;
 	json_t *entry;
 	size_t i;
 
 	*buf = '\0';
+	if (plain && !is_half_way(target, now))
+		return true;
+	nodes_in(target, back ? "from" : "to", &list.goal);
 	json_array_foreach(nodes, i, entry)
-		if (!map_is_plain(target))
-			moves |= back ? add_way_back(target, entry, &list) :
-					add_way_on(target, entry, &list);
+		moves |= back ? add_way_back(target, entry, &list) :
+				add_way_on(target, entry, &list);
+	if (plain && !list.needed)
+		*buf = '\0';
 	return moves;
+}
+
+/*
+ * Old nodes that are new ones, too, and that memory of others goes to: what has come there
+ * cannot be told from what was there.
+ */
+bool map_mixed(const json_t *target, cgm_nodeset *mixed)
+{
+	const json_t *nodes = json_object_get(json_object_get(target, "map"), "nodes");
+	json_t *entry;
+	size_t i;
+
+	cgm_nodeset_clear(mixed);
+	json_array_foreach(nodes, i, entry) {
+		int from = node_of(entry, "from"), to = node_of(entry, "to");
+
+		if (from != to && has_node(target, "from", from) &&
+		    has_node(target, "from", to))
+			cgm_nodeset_add(mixed, to);
+	}
+	return cgm_nodeset_weight(mixed);
 }

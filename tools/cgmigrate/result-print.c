@@ -170,21 +170,24 @@ static void print_way_on(const struct cgm_plan_item *item, const json_t *target,
 {
 	char from[NODES_TEXT_MAX], to[NODES_TEXT_MAX], cpus[NODES_TEXT_MAX + 16], map[1024];
 	bool remask = !cgm_nodeset_equal(&item->from, &item->to);
-	cgm_nodeset now;
+	cgm_nodeset now, mixed;
 
 	nodes_text(&item->from, from, sizeof(from));
 	nodes_text(&item->to, to, sizeof(to));
-	if (map_is_plain(target) && !cgm_group_mems(item->group, &now) &&
-	    cgm_nodeset_equal(&now, &item->to))
+	if (cgm_group_mems(item->group, &now))
+		now = item->from;
+	if (map_is_plain(target) && cgm_nodeset_equal(&now, &item->to))
 		say("to finish:  cgmigrate settle %s%s\n", path, cache_option(target));
-	else if (map_option(target, false, map, sizeof(map)) || remask)
+	else if (map_option(target, &now, false, map, sizeof(map)) || remask)
 		say("to finish:  cgmigrate move %s --to %s%s%s%s\n", path, to, map,
 		    cache_option(target), cpus_option(target, "after", cpus, sizeof(cpus)));
 	if (item->action == CGM_ACTION_ATTACH)
 		return;		/* they need not all come from one */
-	if (map_option(target, true, map, sizeof(map)) || remask)
+	if (map_option(target, &now, true, map, sizeof(map)) || remask)
 		say("to go back: cgmigrate move %s --to %s%s%s\n", path, from, map,
 		    cpus_option(target, "before", cpus, sizeof(cpus)));
+	if (map_mixed(target, &mixed))
+		say(MIXED_TEXT "\n", nodes_text(&mixed, to, sizeof(to)));
 }
 
 /* How to finish a move that was stopped, and how to go back; @object tells of it. */

@@ -118,17 +118,20 @@ static int new_plan(struct rounds *rounds, int round, enum cgm_action action,
 		    struct cgm_plan **plan, int *wide)
 {
 	struct cgm_step step = { .size = sizeof(step) };
+	struct cgm_node_pair pairs[CGM_NODES_MAX];
 	int err = cgm_plan_new(rounds->app->ctx, plan);
 
 	*wide = 0;
 	for (size_t i = 0; !err && !cgm_schedule_step(rounds->schedule, i, &step); i++) {
 		struct cgm_move move = {
 			.size = sizeof(move), .action = action, .group = step.group,
-			.to = step.to,
+			.to = step.to, .pairs = pairs,
 		};
 
 		if (step.round != round)
 			continue;
+		if (action == CGM_ACTION_MEMS)
+			move.pair_count = rest_pairs(rounds, &step, pairs);
 		if (rounds_removed(step.group)) {
 			if (action == CGM_ACTION_MEMS)
 				warn(rounds->app, "%s: was removed, and is left out",

@@ -14,6 +14,7 @@ struct rounds {
 	json_t *object;		/* gets a "result" over all rounds; may have a "rest" */
 	struct cpus *cpus;	/* of the schedule's targets */
 	json_t *targets;	/* the same ones in the journal */
+	bool by_journal;	/* on or back from where another one was stopped */
 	bool back;		/* to what the journal says that was */
 	int (*save)(void *data); /* the journal: 0, or an exit code */
 	void *data;
@@ -22,9 +23,12 @@ struct rounds {
 };
 
 /* rest.c */
-void rest_report(const struct cgm_schedule *schedule, json_t *object);
+void rest_report(const struct cgm_schedule *schedule, const json_t *targets, bool back,
+		 json_t *object);
 bool print_rest(struct app *app, const json_t *object);
 int rest_plan(const struct rounds *rounds, struct cgm_plan **plan);
+size_t rest_pairs(const struct rounds *rounds, const struct cgm_step *step,
+		  struct cgm_node_pair *pairs);
 
 int rounds_run(struct rounds *rounds);
 json_t *rounds_notes(struct rounds *rounds);

@@ -178,6 +178,41 @@ def test_a_journal_that_is_a_link(kernel, live, tmp_path):
     assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == after
 
 
+DAMAGED = {
+    "": "is damaged: '[' or '{' expected near end of file in line 1",
+    '{"version": 1,\n"state": "app': "is damaged: ",
+    "[]": "is damaged: no JSON object",
+    '{"state": "applied", "targets": []}': "is not of version 1",
+    '{"version": 2, "state": "applied", "targets": []}': "is not of version 1",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_journal_that_cannot_be_understood(kernel, live, text):
+    """It may be all that there is to go back by."""
+    kernel.write(JOURNAL, text)
+    commands = [["undo"], ["apply", "--continue"], ["apply", "--evict", "1"]]
+    for args in (*commands, ["undo", "--dry-run"]):
+        out = live.json(*args, code=4)
+        assert out["state"] == "refused" and DAMAGED[text] in out["error"]["message"]
+        assert os.path.join(kernel.path, JOURNAL) in out["error"]["message"]
+    assert kernel.read(JOURNAL) == text
+    assert kernel.read("sys/fs/cgroup/web/cpuset.mems") == "0-1\n"
+
+
+@as_root
+@pytest.mark.parametrize("name", ["XDG_STATE_HOME", "HOME"])
+def test_the_folder_of_the_journal_is_named(tmp_path, name):
+    """A user's own, and not root's."""
+    here = tmp_path / "file"
+    here.write_text("")
+    prefix = ["setpriv", "--reuid=65534", "--clear-groups", "env", "-i", f"{name}={here}"]
+    below = "cgmigrate" if name == "XDG_STATE_HOME" else ".local/state/cgmigrate"
+    result = Command(None, prefix)("undo")
+    assert result.returncode == 4, result
+    assert f"cannot keep a journal in {here}/{below}: " in result.stderr
+
+
 JOB_VERBS = [
     ["report"],
     ["report", "--openmetrics"],

@@ -20,6 +20,7 @@
 #include "spec.h"
 
 #define JOURNAL "apply.json"
+#define JOURNAL_VERSION 1
 
 enum { OPT_CONTINUE = 1, OPT_DRY_RUN, OPT_FORCE, OPT_RATE, OPT_MAX_STALL };
 
@@ -109,36 +110,72 @@ static bool is_unfinished(const struct apply *apply)
 	       !strcmp(journal_state(apply), "undoing");
 }
 
+/* Where it would be; a user's own is named even where nothing says where that is. */
+static const char *journal_dir(const struct apply *apply, char *buf, size_t size)
+{
+	if (state_path(apply->app, STATE_LIB, buf, size))
+		snprintf(buf, size, "$HOME/.local/state/cgmigrate");
+	return buf;
+}
+
+static int lock_journal(struct apply *apply)
+{
+	apply->lock = state_lock(apply->dirfd, false);
+	if (apply->lock == -EWOULDBLOCK)
+		return fail(apply->app, EXIT_REFUSED, "another apply or undo is running");
+	if (apply->lock < 0)
+		return fail(apply->app, EXIT_REFUSED, "cannot lock the journal: %s",
+			    strerror(-apply->lock));
+	return 0;
+}
+
+/* One that cannot be understood may be all that knows how to go back: it stays. */
+static int check_journal(struct apply *apply, const char *dir)
+{
+	const json_t *version = json_object_get(apply->journal, "version");
+
+	if (!apply->journal || (json_is_integer(version) &&
+				json_integer_value(version) == JOURNAL_VERSION))
+		return 0;
+	return fail(apply->app, EXIT_REFUSED,
+		    "the journal %s/" JOURNAL ": is not of version %d, which this cgmigrate writes: end what it was for with the one that wrote it, or put it away",
+		    dir, JOURNAL_VERSION);
+}
+
+static int load_journal(struct apply *apply, const char *dir)
+{
+	struct app *app = apply->app;
+	char why[FILE_WHY];
+	int err = state_load(apply->dirfd, JOURNAL, &apply->journal, why);
+
+	if (err == -EPERM)
+		return fail(app, EXIT_REFUSED, "the journal %s/" JOURNAL ": %s", dir, why);
+	if (err == -EBADMSG)
+		return fail(app, EXIT_REFUSED,
+			    "the journal %s/" JOURNAL ": %s: put it away to begin anew; the last apply cannot be undone then",
+			    dir, why);
+	if (state_unread(err))
+		return fail(app, EXIT_FAILED, "cannot read the journal: %s", why);
+	return check_journal(apply, dir);
+}
+
 /* Only one at a time; the lock is the process's, so a killed one holds nothing. */
 static int open_journal(struct apply *apply)
 {
 	struct app *app = apply->app;
-	char why[FILE_WHY];
-	int err;
+	char dir[4096], why[FILE_WHY];
+	int code;
 
+	journal_dir(apply, dir, sizeof(dir));
 	apply->dirfd = state_open(app, STATE_LIB, !apply->dry_run, why);
 	if (apply->dirfd == -ENOENT && apply->dry_run)
 		return 0;
 	if (apply->dirfd == -EROFS)
 		return fail(app, EXIT_REFUSED, "a recorded tree is not written to");
 	if (apply->dirfd < 0)
-		return fail(app, EXIT_REFUSED, "cannot keep a journal in %s/var/lib/cgmigrate: %s",
-			    app->sysroot ? app->sysroot : "", why);
-	if (!apply->dry_run) {
-		apply->lock = state_lock(apply->dirfd, false);
-		if (apply->lock == -EWOULDBLOCK)
-			return fail(app, EXIT_REFUSED, "another apply or undo is running");
-		if (apply->lock < 0)
-			return fail(app, EXIT_REFUSED, "cannot lock the journal: %s",
-				    strerror(-apply->lock));
-	}
-	err = state_load(apply->dirfd, JOURNAL, &apply->journal, why);
-	if (err == -EPERM)
-		return fail(app, EXIT_REFUSED, "the journal %s/var/lib/cgmigrate/" JOURNAL ": %s",
-			    app->sysroot ? app->sysroot : "", why);
-	if (state_unread(err))
-		return fail(app, EXIT_FAILED, "cannot read the journal: %s", why);
-	return 0;
+		return fail(app, EXIT_REFUSED, "cannot keep a journal in %s: %s", dir, why);
+	code = apply->dry_run ? 0 : lock_journal(apply);
+	return code ? code : load_journal(apply, dir);
 }
 
 static int save_journal(struct apply *apply, const char *state)
@@ -170,7 +207,8 @@ static int new_journal(struct apply *apply, const json_t *plan)
 				  json_object_get(target, "after")));
 	cpus_to_journal(apply->cpus, targets);
 	json_decref(apply->journal);
-	apply->journal = json_pack("{s:i, s:o}", "version", 1, "targets", targets);
+	apply->journal = json_pack("{s:i, s:o}", "version", JOURNAL_VERSION,
+				   "targets", targets);
 	code = shortage_check(apply->app);	/* one target less would not be undone */
 	return code ? code : save_journal(apply, "applying");
 }

@@ -221,6 +221,7 @@ enum state_dir {
 	STATE_LIB,		/* /var/lib/cgmigrate */
 };
 
+int state_path(const struct app *app, enum state_dir which, char *buf, size_t size);
 int state_open(const struct app *app, enum state_dir which, bool make, char *why);
 int state_check(struct app *app);
 int state_lock(int dirfd, bool wait);

@@ -66,7 +66,8 @@ static bool is_users(const struct app *app)
 	return !app->sysroot && geteuid();
 }
 
-static int dir_name(const struct app *app, enum state_dir which, char *buf, size_t size)
+/* The directory's name. -ENOENT: nothing says where a user's own is. */
+int state_path(const struct app *app, enum state_dir which, char *buf, size_t size)
 {
 	if (is_users(app))
 		return which == STATE_RUN ? user_run(app, buf, size) : user_state(buf, size);
@@ -93,7 +94,7 @@ static void make_folders(char *path, mode_t mode)
 int state_open(const struct app *app, enum state_dir which, bool make, char *why)
 {
 	char path[4096];
-	int err = dir_name(app, which, path, sizeof(path));
+	int err = state_path(app, which, path, sizeof(path));
 
 	snprintf(why, FILE_WHY, "no such folder");
 	if (err)
@@ -115,7 +116,7 @@ int state_check(struct app *app)
 		close(dirfd);
 	if (dirfd != -EPERM)
 		return 0;
-	dir_name(app, STATE_RUN, path, sizeof(path));
+	state_path(app, STATE_RUN, path, sizeof(path));
 	return fail(app, EXIT_REFUSED, "%s: %s", path, why);
 }
 
@@ -195,6 +196,7 @@ static size_t read_some(void *buf, size_t size, void *data)
 int state_load(int dirfd, const char *name, json_t **object, char *why)
 {
 	struct source source = { 0 };
+	json_error_t error = { .line = 0 };
 
 	*object = NULL;
 	source.fd = file_open_trusted(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, why);
@@ -204,12 +206,16 @@ int state_load(int dirfd, const char *name, json_t **object, char *why)
 	}
 	if (source.fd < 0)
 		return source.fd;
-	*object = json_load_callback(read_some, &source, 0, NULL);
+	*object = json_load_callback(read_some, &source, 0, &error);
 	close(source.fd);
 	if (!source.err && !json_is_object(*object))
 		source.err = shortage() ? -ENOMEM : -EBADMSG;
-	if (source.err) {
+	if (source.err == -EBADMSG)
+		snprintf(why, FILE_WHY, "is damaged: %.100s in line %d",
+			 *object ? "no JSON object" : error.text, *object ? 1 : error.line);
+	else if (source.err)
 		snprintf(why, FILE_WHY, "%s", strerror(-source.err));
+	if (source.err) {
 		json_decref(*object);
 		*object = NULL;
 	}

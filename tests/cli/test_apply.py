@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from conftest import COMMAND, Command
+from moving import PATIENCE, moves_end
 from tree import MIB, Tree
 
 JOURNAL = "var/lib/cgmigrate/apply.json"
@@ -482,6 +483,78 @@ def test_the_last_word_cannot_be_written(pair, live_pair, verb):
     assert json.loads(pair.read(JOURNAL))["state"] in ("applied", "undone")
 
 
+SETTLE = "sys/fs/cgroup/{}/cpuset.mems.migrate.settle"
+
+
+@pytest.fixture
+def stopped(pair, live_pair):
+    """The nodes of an apply are in force, and memory of /a was left behind."""
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    journal = {**json.loads(pair.read(JOURNAL)), "state": "applying"}
+    pair.write(JOURNAL, json.dumps(journal))
+    pair.job("/a", "1", 40, 60)
+    pair.job("/b", "0", 90)
+    return pair
+
+
+@pytest.fixture
+def moving(stopped):
+    """The kernel still moves /a."""
+    stopped.job("/a", "1", 0, 100)
+    stopped.engine("/a", pending=1)
+    return stopped
+
+
+@pytest.mark.parametrize("words", [["apply", "--continue"], ["undo"]], ids=" ".join)
+def test_what_the_kernel_goes_on_with_is_waited_for(moving, words):
+    process = subprocess.Popen(
+        [COMMAND, *words, "--sysroot", moving.path, "--write-sysroot"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    told = process.stderr.readline()
+    assert told.endswith("/a: waiting for the end of a move that was begun\n")
+    assert process.poll() is None
+    moves_end(moving, cgroup="/a")
+    assert process.communicate(timeout=PATIENCE) and process.returncode == 0
+
+
+def test_a_dry_run_does_not_wait(moving, live_pair):
+    assert live_pair.json("undo", "--dry-run")["state"] == "planned"
+    out = live_pair.json("apply", "--continue", "--dry-run")
+    assert out["state"] == "unchanged"
+
+
+@pytest.mark.parametrize("words", [["apply", "--continue"], ["undo"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "more, way",
+    [
+        ({"hold": 1}, "cgmigrate resume /a"),
+        ({"rate": "0"}, "cgmigrate limit /a --rate max"),
+    ],
+)
+def test_what_is_held_is_not(moving, live_pair, words, more, way):
+    moving.engine("/a", pending=1, held=1, **more)
+    before = moving.all_mems()
+    out = live_pair.json(*words, code=4)
+    message = f'/a: a move that was begun is held: "{way}" lets it go on'
+    assert out["error"]["message"] == message
+    assert moving.all_mems() == before
+    assert json.loads(moving.read(JOURNAL))["state"] == "applying"
+
+
+def test_nor_what_is_held_from_above(nested):
+    live = Command(nested, write=True)
+    nested.write("spec", '{"targets": [{"cgroup": "/top/a", "to": "1"}]}')
+    assert live("apply", f"{nested.path}/spec").returncode == 0
+    nested.engine("/top", pending=1, held=1, hold=1)
+    nested.engine("/top/a", pending=1, held=1)
+    out = live.json("undo", code=4)
+    assert '/top/a: a move that was begun is held: "cgmigrate resume /top"' in (
+        out["error"]["message"]
+    )
+
+
 # ---- killed ----
 
 CHANGES = ["write", "renameat", "unlinkat", "fsync"]
@@ -560,20 +633,6 @@ def test_nothing_is_left_of_an_interrupted_apply(pair, live_pair):
     assert live_pair("apply", "--continue").returncode == 0
     assert live_pair("apply", f"{pair.path}/spec").returncode == 0
     assert pair.all_mems() == {"/c": "3"}
-
-
-SETTLE = "sys/fs/cgroup/{}/cpuset.mems.migrate.settle"
-
-
-@pytest.fixture
-def stopped(pair, live_pair):
-    """The nodes of an apply are in force, and memory of /a was left behind."""
-    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
-    journal = {**json.loads(pair.read(JOURNAL)), "state": "applying"}
-    pair.write(JOURNAL, json.dumps(journal))
-    pair.job("/a", "1", 40, 60)
-    pair.job("/b", "0", 90)
-    return pair
 
 
 def test_what_a_stopped_apply_has_left_is_brought_in(stopped, live_pair):

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../libcgroup-plugin/plugin/files.h"
@@ -259,23 +258,6 @@ static void forget_removed(struct apply *apply)
 	}
 }
 
-/* A killed apply leaves moves behind that the kernel goes on with. */
-static int wait_for_kernel(struct app *app, const char *cgroup)
-{
-	struct timespec tick = { .tv_nsec = 50000000 };
-	struct cgm_group *group;
-	uint64_t pending = 1;
-	int err = cgm_group_open(app->ctx, cgroup, &group);
-
-	while (!err && pending) {
-		err = cgm_group_pending(group, &pending);
-		if (!err && pending)
-			nanosleep(&tick, NULL);
-	}
-	cgm_group_unref(group);
-	return err ? fail_errno(app, err) : 0;
-}
-
 /* Has somebody else changed what apply left? */
 static int check_left(struct apply *apply, const char *cgroup, const cgm_nodeset *left)
 {
@@ -321,7 +303,8 @@ static int wishes_from_journal(struct apply *apply, bool back, struct wishes *wi
 	for (size_t i = 0; i < all.count && !code; i++) {
 		struct wish *wish = &all.list[i];
 
-		code = wait_for_kernel(apply->app, wish->cgroup);
+		if (!apply->dry_run)
+			code = pending_wait(apply->app, wish->cgroup);
 		if (!code && check)
 			code = check_left(apply, wish->cgroup, &wish->to);
 		if (!code && back && !wish->has_from)

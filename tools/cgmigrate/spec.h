@@ -75,6 +75,9 @@ json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule,
 		      const struct wishes *wishes);
 void print_schedule(struct app *app, const json_t *object);
 
+/* pending.c */
+int pending_wait(struct app *app, const char *cgroup);
+
 /* cpus-rounds.c */
 enum cpus_way {
 	CPUS_ON,

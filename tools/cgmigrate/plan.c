@@ -298,12 +298,11 @@ static int tell(struct app *app, const struct plan *plan, const struct cgm_sched
 	json_object_set_new(object, "state", json_string(steps ? "planned" : "unchanged"));
 	json_object_set_new(object, "exit", json_integer(0));
 	json_object_set_new(object, "changed", json_false());
-	if (plan->file)
-		code = write_plan(app, plan->file, object);
-	if (!code && !app->json)
+	if (!app->json)
 		print_schedule(app, object);
-	if (!code)
-		code = refuse_schedule(app, schedule, object);
+	code = refuse_schedule(app, schedule, object);
+	if (!code && plan->file)
+		code = write_plan(app, plan->file, object);
 	if (!code && app->json)
 		print_json(app, json_incref(object));
 	json_decref(object);

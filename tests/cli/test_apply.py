@@ -604,6 +604,25 @@ def test_undo_leaves_out_what_was_removed(pair, live_pair):
     assert json.loads(pair.read(JOURNAL))["state"] == "undone"
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_another_cgroup_of_the_same_name_is_left_alone(pair, live_pair, killed):
+    """What the journal says is of one that was removed."""
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    if killed:
+        journal = json.loads(pair.read(JOURNAL))
+        pair.write(JOURNAL, json.dumps({**journal, "state": "applying"}))
+    # While the first is there no other has its inode.
+    os.rename(f"{pair.path}/sys/fs/cgroup/a", f"{pair.path}/was")
+    pair.job("/a", "1", 0, 50)
+    result = live_pair(*(["apply", "--continue"] if killed else ["undo"]))
+    assert result.returncode == 0
+    words = "/a: was removed since, and is left out: another one has its name"
+    assert words in result.stderr
+    if killed:  # it is not in the journal any more
+        assert live_pair("undo").returncode == 0
+    assert pair.mems("/a") == "1" and pair.mems("/b") == "1"
+
+
 def test_undo_without_a_node_that_is_gone(jobs):
     """What is left of the nodes it had, if it is told to."""
     jobs.job("/a", "0-1", 10, 10)

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../libcgroup-plugin/plugin/files.h"
@@ -189,8 +190,42 @@ static int save_journal(struct apply *apply, const char *state)
 			  strerror(-err)) : 0;
 }
 
+/* What no other cgroup has had since the machine was started: 0, or -errno. */
+static int read_inode(struct cgm_group *group, json_int_t *inode)
+{
+	int fd = cgm_group_open_file(group, ".", O_RDONLY | O_DIRECTORY), err = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		err = -errno;
+	else
+		*inode = st.st_ino;
+	close(fd);
+	return err;
+}
+
+static int add_inodes(struct apply *apply, const struct cgm_schedule *schedule,
+		      json_t *targets)
+{
+	struct cgm_schedule_target target = { .size = sizeof(target) };
+	json_int_t inode;
+	int err = 0;
+
+	for (size_t i = 0; !err && !cgm_schedule_target(schedule, i, &target); i++) {
+		err = read_inode(target.group, &inode);
+		if (!err)
+			json_object_set_new(json_array_get(targets, i), "inode",
+					    json_integer(inode));
+	}
+	return err ? fail(apply->app, EXIT_FAILED, "cannot look at %s: %s",
+			  cgm_group_path(target.group), strerror(-err)) : 0;
+}
+
 /* What is about to be done: everything as it is, and as it is to be. */
-static int new_journal(struct apply *apply, const json_t *plan)
+static int new_journal(struct apply *apply, const struct cgm_schedule *schedule,
+		       const json_t *plan)
 {
 	json_t *targets = json_array(), *target;
 	size_t i;
@@ -205,10 +240,12 @@ static int new_journal(struct apply *apply, const json_t *plan)
 				  json_object_get(target, "before"), "after",
 				  json_object_get(target, "after")));
 	cpus_to_journal(apply->cpus, targets);
+	code = add_inodes(apply, schedule, targets);
 	json_decref(apply->journal);
 	apply->journal = json_pack("{s:i, s:o}", "version", JOURNAL_VERSION,
 				   "targets", targets);
-	code = shortage_check(apply->app);	/* one target less would not be undone */
+	if (!code)	/* one target less would not be undone */
+		code = shortage_check(apply->app);
 	return code ? code : save_journal(apply, "applying");
 }
 
@@ -233,6 +270,15 @@ static void close_journal(struct apply *apply)
 
 /* ---- from the journal ---- */
 
+/* Is it the cgroup that had this name when the journal was written? */
+static bool is_the_same(struct cgm_group *group, const json_t *target)
+{
+	const json_t *was = json_object_get(target, "inode");
+	json_int_t inode;
+
+	return !was || read_inode(group, &inode) || inode == json_integer_value(was);
+}
+
 /*
  * A cgroup that was removed has nothing to go on with, nor to be given back; one that has
  * its name by now is another one. The others are not to wait for it for ever.
@@ -243,14 +289,16 @@ static void forget_removed(struct apply *apply)
 	size_t i = 0;
 
 	while (i < json_array_size(targets)) {
-		const char *path = json_string_value(json_object_get(json_array_get(targets, i),
-								     "cgroup"));
+		const json_t *target = json_array_get(targets, i);
+		const char *path = json_string_value(json_object_get(target, "cgroup"));
 		struct cgm_group *group = NULL;
 		int err = path ? cgm_group_open(apply->app->ctx, path, &group) : 0;
+		bool another = group && !is_the_same(group, target);
 
 		cgm_group_unref(group);
-		if (err == -ENOENT) {
-			warn(apply->app, "%s: was removed since, and is left out", path);
+		if (err == -ENOENT || another) {
+			warn(apply->app, "%s: was removed since, and is left out%s", path,
+			     another ? ": another one has its name" : "");
 			json_array_remove(targets, i);
 		} else {
 			i++;
@@ -388,11 +436,12 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 	return code;
 }
 
-static int write_down(struct apply *apply, const json_t *object, bool back)
+static int write_down(struct apply *apply, const struct cgm_schedule *schedule,
+		      const json_t *object, bool back)
 {
 	if (back || apply->go_on)
 		return save_journal(apply, back ? "undoing" : "applying");
-	return new_journal(apply, object);
+	return new_journal(apply, schedule, object);
 }
 
 /* There is something to do. Returns the exit code. */
@@ -410,7 +459,7 @@ static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *obj
 	if (!code)
 		code = shortage_check(apply->app);
 	if (!code)
-		code = write_down(apply, object, back);
+		code = write_down(apply, schedule, object, back);
 	if (code) {
 		record_drop(record);
 		return code;

@@ -172,12 +172,39 @@ def test_apply_that_is_interrupted_goes_on_later(top, spawn, name, engine, tmp_p
         cpuset.write("hold", "0")
 
     assert told("apply", plan, code=4)["state"] == "refused"
-    told("apply", "--continue")
-    assert cpuset.mems() == [2, 3]
-    if engine:  # its nodes were in force already, and what was left are strays
-        told("settle", name(cpuset))
-    assert set(load.where("anon")) <= {2, 3}
+    out = told("apply", "--continue")
+    assert out["state"] == "done" and out["result"]["totals"]["moved"] > mib(1)
+    assert cpuset.mems() == [2, 3] and set(load.where("anon")) <= {2, 3}
     load.verify()
+    assert told("apply", "--continue")["state"] == "unchanged"
+
+
+@pytest.mark.long
+@pytest.mark.v2only("the journal is the same on v1")
+def test_undo_that_is_interrupted_goes_on_later(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(64), nodes=0)
+    told("apply", "--evict", "0")
+    (node,) = cpuset.mems()
+    if engine:
+        cpuset.write("hold", "1")
+    process = start("undo", *([] if engine else ["--rate", "8M"]), "-J")
+    if engine:
+        wait_for_start(cpuset, engine)
+    else:
+        wait_until(lambda: cpuset.mems() == [0, node], "the cpuset to be wide")
+    process.send_signal(signal.SIGINT)
+    code, text, _ = end(process)
+    assert code == 5 and json.loads(text)["state"] == "cancelled"
+    assert node in load.where("anon")
+    if engine:
+        cpuset.write("hold", "0")
+
+    assert told("undo")["state"] == "done"
+    assert cpuset.mems() == [0] and set(load.where("anon")) == {0}
+    load.verify()
+    assert told("undo")["state"] == "unchanged"
 
 
 @pytest.mark.long

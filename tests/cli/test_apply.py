@@ -625,6 +625,19 @@ def test_another_cgroup_of_the_same_name_is_left_alone(pair, live_pair, killed):
     assert pair.mems("/a") == "1" and pair.mems("/b") == "1"
 
 
+def test_undo_after_the_machine_was_started_again(pair, live_pair):
+    """All cgroups are others then, and those of systemd have the nodes they had."""
+    boot = "proc/sys/kernel/random/boot_id"
+    pair.write(boot, "one\n")
+    assert live_pair("apply", "--swap", "/a", "/b").returncode == 0
+    pair.write(boot, "another\n")
+    os.rename(f"{pair.path}/sys/fs/cgroup/a", f"{pair.path}/was")
+    pair.job("/a", "1", 0, 50)
+    result = live_pair("undo")
+    assert result.returncode == 0, result
+    assert pair.all_mems() == {"/a": "0", "/b": "1"}
+
+
 def test_undo_without_a_node_that_is_gone(jobs):
     """What is left of the nodes it had, if it is told to."""
     jobs.job("/a", "0-1", 10, 10)

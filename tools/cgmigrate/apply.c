@@ -89,6 +89,7 @@ struct apply {
 	bool unfinished;	/* what the journal says was stopped on the way */
 	uint64_t rate;
 	uint64_t max_stall_usec;
+	sigset_t waiting;	/* signals that are held back, but while it waits */
 	int dirfd;		/* where the journal is, -1: nowhere yet */
 	int lock;
 	json_t *journal;	/* as found, or made; NULL: none */
@@ -190,6 +191,23 @@ static int save_journal(struct apply *apply, const char *state)
 			  strerror(-err)) : 0;
 }
 
+/* Inodes of cgroups are others after the machine was started again. */
+static void read_boot(const struct apply *apply, char *boot, size_t size)
+{
+	if (!read_text(apply->app, "proc/sys/kernel/random/boot_id", boot, size))
+		*boot = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+}
+
+static bool is_of_this_boot(const struct apply *apply)
+{
+	const char *was = json_string_value(json_object_get(apply->journal, "boot"));
+	char boot[64];
+
+	read_boot(apply, boot, sizeof(boot));
+	return was && !strcmp(was, boot);
+}
+
 /* What no other cgroup has had since the machine was started: 0, or -errno. */
 static int read_inode(struct cgm_group *group, json_int_t *inode)
 {
@@ -228,6 +246,7 @@ static int new_journal(struct apply *apply, const struct cgm_schedule *schedule,
 		       const json_t *plan)
 {
 	json_t *targets = json_array(), *target;
+	char boot[64];
 	size_t i;
 	int code;
 
@@ -242,8 +261,9 @@ static int new_journal(struct apply *apply, const struct cgm_schedule *schedule,
 	cpus_to_journal(apply->cpus, targets);
 	code = add_inodes(apply, schedule, targets);
 	json_decref(apply->journal);
-	apply->journal = json_pack("{s:i, s:o}", "version", JOURNAL_VERSION,
-				   "targets", targets);
+	read_boot(apply, boot, sizeof(boot));
+	apply->journal = json_pack("{s:i, s:s, s:o}", "version", JOURNAL_VERSION,
+				   "boot", boot, "targets", targets);
 	if (!code)	/* one target less would not be undone */
 		code = shortage_check(apply->app);
 	return code ? code : save_journal(apply, "applying");
@@ -270,13 +290,16 @@ static void close_journal(struct apply *apply)
 
 /* ---- from the journal ---- */
 
-/* Is it the cgroup that had this name when the journal was written? */
-static bool is_the_same(struct cgm_group *group, const json_t *target)
+/* Is it the cgroup that had this name when the journal was written, as far as one can tell? */
+static bool is_the_same(const struct apply *apply, struct cgm_group *group,
+			const json_t *target)
 {
 	const json_t *was = json_object_get(target, "inode");
 	json_int_t inode;
 
-	return !was || read_inode(group, &inode) || inode == json_integer_value(was);
+	if (!was || !is_of_this_boot(apply))
+		return true;
+	return read_inode(group, &inode) || inode == json_integer_value(was);
 }
 
 /*
@@ -293,7 +316,7 @@ static void forget_removed(struct apply *apply)
 		const char *path = json_string_value(json_object_get(target, "cgroup"));
 		struct cgm_group *group = NULL;
 		int err = path ? cgm_group_open(apply->app->ctx, path, &group) : 0;
-		bool another = group && !is_the_same(group, target);
+		bool another = group && !is_the_same(apply, group, target);
 
 		cgm_group_unref(group);
 		if (err == -ENOENT || another) {
@@ -414,7 +437,7 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 		.max_stall_usec = apply->max_stall_usec, .cpus = apply->cpus,
 		.targets = json_object_get(apply->journal, "targets"),
 		.by_journal = back || apply->go_on, .back = back,
-		.save = save_again, .data = apply,
+		.save = save_again, .data = apply, .follow.waiting = apply->waiting,
 	};
 	int code, failed;
 
@@ -451,6 +474,7 @@ static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *obj
 	struct record *record;
 	int code;
 
+	follow_prepare(&apply->waiting);	/* others find the record */
 	rate_plan_schedule(apply->app, object, schedule, apply->rate);
 	record = record_new(apply->app, object);
 	code = others_check(apply->app, record);

@@ -293,7 +293,6 @@ int rounds_run(struct rounds *rounds)
 	rounds->stayed = calloc(count + 1, sizeof(*rounds->stayed));
 	if (!rounds->stayed)
 		return fail(rounds->app, EXIT_FAILED, "out of memory");
-	follow_prepare(&rounds->follow.waiting);
 	code = run_all(rounds);
 	if (code == EXIT_PARTIAL) {
 		rounds_notes(rounds);

@@ -41,8 +41,11 @@ enum cgm_reason {
 	CGM_FAIL_FS,		/**< its file system cannot move pages */
 	CGM_FAIL_NONLRU,	/**< a driver's page that cannot move */
 	CGM_FAIL_HUGETLB,	/**< no huge page free on the new nodes */
-	CGM_FAIL_PERM,		/**< shared with others, needs CAP_SYS_NICE (stock kernels) */
+	CGM_FAIL_PERM,		/**< shared with others, needs CAP_SYS_NICE, and CAP_SYS_ADMIN
+				 *   where old and new nodes overlap (stock kernels) */
 	CGM_DROPPED,		/**< page cache that was given back: CGM_CACHE_DROP (0.4) */
+	CGM_FAIL_PROCESS,	/**< the kernel refused to move its process's pages, as a
+				 *   note says (stock kernels, 0.4) */
 	CGM_REASON_COUNT,
 };
 

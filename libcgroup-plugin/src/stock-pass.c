@@ -206,6 +206,16 @@ static int destination(struct stock_run *sr, const struct scope *s,
 	return dest;
 }
 
+/* Why a page has no destination: no frame is shown to us, or it is where it belongs. */
+static enum cgm_reason why_stays(struct job_run *run, const struct scope *s,
+				 const struct move_page *p)
+{
+	bool shown = run->job->ctx->features.flags & CGM_FEATURE_PAGEMAP_PFN;
+
+	return !shown && s->overlap && p->page.shared && s->dest[p->from] >= 0 ?
+		       CGM_FAIL_PERM : CGM_INPLACE;
+}
+
 /* Decide about the pages of a chunk; those to be moved stay in it. */
 static int sort_chunk(struct job_run *run, size_t count)
 {
@@ -223,7 +233,7 @@ static int sort_chunk(struct job_run *run, size_t count)
 		p->to = destination(sr, s, p);
 		if (p->to < 0) {
 			if (sr->pass == PASS_FIRST)
-				account(run, p, CGM_INPLACE);
+				account(run, p, why_stays(run, s, p));
 			continue;
 		}
 		room = find_room(run, s, p->to, p);
@@ -255,6 +265,25 @@ int stock_pin(struct job_run *run, pid_t pid)
 	return pin_alive(&sr->mover.pin) ? 0 : -ESRCH;
 }
 
+/* A process whose pages cannot be looked at. Of one that is not ours it is told at the end. */
+static void note_closed(struct job_run *run, pid_t pid, int err)
+{
+	struct stock_run *sr = run->private;
+
+	if (err == -ESRCH)
+		return;
+	if (err != -EACCES && err != -EPERM) {
+		run_note(run, "%d: cannot look at its pages: %s", pid, strerror(-err));
+		return;
+	}
+	if (sr->pass != PASS_LAST)
+		return;
+	run_note(run, "%d: is somebody else's, or closed to us, and CAP_SYS_PTRACE is missing: its pages are not in the account, and %s",
+		 pid, sr->kernel_moves ? "only the kernel could move them" :
+					 "stay where they are");
+	run->refused |= !sr->kernel_moves;
+}
+
 /* Go to the next process that can be looked at. False: the pass is over. */
 static bool next_process(struct job_run *run)
 {
@@ -274,9 +303,7 @@ static bool next_process(struct job_run *run)
 			sr->walking = true;
 			return true;
 		}
-		if (err != -ESRCH)
-			run_note(run, "%d: cannot look at its pages: %s", sp->pid,
-				 strerror(-err));
+		note_closed(run, sp->pid, err);
 		run->unaccounted |= is_shortage(err);
 	}
 	return false;
@@ -310,8 +337,7 @@ static int look(struct job_run *run)
 		return 1;
 	}
 	if (err) {
-		run_note(run, "%d: cannot ask where its pages are: %s",
-			 sr->pids[sr->pid].pid, strerror(-err));
+		note_closed(run, sr->pids[sr->pid].pid, err);
 		leave_process(sr);
 		return 1;
 	}
@@ -352,6 +378,18 @@ static int remember(struct stock_run *sr, pid_t pid, const struct move_page *p)
 	return pfn ? pfnset_add(&sr->done, pfn) : 0;
 }
 
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return "its cpuset does not allow the new nodes";
+	case -EPERM:
+		return "it is somebody else's, and CAP_SYS_PTRACE is missing";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* The process cannot be moved at all: all of its chunk shares that fate. */
 static int give_up(struct job_run *run, struct move_page **batch, size_t n, int why)
 {
@@ -361,12 +399,10 @@ static int give_up(struct job_run *run, struct move_page **batch, size_t n, int 
 	int err = 0;
 
 	if (why != -ESRCH && why != -EINVAL)
-		run_note(run, "%d: cannot move its pages: %s", pid,
-			 why == -EACCES ? "its cpuset does not allow the new nodes" :
-					  strerror(-why));
+		run_note(run, "%d: cannot move its pages: %s", pid, why_not(why));
 	for (size_t i = 0; i < n && !err; i++) {
 		batch[i]->reason = why == -ESRCH || why == -EINVAL ? CGM_GONE :
-								     CGM_FAIL_PERM;
+								     CGM_FAIL_PROCESS;
 		err = not_moved(run, batch[i], s);
 	}
 	return err;

@@ -171,6 +171,7 @@ static int start_attach(struct job_run *run)
 
 	if (err)
 		return err;
+	sr->kernel_moves = group_kernel_moves(item->group);
 	if (item->by_kernel)
 		return attach(run);
 	cgm_nodeset_or(&wide, &item->from, &item->to);

@@ -577,53 +577,6 @@ def test_without_permission_nothing_changes(top, name):
     assert cpuset.mems() == [0, 1]
 
 
-NOBODY = dict(user=65534, group=65534, extra_groups=[])
-
-
-def give_away(cpuset):
-    """A cgroup becomes nobody's, as when it is delegated."""
-    os.chown(cpuset.path, 65534, 65534)
-    for file in ("procs", "mems"):
-        os.chown(cpuset.file(file), 65534, 65534)
-
-
-@pytest.fixture
-def sleeper():
-    """A process of nobody's."""
-    process = subprocess.Popen(["sleep", "inf"], **NOBODY)
-    yield process
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.v2only("on v1 the destination alone decides")
-def test_an_owner_moves_below_what_is_its_own(top, sleeper, name):
-    """Who moves has to be allowed to write to what is above both ends, too."""
-    mine = top.mkdir("mine")
-    old, new = mine.mkdir("a", mems="0-1"), mine.mkdir("b", mems="2-3")
-    old.write("procs", sleeper.pid)
-    for cpuset in (old, new):
-        give_away(cpuset)
-    result = cgmigrate("move", sleeper.pid, "--into", name(new), **NOBODY)
-    assert result.returncode == 4, result
-    assert f"{name(mine)}/cgroup.procs, which is above both" in result.stderr
-    assert sleeper.pid in old.procs() and new.mems() == [2, 3]
-
-    give_away(mine)
-    result = cgmigrate("move", sleeper.pid, "--into", name(new), **NOBODY)
-    assert result.returncode in (0, 3), result
-    assert sleeper.pid in new.procs() and new.mems() == [2, 3]
-
-
-def test_in_a_user_namespace():
-    """Its root may not move what others share, though it has all capabilities."""
-    words = ["unshare", "-U", "-r", "-C", "-m", COMMAND, "features", "-J"]
-    said = subprocess.run(words, capture_output=True, check=True)
-    features = json.loads(said.stdout)["features"]
-    assert features["cap_sys_admin"] and not features["cap_sys_nice"]
-    assert features["move_pages"]
-
-
 def terminal_output(fd, until=None):
     """What is written to a terminal, up to some words or to its end."""
     seen = b""

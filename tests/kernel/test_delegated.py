@@ -11,7 +11,8 @@ import time
 import pytest
 
 from ktest import calls, machine
-from ktest.cpusets import Cpuset, Since, start_slowly, wait_until
+from ktest.cpusets import Since, start_slowly, wait_until
+from ktest.delegation import THEIRS, child, delegate, make, make_his
 from ktest.machine import PAGE, mib
 from ktest.process import NOBODY, apart, as_nobody, refused
 
@@ -20,39 +21,22 @@ SMALL = mib(4)
 RATE = 2 * MIB
 SECONDS = 6
 SOON = 60
-THEIRS = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 pytestmark = pytest.mark.v2only("a v1 hierarchy is not delegated with its limits")
 
 
 @pytest.fixture
 def mine(top):
-    """Nobody's, as cgroup v2 has it: he makes cgroups below, its limits are root's."""
+    """Nobody's."""
     cpuset = top.mkdir("mine", mems="0-1")
-    cpuset.control()
-    os.chown(cpuset.path, NOBODY, NOBODY)
-    for name in ("procs", "threads", "cgroup.subtree_control"):
-        os.chown(cpuset.file(name), NOBODY, NOBODY)
+    delegate(cpuset)
     return cpuset
-
-
-def child(cpuset, name):
-    return Cpuset(cpuset.version, os.path.join(cpuset.path, name))
-
-
-def make(cpuset, name, mems):
-    """As whoever this is, with the controller there already."""
-    made = child(cpuset, name)
-    os.mkdir(made.path)
-    made.set_mems(mems)
-    return made
 
 
 @pytest.fixture
 def job(mine, spawn):
     """A process of nobody's with 4 MiB on node 0, in a cpuset that he made."""
-    apart(as_nobody, make, mine, "a", "0")
-    cpuset = child(mine, "a")
+    cpuset = make_his(mine, "a", "0")
     load = spawn(cpuset, prefix=THEIRS)
     load.alloc("memory", SMALL, nodes=0)
     assert os.stat(cpuset.file("max")).st_uid == NOBODY

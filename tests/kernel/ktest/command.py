@@ -48,9 +48,9 @@ def cgmigrate(*args, **more):
     )
 
 
-def told(*args, code=0):
+def told(*args, code=0, **more):
     """What the command says with -J."""
-    result = cgmigrate(*args, "-J")
+    result = cgmigrate(*args, "-J", **more)
     out = json.loads(result.stdout)
     said = out.get("error") or out.get("result")
     assert result.returncode == code, json.dumps(said)

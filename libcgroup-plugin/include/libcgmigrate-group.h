@@ -165,6 +165,24 @@ int cgm_group_hold(struct cgm_group *group, int hold);
  */
 int cgm_group_leave_cache(struct cgm_group *group, int leave);
 
+/**
+ * Does memory follow where the nodes of a cgroup change? On v1 it does while its
+ * cpuset.memory_migrate is 1, on v2 always.
+ *
+ * @return 1 or 0
+ * @since 0.4
+ */
+int cgm_group_memory_migrate(struct cgm_group *group);
+
+/**
+ * Write cpuset.memory_migrate, which jobs change for a moment and put back.
+ *
+ * @param on 1: memory follows; 0: it does not
+ * @return 0 or a negative errno value; -ENOENT on v2
+ * @since 0.4
+ */
+int cgm_group_set_memory_migrate(struct cgm_group *group, int on);
+
 /** Stop all moves of a cgroup and below it at the next chunk; returns before
  *  they have stopped. Errors as of cgm_group_hold(). @since 0.2 */
 int cgm_group_stop(struct cgm_group *group);

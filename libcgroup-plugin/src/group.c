@@ -507,6 +507,16 @@ CGM_PUBLIC int cgm_group_pids(struct cgm_group *group, unsigned int flags,
 	err = procs_of_dir(group->ctx, group->dirfd, flags & CGM_PIDS_SUBTREE, &list);
 	if (err) {
 		free(list.pids);
+CGM_PUBLIC int cgm_group_memory_migrate(struct cgm_group *group)
+{
+	return group_kernel_moves(group);
+}
+
+CGM_PUBLIC int cgm_group_set_memory_migrate(struct cgm_group *group, int on)
+{
+	return group_write(group, "cpuset.memory_migrate", 0, on ? "1" : "0");
+}
+
 		return cgm_fail(group->ctx, err, "%s: cannot list its processes: %s",
 				group->path, strerror(-err));
 	}

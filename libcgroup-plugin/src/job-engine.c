@@ -219,9 +219,10 @@ static int change_migrating(struct job_run *run)
 	if (err)
 		return err;
 	err = change(run);
-	if (!err)
-		return group_write(group, "cpuset.memory_migrate", 0, "0");
-	fs_write_at(group->dirfd, "cpuset.memory_migrate", 0, "0");
+	if (err)	/* that is the error to be told of */
+		fs_write_at(group->dirfd, "cpuset.memory_migrate", 0, "0");
+	else if (group_write(group, "cpuset.memory_migrate", 0, "0"))
+		run_note(run, "%s: memory follows from now on", run->job->ctx->error);
 	return err;
 }
 

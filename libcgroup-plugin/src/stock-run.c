@@ -248,8 +248,8 @@ static void narrow_quietly(struct job_run *run)
 		run_note(run, "%s", run->job->ctx->error);
 	else
 		sr->widened = false;
-	if (sr->kernel_moves)
-		group_write(group, "cpuset.memory_migrate", 0, "1");
+	if (sr->kernel_moves && group_write(group, "cpuset.memory_migrate", 0, "1"))
+		run_note(run, "%s: memory does not follow any more", run->job->ctx->error);
 }
 
 static void end_cancelled(struct job_run *run)

@@ -476,6 +476,7 @@ static int start(struct apply *apply, struct cgm_schedule *schedule, json_t *obj
 
 	follow_prepare(&apply->waiting);	/* others find the record */
 	rate_plan_schedule(apply->app, object, schedule, apply->rate);
+	migrate_record_schedule(apply->app, object, schedule);
 	record = record_new(apply->app, object);
 	code = others_check(apply->app, record);
 	if (!code)

@@ -322,6 +322,12 @@ void cache_record(json_t *object, const struct cgm_plan *plan);
 void cache_put_back(struct app *app);
 
 /* placing.c: which node's memory goes where */
+/* migrate.c: cpuset.memory_migrate of cgroup v1 */
+void migrate_record(const struct app *app, json_t *object, const struct cgm_plan *plan);
+void migrate_record_schedule(const struct app *app, json_t *object,
+			     const struct cgm_schedule *schedule);
+void migrate_put_back(struct app *app);
+
 struct placing {
 	enum cgm_map_rule rule;
 	struct cgm_node_pair *pairs;

@@ -47,6 +47,7 @@ void interrupted_put_back(struct app *app)
 {
 	rates_put_back(app);
 	cache_put_back(app);
+	migrate_put_back(app);
 	cpus_put_back(app);
 	freeze_remind(app);
 }

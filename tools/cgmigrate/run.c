@@ -244,6 +244,7 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 	follow_prepare(&run->follow.waiting);
 	rate_plan(run->object, run->plan, how->rate);
 	cache_record(run->object, run->plan);
+	migrate_record(app, run->object, run->plan);
 	cpus_record(run->cpus, run->plan, run->object);
 	run->record = record_new(app, run->object);
 	set_id(run, run->object);

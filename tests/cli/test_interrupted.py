@@ -131,15 +131,15 @@ def test_where_a_killed_attach_stands(machine, run, where):
     assert told.get("finish") == FINISH[where] and "undo" not in told
 
 
-CHANGES = "move_pages,write"
+# A step of a job sets its timer, if nothing else.
+CHANGES = "move_pages,write,timerfd_settime"
 
 
-def killed_at(tree, number):
-    """Run an attach and kill it at its number-th call that may change something."""
+def killed_at(tree, number, *args):
+    """Run a move and kill it at its number-th call that may change something."""
     inject = f"inject={CHANGES}:signal=KILL:when={number}"
     words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={CHANGES}", "-e", inject]
-    words += [COMMAND, "move", f"{NOBODY}", "--into", "/db", "--sysroot", tree.path]
-    words.append("--write-sysroot")
+    words += [COMMAND, "move", *args, "--sysroot", tree.path, "--write-sysroot"]
     result = subprocess.run(words, capture_output=True, check=False)
     return result.returncode in (-9, 137)
 
@@ -147,12 +147,12 @@ def killed_at(tree, number):
 def test_an_attach_killed_at_any_call(tmp_path):
     """What is told to finish it does so, and the cpuset is not left wide."""
     stages = set()
-    for number in range(1, 60):
+    for number in range(1, 100):
         tree = Tree(tmp_path / str(number))
         tree.cgroup("/web", "0-1", pids=[NOBODY])
         tree.cgroup("/db", "2-3")
         tree.process(NOBODY, "goes", [("", {0: 256, 1: 256}, "")])
-        killed = killed_at(tree, number)
+        killed = killed_at(tree, number, f"{NOBODY}", "--into", "/db")
         mems = tree.read("sys/fs/cgroup/db/cpuset.mems").strip()
         # A file of a tree is empty between being opened and written.
         assert mems in ("2-3", "0-3", "")
@@ -171,3 +171,35 @@ def test_an_attach_killed_at_any_call(tmp_path):
         assert tree.read("sys/fs/cgroup/db/cpuset.mems").strip() == "2-3"
     assert not killed and mems == "2-3"
     assert "old and new nodes" in stages and len(stages) > 1
+
+
+@pytest.mark.parametrize("way", ["finish", "undo"])
+def test_a_move_killed_at_any_call(tmp_path, way):
+    """What is told to finish it does so, and what is told to go back goes back."""
+    stages = set()
+    for number in range(1, 100):
+        tree = Tree(tmp_path / str(number))
+        tree.cgroup("/web", "0-1", pids=[NOBODY])
+        tree.process(NOBODY, "stays", [("", {0: 256, 1: 256}, "")])
+        killed = killed_at(tree, number, "/web", "--to", "2-3")
+        mems = tree.read("sys/fs/cgroup/web/cpuset.mems").strip()
+        assert mems in ("0-1", "0-3", "2-3", "")
+        if not killed:
+            break
+        live = Command(tree, write=True)
+        jobs = [
+            job for job in live.json("report")["jobs"] if job["state"] == "unwatched"
+        ]
+        if not jobs or not mems:
+            continue
+        (told,) = live.json("report", jobs[0]["job"])["jobs"][0]["interrupted"]
+        stages.add(told["stage"])
+        # There is nothing to go back from where nothing has changed yet.
+        assert ("undo" in told) == (told["stage"] != "old nodes")
+        if way in told:
+            result = live(*shlex.split(told[way])[1:])
+            assert result.returncode in (0, 3), (number, result)
+        wanted = "2-3" if way == "finish" else "0-1"
+        assert tree.read("sys/fs/cgroup/web/cpuset.mems").strip() == wanted
+    assert not killed and mems == "2-3"
+    assert stages == {"old nodes", "old and new nodes", "new nodes"}

@@ -97,7 +97,8 @@ void cgm_context_free(struct cgm_context *ctx);
 const char *cgm_context_error(const struct cgm_context *ctx);
 
 /**
- * Copy what was found out about the machine.
+ * Copy what was found out about the machine when the context was made. Nodes that come or
+ * go since, or a cpuset of the caller's that changes, are not seen: make another context.
  *
  * @param features its size field has to be set
  * @return 0, or -EINVAL for a size this library does not know

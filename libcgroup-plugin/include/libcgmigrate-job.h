@@ -40,7 +40,8 @@ enum cgm_state {
 	CGM_STATE_PARTIAL,	/**< finished, some memory stayed */
 	CGM_STATE_CANCELLED,	/**< stopped by cgm_job_cancel() or by somebody's stop file */
 	CGM_STATE_SUPERSEDED,	/**< somebody else changed the cpuset meanwhile */
-	CGM_STATE_FAILED,	/**< could not go on: see cgm_context_error() */
+	CGM_STATE_FAILED,	/**< could not go on: see the notes of the result, and
+				 *   cgm_context_error() right after it has ended */
 };
 
 /** A state's name: "running", "done", "partial" ... */
@@ -62,7 +63,9 @@ struct cgm_progress {
  * Start a plan. On the engine the new mask is in force when this returns and
  * the kernel does the rest, with or without us. On stock kernels nothing moves
  * unless cgm_job_dispatch() (or cgm_job_wait()) is called; nor on any kernel
- * where page cache is dropped first (CGM_CACHE_DROP).
+ * where page cache is dropped first (CGM_CACHE_DROP). But where the caller may not
+ * use the new nodes, and where processes go to a cgroup that cannot take in their
+ * old nodes for a while, a stock kernel moves all before this returns.
  *
  * @param options NULL for the defaults
  * @return 0; -ECANCELED: the plan was refused (cgm_context_error()); -EROFS on
@@ -89,7 +92,9 @@ int cgm_job_fd(const struct cgm_job *job);
 
 /**
  * Do what can be done now: on stock kernels one batch, on the engine read the
- * counters. Returns soon.
+ * counters. Returns soon, but for two calls of a move on a stock kernel: that which
+ * writes the new nodes alone waits until the kernel has moved what is still outside,
+ * and one that tells systemd of them waits for its answer.
  *
  * @return 1 while the job runs, 0 once it has ended
  */

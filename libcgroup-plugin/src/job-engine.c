@@ -394,8 +394,7 @@ static void engine_step(struct job_run *run)
 	uint64_t stopped = read_stopped(run);
 
 	if (engine_read_stat(run->item->group, &er->now)) {
-		run_note(run, "%s", run->job->ctx->error);
-		run->state = CGM_STATE_FAILED;
+		run_fail(run, run->job->ctx->error);
 		return;
 	}
 	update_progress(run);

@@ -63,6 +63,17 @@ void run_note(struct job_run *run, const char *fmt, ...)
 	free(text);
 }
 
+/* It cannot go on. The first of a job to say why is what its context tells at the end. */
+void run_fail(struct job_run *run, const char *why)
+{
+	struct cgm_job *job = run->job;
+
+	run_note(run, "%s", why);
+	if (!*job->failure)
+		snprintf(job->failure, sizeof(job->failure), "%s", why);
+	run->state = CGM_STATE_FAILED;
+}
+
 /* Keep where the memory is at the end; a cgroup that is gone has none. */
 void run_read_after(struct job_run *run)
 {
@@ -279,8 +290,7 @@ static int start_runs(struct cgm_job *job)
 			continue;
 		for (size_t j = 0; j < i; j++)
 			run_cancel(&job->runs[j]);
-		run->state = CGM_STATE_FAILED;
-		run_note(run, "%s", job->ctx->error);
+		run_fail(run, job->ctx->error);
 		for (size_t j = i + 1; j < job->count; j++)
 			job->runs[j].state = CGM_STATE_CANCELLED;
 		return 0;
@@ -363,8 +373,7 @@ static void check_account(struct job_run *run)
 
 	if (!lost || run->state == CGM_STATE_RUNNING || run->state == CGM_STATE_FAILED)
 		return;
-	run_note(run, "the account of the move is not complete: out of memory or files");
-	run->state = CGM_STATE_FAILED;
+	run_fail(run, "the account of the move is not complete: out of memory or files");
 }
 
 /* Stopped before anything else was begun. */
@@ -384,8 +393,7 @@ static void start_dropped(struct job_run *run)
 	drop_end(run);
 	if (!run_start(run))
 		return;
-	run_note(run, "%s", run->job->ctx->error);
-	run->state = CGM_STATE_FAILED;
+	run_fail(run, run->job->ctx->error);
 	cgm_job_cancel(run->job);
 }
 
@@ -427,6 +435,8 @@ CGM_PUBLIC int cgm_job_dispatch(struct cgm_job *job)
 		job->finished = true;
 		job->ended = now_usec();
 		result_sort(&job->result);
+		if (*job->failure)
+			cgm_fail(job->ctx, EIO, "%s", job->failure);
 	}
 	return running;
 }

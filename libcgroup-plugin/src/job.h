@@ -59,6 +59,7 @@ struct cgm_job {
 	bool on_hold;
 	bool left;		/* another process goes on with it */
 	struct cgm_result result;
+	char failure[1024];	/* why the first of its runs failed, or "" */
 };
 
 int job_watch(struct cgm_job *job, int fd, uint32_t events);
@@ -67,6 +68,7 @@ int run_account(struct job_run *run, const struct cell *cell, enum cgm_reason re
 		uint64_t bytes, unsigned int flags);
 void run_note(struct job_run *run, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void run_fail(struct job_run *run, const char *why);
 void run_read_after(struct job_run *run);
 enum cgm_state run_outcome(const struct job_run *run);
 void run_account_unmapped(struct job_run *run);

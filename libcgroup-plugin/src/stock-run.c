@@ -267,18 +267,19 @@ static void end_cancelled(struct job_run *run)
 	run->state = CGM_STATE_CANCELLED;
 }
 
-static void end_failed(struct job_run *run, int err)
+static void end_failed(struct job_run *run, const char *why)
 {
 	struct stock_run *sr = run->private;
+	char text[1200];
 
 	pass_end(sr);
-	run_note(run, "the move failed: %s", strerror(-err));
+	snprintf(text, sizeof(text), "the move failed: %s", why);
+	run_fail(run, text);
 	if (sr->widened)
 		run_note(run, "%s: cpuset.mems is left at %s", run->item->group->path,
 			 sr->wide);
 	run_read_after(run);
 	run_account_left(run);
-	run->state = CGM_STATE_FAILED;
 }
 
 /*
@@ -292,7 +293,7 @@ static void end_wide(struct job_run *run)
 	int err = pass_account_late(run);
 
 	if (err) {
-		end_failed(run, err);
+		end_failed(run, strerror(-err));
 		return;
 	}
 	run_note(run, "%s: cpuset.mems is left at %s: there is no room for the rest, and narrowing makes this kernel fill the nodes to the last page",
@@ -362,7 +363,7 @@ static void await_room(struct job_run *run)
 	sr->look_again = now_usec() + ROOM_USEC;
 	err = start_outside(run);
 	if (err)
-		end_failed(run, err);
+		end_failed(run, strerror(-err));
 }
 
 static void narrow(struct job_run *run)
@@ -391,8 +392,7 @@ static void narrow(struct job_run *run)
 	}
 	err = sr->widened ? write_mems(run, sr->narrow) : 0;
 	if (err) {
-		run_note(run, "%s", run->job->ctx->error);
-		end_failed(run, err);
+		end_failed(run, run->job->ctx->error);
 		return;
 	}
 	sr->widened = false;
@@ -582,7 +582,7 @@ static void stock_step(struct job_run *run)
 	else
 		err = do_stage(run);
 	if (err < 0)
-		end_failed(run, err);
+		end_failed(run, strerror(-err));
 	job_look_after(run->job, 0);
 }
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MEMS "sys/fs/cgroup/web/cpuset.mems"
@@ -92,6 +94,27 @@ static void exits(const struct tree *tree, int pid)
 }
 
 /* /web has processes 7, 8 and 9, /db has none; nobody really goes. */
+/* What is told of it is what its context tells right afterwards. */
+static void fails_at_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_progress p = { .size = sizeof(p) };
+	char path[256];
+	const char *error;
+
+	fixture_plan(f, "2-3");
+	assert_int_equal(cgm_job_start(f->plan, NULL, &f->job), 0);
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/web/cpuset.mems", f->tree.dir);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(cgm_job_wait(f->job, 5000), 0);
+	error = cgm_context_error(f->ctx);
+	assert_non_null(strstr(error, "the move failed: cannot write \"2-3\""));
+	assert_string_equal(cgm_result_note(cgm_job_result(f->job), 0), error);
+	assert_int_equal(cgm_job_progress(f->job, &p), 0);
+	assert_int_equal(p.state, CGM_STATE_FAILED);
+}
+
 static int setup_processes(void **state)
 {
 	static const uint64_t anon[4] = { 4 * MIB };
@@ -191,6 +214,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(waits_and_goes_on, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(cancelled_on_hold, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(after_its_end, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(fails_at_its_end, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(born_meanwhile, setup_processes,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(only_who_was_named, setup_processes,

@@ -71,18 +71,28 @@ static int add_tmpfs(struct cgm_context *ctx, dev_t dev)
 	return 0;
 }
 
-/*
- * Hold the mount point. Something else may be mounted on top of it by now, and is no
- * hierarchy then.
- */
-static int hold_mount(struct cgm_context *ctx, const char *mount)
+/* Is it this mount of the table, or another one on top of it? Kernels from 5.8 on tell. */
+static bool is_mount(int fd, struct libmnt_fs *mount)
 {
-	int fd = fs_open(ctx, O_PATH | O_DIRECTORY, ".%s", mount);
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) ||
+	       !(st.stx_mask & STATX_MNT_ID) ||
+	       st.stx_mnt_id == (uint64_t)mnt_fs_get_id(mount);
+}
+
+/*
+ * Hold the mount point. Something else may be mounted on top of it by now: no hierarchy,
+ * or the same one from another cgroup on, as in a container.
+ */
+static int hold_mount(struct cgm_context *ctx, struct libmnt_fs *mount)
+{
+	int fd = fs_open(ctx, O_PATH | O_DIRECTORY, ".%s", mnt_fs_get_target(mount));
 	struct statfs fs;
 
 	if (fd < 0 || ctx->recorded)
 		return fd;
-	if (!fstatfs(fd, &fs) &&
+	if (!fstatfs(fd, &fs) && is_mount(fd, mount) &&
 	    (fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC))
 		return fd;
 	close(fd);
@@ -96,7 +106,7 @@ static int set_hierarchy(struct cgm_context *ctx, struct hierarchy *h, int versi
 
 	if (h->version)
 		return 0;
-	h->dirfd = hold_mount(ctx, mnt_fs_get_target(fs));
+	h->dirfd = hold_mount(ctx, fs);
 	if (h->dirfd < 0)
 		return 0;
 	h->version = version;

@@ -146,6 +146,67 @@ static char *path_of_process(struct cgm_context *ctx, char *text)
 	return NULL;
 }
 
+/* Of the kernel: does it lead out of our cgroup namespace? */
+static bool leads_outside(const char *path)
+{
+	return !strncmp(path, "/..", 3) && (!path[3] || path[3] == '/');
+}
+
+/*
+ * Was the hierarchy mounted outside of our cgroup namespace? Then paths of processes begin
+ * at a cgroup whose own path from the mount on nobody tells.
+ */
+static bool mounted_outside(const struct cgm_context *ctx)
+{
+	return leads_outside(ctx->cpuset.root);
+}
+
+static bool lists_pid(struct cgm_group *group, pid_t pid, bool subtree)
+{
+	struct pid_list list = { 0 };
+	bool has = false;
+
+	procs_of_dir(group->ctx, group->dirfd, subtree, &list);
+	for (size_t i = 0; i < list.count && !has; i++)
+		has = list.pids[i] == pid;
+	free(list.pids);
+	return has;
+}
+
+struct pid_search {
+	pid_t pid;
+	struct cgm_group *found;
+};
+
+static int match_pid(struct cgm_group *group, void *data)
+{
+	struct pid_search *search = data;
+
+	if (!lists_pid(group, search->pid, false))
+		return 0;
+	search->found = cgm_group_ref(group);
+	return 1;
+}
+
+/* By looking into every cgroup, where its path does not tell. */
+static int find_pid(struct cgm_context *ctx, pid_t pid, struct cgm_group **group)
+{
+	struct pid_search search = { .pid = pid };
+	struct cgm_group *root;
+	int err = group_new(ctx, "/", &root);
+
+	if (err)
+		return err;
+	err = cgm_group_walk(root, match_pid, &search);
+	cgm_group_unref(root);
+	if (err < 0)
+		return err;
+	*group = search.found;
+	return search.found ? 0 :
+			      cgm_fail(ctx, ENOENT, "%d: is in no cgroup below %s", pid,
+				       ctx->cpuset.mount);
+}
+
 CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 				  struct cgm_group **group)
 {
@@ -163,7 +224,12 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 				"%d: no such process", pid);
 	path = path_of_process(ctx, text);
 	len = is_root(root) ? 0 : strlen(root);
-	if (!path || strncmp(path, root, len) || (path[len] && path[len] != '/'))
+	if (path && mounted_outside(ctx))
+		err = find_pid(ctx, pid, group);
+	else if (path && leads_outside(path))
+		err = cgm_fail(ctx, ENOENT,
+			       "%d: its cgroup is outside of this cgroup namespace", pid);
+	else if (!path || strncmp(path, root, len) || (path[len] && path[len] != '/'))
 		err = cgm_fail(ctx, ENOENT, "%d: its cgroup is not below %s", pid,
 			       ctx->cpuset.mount);
 	else
@@ -199,7 +265,7 @@ bool group_has_pid(struct cgm_group *group, pid_t pid)
 	int fd = fs_open(group->ctx, O_RDONLY | O_DIRECTORY, "proc/%d/task", pid);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	bool has = false;
+	bool has = mounted_outside(group->ctx) && lists_pid(group, pid, true);
 
 	/* The first that is listed is the main thread, and hardly ever elsewhere. */
 	while (dir && !has && (entry = readdir(dir)))
@@ -441,6 +507,16 @@ bool group_kernel_moves(struct cgm_group *group)
 	return moves;
 }
 
+CGM_PUBLIC int cgm_group_memory_migrate(struct cgm_group *group)
+{
+	return group_kernel_moves(group);
+}
+
+CGM_PUBLIC int cgm_group_set_memory_migrate(struct cgm_group *group, int on)
+{
+	return group_write(group, "cpuset.memory_migrate", 0, on ? "1" : "0");
+}
+
 CGM_PUBLIC int cgm_group_has_cpuset(struct cgm_group *group)
 {
 	return fs_exists_at(group->dirfd, "cpuset.mems");
@@ -507,16 +583,6 @@ CGM_PUBLIC int cgm_group_pids(struct cgm_group *group, unsigned int flags,
 	err = procs_of_dir(group->ctx, group->dirfd, flags & CGM_PIDS_SUBTREE, &list);
 	if (err) {
 		free(list.pids);
-CGM_PUBLIC int cgm_group_memory_migrate(struct cgm_group *group)
-{
-	return group_kernel_moves(group);
-}
-
-CGM_PUBLIC int cgm_group_set_memory_migrate(struct cgm_group *group, int on)
-{
-	return group_write(group, "cpuset.memory_migrate", 0, on ? "1" : "0");
-}
-
 		return cgm_fail(group->ctx, err, "%s: cannot list its processes: %s",
 				group->path, strerror(-err));
 	}

@@ -19,6 +19,7 @@
 
 #include "pagemap.h"
 #include "private.h"
+#include "systemd.h"
 
 #ifndef CGM_VERSION
 #error "CGM_VERSION is set by the Makefile"
@@ -430,6 +431,7 @@ CGM_PUBLIC void cgm_context_free(struct cgm_context *ctx)
 	if (!ctx)
 		return;
 	close(ctx->rootfd);
+	systemd_close(ctx);
 	clear_hierarchy(&ctx->cpuset);
 	clear_hierarchy(&ctx->unified);
 	clear_hierarchy(&ctx->freezer);

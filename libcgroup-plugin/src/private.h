@@ -50,6 +50,8 @@ struct hierarchy {
 	int dirfd;		/* the mount point, held; of the mounted ones */
 };
 
+struct systemd;
+
 struct cgm_context {
 	int rootfd;		/* "/", or the sysroot */
 	bool recorded;		/* rootfd is not the running system */
@@ -62,6 +64,7 @@ struct cgm_context {
 	unsigned int page_size;
 	uint32_t *tmpfs_devs;	/* devices whose files are shared memory */
 	size_t tmpfs_count;
+	struct systemd *systemd; /* what systemd was asked with, or NULL */
 	char error[1024];
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A short conversation with systemd about one of its units. libsystemd is
- * opened when it is needed: machines without systemd need not have it.
+ * Short conversations with systemd about its units, over one connection for each context.
+ * libsystemd is opened when it is needed: machines without systemd need not have it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -51,15 +51,21 @@ struct library {
 	int (*path_encode)(const char *prefix, const char *name, char **path);
 };
 
+/* What a context has: the library, and a connection once one was needed. */
+struct systemd {
+	struct library lib;
+	void *handle;
+	struct bus *bus;
+	pid_t pid;		/* who has connected; a child has to do so again */
+};
+
 /* One conversation, about one unit. */
 struct talk {
 	struct cgm_group *group;
 	const char *unit;
 	const char *interface;	/* of units of this kind */
 	char *path;		/* of the unit on the bus */
-	struct library lib;
-	void *handle;
-	struct bus *bus;
+	struct systemd *sd;
 	struct bus_error error;
 };
 
@@ -120,42 +126,70 @@ static const char *find_symbols(void *handle, struct library *lib)
 	return NULL;
 }
 
-static bool load(struct talk *talk)
+static int load(struct talk *talk)
 {
 	struct cgm_context *ctx = talk->group->ctx;
+	struct systemd *sd = ctx->systemd;
 	const char *missing;
 
-	talk->handle = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-	if (!talk->handle) {
-		cgm_fail(ctx, ENOPKG, "cannot ask systemd about %s: %s: install libsystemd",
-			 talk->unit, dlerror());
-		return false;
-	}
-	missing = find_symbols(talk->handle, &talk->lib);
-	if (missing)
-		cgm_fail(ctx, ENOPKG,
-			 "cannot ask systemd about %s: libsystemd is too old, it lacks %s",
-			 talk->unit, missing);
-	return !missing;
+	if (!sd)
+		sd = calloc(1, sizeof(*sd));
+	if (!sd)
+		return cgm_fail(ctx, ENOMEM, "out of memory");
+	ctx->systemd = sd;
+	talk->sd = sd;
+	if (sd->handle)
+		return 0;
+	sd->handle = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	if (!sd->handle)
+		return cgm_fail(ctx, ENOPKG,
+				"cannot ask systemd about %s: %s: install libsystemd",
+				talk->unit, dlerror());
+	missing = find_symbols(sd->handle, &sd->lib);
+	if (!missing)
+		return 0;
+	dlclose(sd->handle);
+	sd->handle = NULL;
+	return cgm_fail(ctx, ENOPKG,
+			"cannot ask systemd about %s: libsystemd is too old, it lacks %s",
+			talk->unit, missing);
+}
+
+static void disconnect(struct systemd *sd)
+{
+	if (sd->bus)
+		sd->lib.close_bus(sd->bus);
+	sd->bus = NULL;
+}
+
+/* Is there a connection already? It is of no use after a fork. */
+static bool is_connected(struct systemd *sd)
+{
+	if (sd->bus && sd->pid != getpid())
+		disconnect(sd);
+	return sd->bus;
 }
 
 /* Root may talk to systemd itself, also where no message bus runs. */
 static int connect_to_systemd(struct talk *talk)
 {
-	struct library *lib = &talk->lib;
+	struct systemd *sd = talk->sd;
+	struct library *lib = &sd->lib;
 	int err;
 
-	if (!geteuid() && lib->new_bus(&talk->bus) >= 0) {
-		err = lib->set_address(talk->bus, PRIVATE_SOCKET);
+	sd->pid = getpid();
+	if (!geteuid() && lib->new_bus(&sd->bus) >= 0) {
+		err = lib->set_address(sd->bus, PRIVATE_SOCKET);
 		if (err >= 0)
-			err = lib->start(talk->bus);
+			err = lib->start(sd->bus);
 		if (err >= 0)
 			return 0;
-		talk->bus = lib->close_bus(talk->bus);
+		disconnect(sd);
 	}
-	err = lib->open_system(&talk->bus);
+	err = lib->open_system(&sd->bus);
 	if (err >= 0)
 		return 0;
+	sd->bus = NULL;
 	return cgm_fail(talk->group->ctx, EHOSTDOWN,
 			"cannot ask systemd about %s: no connection to the system's D-Bus (%s): start dbus.service, or become root",
 			talk->unit, strerror(-err));
@@ -163,13 +197,23 @@ static int connect_to_systemd(struct talk *talk)
 
 static void talk_end(struct talk *talk)
 {
-	if (talk->bus) {
-		talk->lib.error_free(&talk->error);
-		talk->lib.close_bus(talk->bus);
-	}
-	if (talk->handle)
-		dlclose(talk->handle);
+	if (talk->sd && talk->sd->handle)
+		talk->sd->lib.error_free(&talk->error);
 	free(talk->path);
+}
+
+/* Close what a context has. */
+void systemd_close(struct cgm_context *ctx)
+{
+	struct systemd *sd = ctx->systemd;
+
+	if (!sd)
+		return;
+	disconnect(sd);
+	if (sd->handle)
+		dlclose(sd->handle);
+	free(sd);
+	ctx->systemd = NULL;
 }
 
 /* Pass on what systemd said, and what can be done about it. */
@@ -194,19 +238,38 @@ static int refused(struct talk *talk, int err)
 	}
 }
 
+static int ask_cgroup(struct talk *talk, char **path)
+{
+	talk->sd->lib.error_free(&talk->error);
+	return talk->sd->lib.get_string(talk->sd->bus, SERVICE, talk->path, talk->interface,
+					"ControlGroup", &talk->error, path);
+}
+
+/* Has the other end closed the connection, as systemd does when it starts itself again? */
+static bool is_lost(int err)
+{
+	return err == -ECONNRESET || err == -ENOTCONN || err == -EPIPE;
+}
+
 /*
  * Is the cgroup that of the unit? It is not when the unit was stopped or is
  * another instance's, whose units may have the same names.
  */
-static int check_cgroup(struct talk *talk)
+static int check_cgroup(struct talk *talk, bool is_old)
 {
 	struct cgm_context *ctx = talk->group->ctx;
 	const char *root = ctx->cpuset.root;
 	size_t len = strcmp(root, "/") ? strlen(root) : 0;
 	char *path = NULL;
-	int err = talk->lib.get_string(talk->bus, SERVICE, talk->path, talk->interface,
-				       "ControlGroup", &talk->error, &path);
+	int err = ask_cgroup(talk, &path);
 
+	if (is_old && is_lost(err)) {
+		disconnect(talk->sd);
+		err = connect_to_systemd(talk);
+		if (err)
+			return err;
+		err = ask_cgroup(talk, &path);
+	}
 	if (err < 0)
 		return refused(talk, err);
 	if (strncmp(path, root, len) || strcmp(path + len, talk->group->path))
@@ -220,6 +283,7 @@ static int check_cgroup(struct talk *talk)
 
 static int talk_start(struct talk *talk, struct cgm_group *group, const char *unit)
 {
+	bool is_old;
 	int err;
 
 	*talk = (struct talk){
@@ -227,13 +291,15 @@ static int talk_start(struct talk *talk, struct cgm_group *group, const char *un
 		.unit = unit,
 		.interface = unit_interface(unit, strlen(unit)),
 	};
-	if (!load(talk))
-		return -ENOPKG;
-	err = connect_to_systemd(talk);
-	if (!err && talk->lib.path_encode("/org/freedesktop/systemd1/unit", unit,
-					  &talk->path) < 0)
+	err = load(talk);
+	if (err)
+		return err;
+	is_old = is_connected(talk->sd);
+	err = is_old ? 0 : connect_to_systemd(talk);
+	if (!err && talk->sd->lib.path_encode("/org/freedesktop/systemd1/unit", unit,
+					      &talk->path) < 0)
 		err = cgm_fail(group->ctx, ENOMEM, "out of memory");
-	return err ? err : check_cgroup(talk);
+	return err ? err : check_cgroup(talk, is_old);
 }
 
 /* A bit mask, the lowest node in the lowest bit of the first byte. */
@@ -284,16 +350,16 @@ int systemd_set_mems(struct cgm_group *group, const char *unit, const cgm_nodese
 	int err = talk_start(&talk, group, unit);
 
 	if (!err) {
-		err = talk.lib.new_call(talk.bus, &m, SERVICE, "/org/freedesktop/systemd1",
+		err = talk.sd->lib.new_call(talk.sd->bus, &m, SERVICE, "/org/freedesktop/systemd1",
 					SERVICE ".Manager", "SetUnitProperties");
 		if (err >= 0)
-			err = fill_message(&talk.lib, m, unit, mems, persist);
+			err = fill_message(&talk.sd->lib, m, unit, mems, persist);
 		if (err >= 0)
-			err = talk.lib.call(talk.bus, m, 0, &talk.error, NULL);
+			err = talk.sd->lib.call(talk.sd->bus, m, 0, &talk.error, NULL);
 		err = err < 0 ? refused(&talk, err) : 0;
 	}
 	if (m)
-		talk.lib.unref(m);
+		talk.sd->lib.unref(m);
 	talk_end(&talk);
 	return err;
 }
@@ -309,18 +375,18 @@ int systemd_get_mems(struct cgm_group *group, const char *unit, cgm_nodeset *mem
 
 	cgm_nodeset_clear(mems);
 	if (!err) {
-		err = talk.lib.get_property(talk.bus, SERVICE, talk.path, talk.interface,
+		err = talk.sd->lib.get_property(talk.sd->bus, SERVICE, talk.path, talk.interface,
 					    "AllowedMemoryNodes", &talk.error, &reply,
 					    "ay");
 		if (err >= 0)
-			err = talk.lib.read_array(reply, 'y', (const void **)&bytes, &size);
+			err = talk.sd->lib.read_array(reply, 'y', (const void **)&bytes, &size);
 		err = err < 0 ? refused(&talk, err) : 0;
 	}
 	for (size_t n = 0; !err && n < size * 8; n++)
 		if (bytes[n / 8] >> n % 8 & 1)
 			cgm_nodeset_add(mems, n);
 	if (reply)
-		talk.lib.unref(reply);
+		talk.sd->lib.unref(reply);
 	talk_end(&talk);
 	return err;
 }

@@ -5,6 +5,7 @@
 
 #include "group.h"
 
+void systemd_close(struct cgm_context *ctx);
 const char *unit_interface(const char *unit, size_t len);
 int systemd_get_mems(struct cgm_group *group, const char *unit, cgm_nodeset *mems);
 int systemd_set_mems(struct cgm_group *group, const char *unit, const cgm_nodeset *mems,

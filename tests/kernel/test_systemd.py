@@ -9,7 +9,8 @@ import statistics
 import pytest
 
 from ktest import cpusets, machine
-from ktest.command import COMMAND, cgmigrate, told
+from ktest.command import COMMAND, cgmigrate, end, told
+from ktest.command import start as begin
 from ktest.machine import mib
 from ktest.timing import Background, timed
 from ktest.tools import run
@@ -189,6 +190,47 @@ def test_what_was_written_behind_its_back_is_told(unit):
     assert move(name, "2")["changed"]
     assert service.nodes() == [2] == service.cpuset.mems()
     assert not move(name, "2")["changed"]
+
+
+def test_show_asks_over_one_connection(unit, tmp_path):
+    """However many units there are."""
+    services = [unit() for _ in range(5)]
+    names = [f"/system.slice/{service.name}" for service in services]
+    services[3].cpuset.set_mems("2")
+    trace = tmp_path / "trace"
+    words = ["strace", "-f", "-qq", "-e", "trace=connect", "-o", trace, COMMAND, "show"]
+    result = run(*map(str, words), *names, "-J")
+    assert result.returncode == 0, result
+    shown = json.loads(result.stdout)["targets"]
+    drifted = [target["cgroup"] for target in shown if "systemd_mems" in target]
+    assert drifted == names[3:4]
+    assert trace.read_text().count("/run/systemd/private") == 1
+
+
+def test_who_is_left_behind_tells_systemd(unit, spawn):
+    """A connection of its parent's is of no use to it."""
+    service = unit()
+    load = start(spawn, service.cpuset)
+    move(service.name, "2-3", "--no-wait")
+    cpusets.wait_until(lambda: service.nodes() == [2, 3], "systemd to be told")
+    cpusets.wait_until(lambda: service.cpuset.mems() == [2, 3], "the nodes")
+    cpusets.wait_until(lambda: set(load.where("anon")) == {2, 3}, "the memory")
+
+
+def test_systemd_starts_itself_again_meanwhile(unit, spawn, engine):
+    """It closes all connections then."""
+    if engine:
+        pytest.skip("systemd is told at once, and not again")
+    service = unit()
+    load = start(spawn, service.cpuset)
+    process = begin("move", service.name, "--to", "2-3", "--rate", "2M", "-J")
+    cpusets.wait_until(lambda: service.cpuset.mems() == [0, 1, 2, 3], "the wide mask")
+    systemctl("daemon-reexec")
+    code, text, _ = end(process)
+    out = json.loads(text)
+    assert code == 0 and not remarks(out), out
+    assert service.nodes() == [2, 3] == service.cpuset.mems()
+    assert set(load.where("anon")) == {2, 3}
 
 
 def test_below_a_delegated_unit_systemd_is_not_asked(unit, spawn):

@@ -93,7 +93,7 @@ static void clear_flows(const struct cgm_plan *plan, struct plan_item *item)
 	item->bytes = 0;
 }
 
-static void note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p)
+static size_t note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p)
 {
 	size_t unreadable;
 
@@ -102,6 +102,7 @@ static void note_unreadable(struct cgm_plan *plan, const struct cgm_placement *p
 		notes_add(&plan->notes, CGM_WARNING,
 			  "%zu processes belong to somebody else and cannot be looked at: CAP_SYS_PTRACE is missing",
 			  unreadable);
+	return unreadable;
 }
 
 /* A cgroup that is gone has none; an error is a shortage. */
@@ -119,6 +120,7 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 		     const struct cgm_move *move)
 {
 	struct cgm_context *ctx = plan->ctx;
+	size_t unreadable;
 	int err;
 
 	err = cgm_group_effective_mems(item->group, &item->from);
@@ -137,14 +139,14 @@ static int add_group(struct cgm_plan *plan, struct plan_item *item,
 		err = cgm_placement_read(item->group, 0, &item->before);
 	if (err)
 		return err;
-	note_unreadable(plan, item->before);
+	unreadable = note_unreadable(plan, item->before);
 	place(plan, item);
 	add_flows(plan, item, item->before, &item->from, item->dest);
 	err = plan_check_map(plan, item);
 	if (err)
 		return err;
 	if (item->action == CGM_ACTION_SETTLE)
-		item->change = item->bytes > 0;
+		item->change = item->bytes || unreadable;
 	else if (item->placed)	/* there is more to do than to write a mask */
 		item->change |= item->bytes > 0;
 	else if (!item->change)	/* a mask already in force moves nothing */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""cgmigrate in a cgroup namespace, whose hierarchy was mounted outside of it or inside."""
+"""cgmigrate in a cgroup namespace, with a hierarchy mounted outside of it or inside."""
 
 import pytest
 from conftest import Command

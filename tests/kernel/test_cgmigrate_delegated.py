@@ -103,7 +103,7 @@ def test_into_another_one_of_his(mine, job, name, engine, new):
 
 
 def test_what_he_shares_is_told(job, name, engine):
-    """Without the engine it stays where it may be, and the reason names what is missing."""
+    """Without the engine it stays where it may be, and the reason is named."""
     cpuset, load = job
     load.alloc("ours", SMALL, kind="shared", nodes=(0, 1), stripe=16)
     before = placed(load)

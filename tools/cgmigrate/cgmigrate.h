@@ -321,13 +321,13 @@ const char *cache_option(const json_t *target);
 void cache_record(json_t *object, const struct cgm_plan *plan);
 void cache_put_back(struct app *app);
 
-/* placing.c: which node's memory goes where */
 /* migrate.c: cpuset.memory_migrate of cgroup v1 */
 void migrate_record(const struct app *app, json_t *object, const struct cgm_plan *plan);
 void migrate_record_schedule(const struct app *app, json_t *object,
 			     const struct cgm_schedule *schedule);
 void migrate_put_back(struct app *app);
 
+/* placing.c: which node's memory goes where */
 struct placing {
 	enum cgm_map_rule rule;
 	struct cgm_node_pair *pairs;

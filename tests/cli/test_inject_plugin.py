@@ -6,18 +6,13 @@ they have to do, say and return what they do without it, whatever fails in the p
 """
 
 import json
-import os
 import shutil
 
 import pytest
 
-from conftest import BUILD
 from inject import FOUND, Injector, files, named, ours, sanitizer
+from plugin import NOBODY, PLUGIN, add_libcgroup
 
-PLUGIN = os.path.abspath(
-    os.path.join(BUILD, "lib", "cgmigrate", "libcgroup-cgmigrate.so")
-)
-NOBODY = 4194304  # no process of this machine, whatever its pid_max
 TOOLS = {
     "cgset": ["cgset", "-r", "cpuset.mems=2-3", "web"],
     "cgset-several": ["cgset", "-r", "cpuset.cpus=0", "-r", "cpuset.mems=2", "web"],
@@ -33,19 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def system(kernel):
-    """What libcgroup looks at, too."""
-    kernel.write("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
-    kernel.write("proc/cgroups", "#subsys_name hierarchy num_cgroups enabled\n")
-    with open(f"{kernel.path}/proc/cgroups", "a", encoding="ascii") as file:
-        file.write("cpuset\t0\t4\t1\nmemory\t0\t4\t1\n")
-    for path in ("", "/web", "/db"):
-        names = "cpuset memory\n"
-        kernel.write(f"sys/fs/cgroup{path}/cgroup.controllers", names)
-        kernel.write(f"sys/fs/cgroup{path}/cgroup.subtree_control", names)
-        kernel.write(f"sys/fs/cgroup{path}/cpuset.cpus", "\n")
-    kernel.process(NOBODY, "goes", [("", {0: 2048, 1: 2048}, "")])
-    kernel.write(f"proc/{NOBODY}/cgroup", "0::/web\n")
-    return kernel
+    return add_libcgroup(kernel)
 
 
 @pytest.fixture

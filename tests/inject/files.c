@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "inject.h"
@@ -95,6 +97,23 @@ int access(const char *path, int mode)
 int stat(const char *path, struct stat *st)
 {
 	return NEXT(stat)(place(path), st);
+}
+
+/* Whoever looks at a hierarchy of cgroups wants to see that it is one. */
+int fstatfs(int fd, struct statfs *fs)
+{
+	char link[32], path[4096];
+	ssize_t len;
+	int ret = NEXT(fstatfs)(fd, fs);
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (ret || len < 0 || !getenv("INJECT_ROOT"))
+		return ret;
+	path[len] = '\0';
+	if (!strcmp(path, place("/sys/fs/cgroup")))
+		fs->f_type = CGROUP2_SUPER_MAGIC;
+	return ret;
 }
 
 ssize_t read(int fd, void *buf, size_t size)

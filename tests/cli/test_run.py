@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
+import tempfile
 
 import pytest
 
@@ -16,6 +18,10 @@ PLUGIN = os.path.realpath(
     os.path.join(BUILD, "lib", "cgmigrate", "libcgroup-cgmigrate.so")
 )
 PREFIX = "CGMIGRATE_PLUGIN_"
+NOBODY = 65534
+# As setcap cap_dac_override+ep writes it: its revision and that it is in effect; what
+# is permitted and what is inherited, two words each.
+CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 1, 0, 0, 0)
 
 
 @pytest.fixture
@@ -147,6 +153,22 @@ def test_a_tool_with_more_rights_than_its_user(run, tmp_path, bit):
     result = run("--", tool)
     assert result.returncode == 4
     assert f"{tool}: runs with the rights of its owner" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give capabilities")
+def test_a_tool_with_capabilities(run):
+    """Only for others than root, who has them all."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        tool = os.path.join(folder, "tool")
+        shutil.copy("/bin/true", tool)
+        os.setxattr(tool, "security.capability", CAPABILITY)
+        result = run("--", tool, user=NOBODY)
+        assert result.returncode == 4
+        assert f"{tool}: runs with capabilities of its own" in result.stderr
+        assert run("--", tool).returncode == 0
+        os.removexattr(tool, "security.capability")
+        assert run("--", tool, user=NOBODY).returncode == 0
 
 
 def test_a_plugin_that_cannot_be_named(tmp_path):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgexec: what it starts is in its group, with and without the plugin."""
 
+import os
+
 import pytest
 
 from ktest import machine
 from ktest.machine import mib
-from ktest.tools import Rules, outcome, run
+from ktest.tools import COMMAND, SEEN, Rules, objects, outcome, run, settings
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
 
@@ -75,3 +77,30 @@ def test_the_exit_status_is_the_payloads(top, tools, group, how):
     if how != "no rule":
         assert result.returncode == 7
         assert f":/{group(cpuset)}\n" in result.stdout
+
+
+# ---- what it starts gets nothing of the plugin ----
+
+
+def test_the_payload_sees_nothing(top, tools, group):
+    cpuset = top.mkdir("a", mems="2-3")
+    words = ("cgexec", "-g", f"cpuset:{group(cpuset)}", "sh", "-c", SEEN)
+    alone = run(*words)
+    result = tools(*words)
+    assert result.stderr == "" and result.returncode == 0
+    assert objects(result.stdout) == objects(alone.stdout)
+    assert settings(result.stdout) == []
+    assert len(tools.records()) == 1
+
+
+def test_a_descriptor_for_the_report_stays_here(top, group):
+    cpuset = top.mkdir("a", mems="2-3")
+    read, write = os.pipe()
+    words = ["cgexec", "-g", f"cpuset:{group(cpuset)}", "sh", "-c", "ls /proc/self/fd"]
+    result = run(
+        *(COMMAND, "run", "--report", f"fd:{write}", "--", *words), pass_fds=[write]
+    )
+    assert str(write) not in result.stdout.split()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert '"tool":"cgexec"' in pipe.read()

@@ -5,22 +5,29 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
-from ktest import cpusets
+from ktest import cpusets, machine
 from ktest.machine import mib
-from ktest.tools import COMMAND, PLUGIN, Rules, outcome, run, symbolic_copy
+from ktest.tools import (
+    NOBODY,
+    PLUGIN,
+    SEEN,
+    Rules,
+    objects,
+    outcome,
+    preloaded,
+    run,
+    settings,
+    symbolic_copy,
+)
 
 pytestmark = [
     pytest.mark.defect("plugin"),
     pytest.mark.long,
     pytest.mark.usefixtures("cgroup_tools"),
 ]
-
-NOBODY = 65534
-ENVIRONMENT = "CGMIGRATE_PLUGIN_"
 
 
 @pytest.fixture
@@ -32,12 +39,6 @@ def pair(top, spawn):
     return old, new, load
 
 
-def preloaded(plugin=PLUGIN, **settings):
-    """An environment with the plugin put into it by hand."""
-    more = {ENVIRONMENT + key.upper(): value for key, value in settings.items()}
-    return {**os.environ, "LD_PRELOAD": plugin, **more}
-
-
 # ---- failures stay as they are ----
 
 FAILURES = [
@@ -47,6 +48,13 @@ FAILURES = [
     ("cgclassify", "-g", "cpuset:{b}", "2"),
     ("cgclassify", "{pid}"),
     ("cgset", "-r", "cpuset.mems=77", "{a}"),
+    ("cgset", "-r", "cpuset.mems=77", "-r", "cpuset.cpus=0", "{a}"),
+    ("cgset", "-r", "cpuset.cpus=0", "-r", "cpuset.mems=77", "{a}"),
+    ("cgset", "-r", "cpuset.mems=x", "-r", "cpuset.cpus=0", "{a}"),
+    ("cgset", "-r", "cpuset.mems= ", "-r", "cpuset.cpus=0", "{a}"),
+    ("cgset", "-r", "cpuset.mems=0", "-r", "cpuset.cpus=0", "{p}"),
+    ("cgset", "-r", "cpuset.mems=0", "-r", "cpuset.memory_migrate=0", "{p}"),
+    ("cgset", "-r", "cpuset.mems=77", "-r", "cpuset.memory_migrate=1", "{a}"),
     ("cgset", "-r", "cpuset.mems=x", "{a}"),
     ("cgset", "-r", "cpuset.mems=", "{a}"),
     ("cgset", "-r", "cpuset.mems= ", "{a}"),
@@ -69,15 +77,31 @@ FAILURES = [
 def test_a_failure_is_the_tools_own(top, pair, tools, group, command):
     """Exit status, words and what was changed before it are as without the plugin."""
     old, new, load = pair
-    names = {"a": group(old), "b": group(new), "top": group(top), "pid": load.pid}
-    words = [word.format(**names) for word in command]
+    parent = top.mkdir("p", mems="0-1")
+    parent.mkdir("child", mems="1")
+    for cpuset in (old, parent):
+        cpuset.write("cpus", "0-1")
+    names = {"a": group(old), "b": group(new), "p": group(parent), "top": group(top)}
+    words = [word.format(**names, pid=load.pid) for word in command]
+    files = [
+        cpuset.file(name)
+        for cpuset in (old, new, parent)
+        for name in ("mems", "cpus", "cpuset.memory_migrate")
+        if cpuset.has(name)
+    ]
 
     def state():
-        return old.read("mems"), new.read("mems"), os.path.exists(top.path)
+        return {path: machine.read(path) for path in files if os.path.exists(path)}
 
+    if top.version == 1:
+        old.write("cpuset.memory_migrate", "0")
+    before = state()
     alone = run(*words)
     wanted = state()
-    old.set_mems("0-1")
+    for path, text in before.items():
+        if text != wanted[path]:
+            machine.write(path, text)
+    assert state() == before
     result = tools(*words)
     assert outcome(result) == outcome(alone)
     assert state() == wanted
@@ -135,29 +159,6 @@ def test_a_destination_without_nodes(top, pair, tools, group, tool):
 
 # ---- others are left alone ----
 
-SEEN = "tr '\\0' '\\n' </proc/self/environ; cat /proc/self/maps; ls -l /proc/self/fd"
-
-
-def objects(text):
-    """Files that are mapped."""
-    return {line.split()[-1] for line in text.splitlines() if ".so" in line}
-
-
-def settings(text):
-    prefixes = ("LD_PRELOAD=", ENVIRONMENT)
-    return [line for line in text.splitlines() if line.startswith(prefixes)]
-
-
-def test_the_payload_of_cgexec_sees_nothing(pair, tools, group):
-    _, new, _ = pair
-    words = ("cgexec", "-g", f"cpuset:{group(new)}", "sh", "-c", SEEN)
-    alone = run(*words)
-    result = tools(*words)
-    assert result.stderr == "" and result.returncode == 0
-    assert objects(result.stdout) == objects(alone.stdout)
-    assert settings(result.stdout) == []
-    assert len(tools.records()) == 1
-
 
 def test_the_payload_keeps_what_was_preloaded_before(pair, tools, group):
     _, new, _ = pair
@@ -170,19 +171,6 @@ def test_the_payload_keeps_what_was_preloaded_before(pair, tools, group):
         (found,) = settings(result.stdout)
         assert found.strip(" ") == f"LD_PRELOAD={before.strip()}"
         assert os.path.realpath(other) in objects(result.stdout)
-
-
-def test_a_descriptor_for_the_report_stays_here(pair, group):
-    _, new, _ = pair
-    read, write = os.pipe()
-    words = ["cgexec", "-g", f"cpuset:{group(new)}", "sh", "-c", "ls /proc/self/fd"]
-    result = run(
-        *(COMMAND, "run", "--report", f"fd:{write}", "--", *words), pass_fds=[write]
-    )
-    assert str(write) not in result.stdout.split()
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        assert '"tool":"cgexec"' in pipe.read()
 
 
 def test_no_effect_where_libcgroup_is_not_called(tools):
@@ -308,94 +296,45 @@ def test_a_build_with_symbolic_functions(pair, tools, group, tmp_path, how):
     assert within == (["attach"] if how == "group" else [])
 
 
-# ---- more rights than its user ----
+def symbolic_environment(folder):
+    """The environment of a tool that has such a libcgroup."""
+    symbolic_copy(folder)
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
 
 
-GROUP = 4242
-
-
-@pytest.fixture(params=["set-user-ID", "set-group-ID"])
-def privileged(request, pair):
-    """cgset with the rights of root, or of a group that may write, for everybody."""
-    old, _, _ = pair
-    with tempfile.TemporaryDirectory() as folder:
-        if os.statvfs(folder).f_flag & os.ST_NOSUID:
-            pytest.skip(f"{folder} is on a file system without set-user-ID")
-        os.chmod(folder, 0o755)
-        path = os.path.join(folder, "cgset")
-        shutil.copy("/usr/bin/cgset", path)
-        if request.param == "set-user-ID":
-            os.chmod(path, 0o4755)
-        else:
-            os.chown(path, 0, GROUP)
-            os.chmod(path, 0o2755)
-            os.chown(old.file("mems"), 0, GROUP)
-            os.chmod(old.file("mems"), 0o664)
-        yield path
-
-
-def test_a_tool_with_more_rights_is_refused(pair, group, privileged):
-    old, _, _ = pair
-    words = (COMMAND, "run", "--", privileged, "-r", "cpuset.mems=2", group(old))
-    result = run(*words, user=NOBODY, group=NOBODY)
-    assert result.returncode == 4
-    assert f"{privileged}: runs with the rights of its owner" in result.stderr
-    assert old.mems() == [0, 1]
-
-
-def test_a_tool_with_more_rights_obeys_nobody(pair, group, privileged):
-    """Even where the loader takes the plugin, what its user wants does not count."""
+def test_cgset_with_symbolic_functions(pair, tools, group, tmp_path):
     old, _, load = pair
-    folder = "/usr/lib/x86_64-linux-gnu"
-    copies = []
-    for file in os.listdir(os.path.dirname(PLUGIN)):
-        copies.append(os.path.join(folder, file))
-        shutil.copy(os.path.join(os.path.dirname(PLUGIN), file), copies[-1])
-        os.chmod(copies[-1], 0o4755)
-    report = os.path.join(os.path.dirname(privileged), "report")
-    # Where its user may write, so that what keeps it away is not the folder.
-    os.chmod(os.path.dirname(privileged), 0o777)
-    try:
-        env = preloaded("libcgroup-cgmigrate.so", report=report, wait="no")
-        words = (privileged, "-r", "cpuset.mems=2-3", group(old))
-        result = run(*words, user=NOBODY, group=NOBODY, env=env)
-    finally:
-        for copy in copies:
-            os.unlink(copy)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert old.mems() == [2, 3]
-    assert set(load.where("anon")) == {2, 3}
-    assert not os.path.exists(report)
+    words = ["-r", "cpuset.memory_migrate=1", "-r", "cpuset.mems=2-3", group(old)]
+    record = tools.done("cgset", *words, env=symbolic_environment(tmp_path))
+    assert [move["purpose"] for move in record["moves"]] == ["mems"]
+    assert old.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+@pytest.mark.parametrize("migrate", [False, True], ids=["mems", "memory_migrate"])
+def test_cgconfigparser_with_symbolic_functions(pair, tools, group, tmp_path, migrate):
+    """On v2 memory_migrate is then what it is without the plugin: an error."""
+    old, _, load = pair
+    setting = 'cpuset.memory_migrate = "1"; ' if migrate else ""
+    path = tmp_path / "config"
+    path.write_text(
+        f'group {group(old)} {{ cpuset {{ {setting}cpuset.mems = "2-3"; }} }}\n'
+    )
+    words = ("cgconfigparser", "-l", path)
+    env = symbolic_environment(tmp_path)
+    if migrate and old.version == 2:
+        alone = run(*words, env=env)
+        assert alone.returncode != 0
+        result = tools(*words, env=env)
+        assert outcome(result) == outcome(alone) and old.mems() == [0, 1]
+        return
+    record = tools.done(*words, env=env)
+    assert [seen["cgroup"] for seen in record["groups"]] == [f"/{group(old)}"]
+    assert old.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    load.verify()
 
 
 # ---- the plugin itself is broken ----
-
-
-def test_settings_that_nobody_understands(pair, group, tmp_path):
-    """They are left out and told; everything else works."""
-    old, _, load = pair
-    report = tmp_path / "report"
-    env = preloaded(
-        rate="fast", max_stall="-1", wait="maybe", settle="", report=str(report)
-    )
-    result = run("cgset", "-r", "cpuset.mems=2-3", group(old), env=env)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert set(load.where("anon")) == {2, 3}
-    text = report.read_text()
-    for word in ("RATE=fast", "MAX_STALL=-1", "WAIT=maybe"):
-        assert f"{ENVIRONMENT}{word}: not understood" in text
-
-
-@pytest.mark.parametrize(
-    "report", ["relative", "fd:999", "fd:", "/no/such/folder/file", "/", "journal", ""]
-)
-def test_a_report_that_cannot_be_written(pair, group, report):
-    old, _, load = pair
-    env = preloaded(report=report)
-    result = run("cgset", "-r", "cpuset.mems=2-3", group(old), env=env, cwd="/tmp")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert set(load.where("anon")) == {2, 3}
-    assert not os.path.exists("/tmp/relative")
 
 
 @pytest.mark.parametrize("core", [None, b"", b"not an object", "foreign"])

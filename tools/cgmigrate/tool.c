@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "../../libcgroup-plugin/plugin/files.h"
@@ -106,28 +107,35 @@ char *find_tool(const char *name)
 	return NULL;
 }
 
-/* The loader obeys nobody where a program has more rights than its user. */
-static bool gains_rights(const char *file)
+/*
+ * With which rights that its user has not a program runs, in words; NULL: with none. The
+ * loader obeys nobody then. Root has every capability already.
+ */
+static const char *gained_rights(const char *file)
 {
 	struct stat st;
 
 	if (stat(file, &st))
-		return false;
-	return ((st.st_mode & S_ISUID) && st.st_uid != getuid()) ||
-	       ((st.st_mode & S_ISGID) && st.st_gid != getgid());
+		return NULL;
+	if (((st.st_mode & S_ISUID) && st.st_uid != getuid()) ||
+	    ((st.st_mode & S_ISGID) && st.st_gid != getgid()))
+		return "the rights of its owner, so the plugin cannot be loaded into it; run it as that user";
+	if (getuid() && getxattr(file, "security.capability", NULL, 0) > 0)
+		return "capabilities of its own, so the plugin cannot be loaded into it; run it as root";
+	return NULL;
 }
 
 static int check_tool(struct app *app, const char *name)
 {
 	char *file = find_tool(name);
+	const char *rights;
 	int code = 0;
 
 	if (!file)
 		return fail(app, EXIT_NOT_FOUND, "%s: no such program", name);
-	if (gains_rights(file))
-		code = fail(app, EXIT_REFUSED,
-			    "%s: runs with the rights of its owner, so the plugin cannot be loaded into it; run it as that user",
-			    file);
+	rights = gained_rights(file);
+	if (rights)
+		code = fail(app, EXIT_REFUSED, "%s: runs with %s", file, rights);
 	free(file);
 	return code;
 }

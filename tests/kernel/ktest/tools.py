@@ -22,6 +22,8 @@ PLUGIN = os.path.join(BUILD, "lib", "cgmigrate", "libcgroup-cgmigrate.so")
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 LIBCGROUP = "/lib/x86_64-linux-gnu/libcgroup.so.2"
 PATIENCE = 240
+NOBODY = 65534
+ENVIRONMENT = "CGMIGRATE_PLUGIN_"
 
 DT_NULL, DT_FLAGS, DF_SYMBOLIC = 0, 30, 2
 PT_DYNAMIC = 2
@@ -37,6 +39,12 @@ def run(*command, **more):
         check=False,
         **more,
     )
+
+
+def preloaded(plugin=PLUGIN, **settings):
+    """An environment with the plugin put into it by hand."""
+    more = {ENVIRONMENT + key.upper(): value for key, value in settings.items()}
+    return {**os.environ, "LD_PRELOAD": plugin, **more}
 
 
 @functools.cache
@@ -120,6 +128,20 @@ class Rules:
 def outcome(result):
     """What the user of a tool sees of it."""
     return result.returncode, result.stdout, result.stderr
+
+
+# What a program that is started sees of what started it.
+SEEN = "tr '\\0' '\\n' </proc/self/environ; cat /proc/self/maps; ls -l /proc/self/fd"
+
+
+def objects(text):
+    """Files that are mapped."""
+    return {line.split()[-1] for line in text.splitlines() if ".so" in line}
+
+
+def settings(text):
+    prefixes = ("LD_PRELOAD=", ENVIRONMENT)
+    return [line for line in text.splitlines() if line.startswith(prefixes)]
 
 
 def symbolic_copy(folder):

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* One JSON record for each thing that a user does. */
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +15,8 @@
 #include "core.h"
 #include "files.h"
 #include "journal.h"
+
+#define PATIENCE_USEC 5000000	/* with a reader of records that does not read */
 
 json_t *report_nodes(const cgm_nodeset *nodes)
 {
@@ -115,18 +121,87 @@ static void send_to_journal(const struct event *event, const char *record)
 	journal_end(&entry, JOURNAL_SOCKET);
 }
 
-/* A line is one write, so that records of several tools do not mix. */
+/* Is somebody at the other end who may be slow, or gone? */
+static bool has_reader(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* As much as there is room for, where this kernel can do that with what is open here. */
+static ssize_t write_now(int fd, const struct iovec *parts, int count)
+{
+	ssize_t written = pwritev2(fd, parts, count, -1, RWF_NOWAIT);
+
+	if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+		written = writev(fd, parts, count);
+	return written;
+}
+
+/* A reader that does not read is waited for, but not for ever. */
+static bool wait_for_room(int fd, uint64_t until)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+	uint64_t now;
+	int ready;
+
+	do {
+		now = now_usec();
+		ready = now < until ? poll(&pollfd, 1, (until - now) / 1000 + 1) : 0;
+	} while (ready < 0 && errno == EINTR);
+	return ready > 0;
+}
+
+/* What is left of the parts after so many bytes. */
+static void advance(struct iovec *parts, int count, size_t written)
+{
+	for (int i = 0; i < count; i++) {
+		size_t here = written < parts[i].iov_len ? written : parts[i].iov_len;
+
+		parts[i].iov_base = (char *)parts[i].iov_base + here;
+		parts[i].iov_len -= here;
+		written -= here;
+	}
+}
+
+/* A line is one write where there is room, so that records of several tools do not mix. */
+static void write_parts(int fd, struct iovec *parts, int count)
+{
+	bool reader = has_reader(fd);
+	uint64_t until = now_usec() + PATIENCE_USEC;
+	ssize_t written;
+
+	while (parts[count - 1].iov_len) {
+		if (reader && !wait_for_room(fd, until))
+			return;
+		written = reader ? write_now(fd, parts, count) : writev(fd, parts, count);
+		if (written >= 0)
+			advance(parts, count, written);
+		else if (errno != EINTR && !(reader && errno == EAGAIN))
+			return;
+	}
+}
+
+/* A reader that is gone is no reason for a tool to die: its SIGPIPE is taken away. */
 static void write_line(int fd, char *record)
 {
 	struct iovec parts[] = {
 		{ .iov_base = record, .iov_len = strlen(record) },
 		{ .iov_base = (char[]){ '\n' }, .iov_len = 1 },
 	};
-	ssize_t written;
+	const struct timespec now = { 0 };
+	sigset_t pipe, before, pending;
 
-	do {
-		written = writev(fd, parts, ARRAY_SIZE(parts));
-	} while (written < 0 && errno == EINTR);
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	write_parts(fd, parts, ARRAY_SIZE(parts));
+	if (!sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void report_event(struct event *event, int returned, json_t *after)

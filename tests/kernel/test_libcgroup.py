@@ -6,13 +6,23 @@ import functools
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from ktest import machine
 from ktest.ftests import differences, numbers_of, run_ftests
 from ktest.machine import mib
-from ktest.tools import BUILD, outcome, run
+from ktest.tools import (
+    BUILD,
+    SEEN,
+    Rules,
+    objects,
+    outcome,
+    parse_record,
+    run,
+    settings,
+)
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.long]
 
@@ -70,6 +80,25 @@ def test_setting_nodes_takes_memory_along(top, spawn, tools, group, command):
     assert record["function"] == "cgroup_modify_cgroup"
     assert set(load.where("anon")) == {2, 3}
     load.verify()
+
+
+@pytest.mark.parametrize("how", ["group", "rule"])
+def test_the_payload_of_cgexec_sees_nothing(top, tools, group, how):
+    """It is in its group, and has neither the plugin nor its settings."""
+    cpuset = top.mkdir("a", mems="2-3")
+    into = ["-g", f"cpuset:{group(cpuset)}"] if how == "group" else []
+    script = f"cat /proc/self/cgroup; {SEEN}; exit 7"
+    words = (tool("cgexec"), *into, "sh", "-c", script)
+    with Rules(f"*:sh cpuset {group(cpuset)}"):
+        alone = run(*words)
+        result = tools(*words)
+    assert (alone.returncode, result.returncode, result.stderr) == (7, 7, "")
+    for text in (alone.stdout, result.stdout):
+        assert f":/{group(cpuset)}\n" in text
+    assert objects(result.stdout) == objects(alone.stdout)
+    assert settings(result.stdout) == []
+    (record,) = tools.records()
+    assert record["after"]["cgroup"] == f"/{group(cpuset)}"
 
 
 # ---- threads, and no group ----
@@ -191,10 +220,10 @@ def test_no_group_is_the_root(top, root, spawn, attach):
 
 
 @functools.cache
-def results_of_its_tests(tools, plugin=False):
+def results_of_its_tests(tools, report=None):
     numbers = numbers_of(TREES["stock"])
     where = "debian" if tools == "debian" else TREES["stock"]
-    return run_ftests(TREES["stock"], where, numbers, plugin=plugin)
+    return run_ftests(TREES["stock"], where, numbers, report=report)
 
 
 @pytest.mark.parametrize("tools", ["debian", "libcgroup-3"])
@@ -212,7 +241,12 @@ def test_its_tests_have_the_results_that_were_recorded(root, tools):
 
 @pytest.mark.parametrize("tools", ["debian", "libcgroup-3"])
 def test_its_tests_have_the_same_results_with_the_plugin(tools):
-    assert results_of_its_tests(tools, plugin=True) == results_of_its_tests(tools)
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as report:
+        with_it = results_of_its_tests(tools, report=report.name)
+        seen = {parse_record(line)["tool"] for line in report}
+    print(f"{tools}: records of", *sorted(seen))
+    assert with_it == results_of_its_tests(tools)
+    assert seen, "no tool had the plugin"
 
 
 @pytest.mark.parametrize("number", PATCHED)

@@ -53,8 +53,8 @@ def numbers_of(tree):
     return found
 
 
-def run_ftests(tree, tools, numbers, plugin=False):
-    """Results by number, in a process of their own."""
+def run_ftests(tree, tools, numbers, report=None):
+    """Results by number, in a process of their own; with the plugin, which reports."""
     command = [sys.executable, "-m", "ktest.ftests", tree, tools]
     with tempfile.TemporaryDirectory() as folder:
         sudo = os.path.join(folder, "sudo")
@@ -63,8 +63,9 @@ def run_ftests(tree, tools, numbers, plugin=False):
         os.chmod(sudo, os.stat(sudo).st_mode | stat.S_IXUSR | stat.S_IXGRP)
         env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
         env["PYTHONPATH"] = os.path.dirname(os.path.dirname(__file__))
-        if plugin:
+        if report:
             env["LD_PRELOAD"] = PLUGIN
+            env["CGMIGRATE_PLUGIN_REPORT"] = report
         result = subprocess.run(
             [*command, *numbers],
             env=env,

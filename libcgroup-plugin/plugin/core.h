@@ -75,8 +75,10 @@ struct event {
 	size_t process_count;
 	struct seen_group *tree; /* GROUPS */
 	size_t tree_count;
+	bool stands_in[3];	/* for a standard descriptor that the tool has closed */
 	int helper;		/* to the process that goes on, or from it; -1: none */
 	bool in_helper;
+	bool hurried;		/* the helper is to end soon: no limit any more */
 	bool handed_over;	/* the helper makes the record */
 	bool moved;		/* by us; moves say what stayed, and why */
 };
@@ -122,6 +124,7 @@ void tree_end(struct event *event);
 bool helper_start(struct event *event);
 void helper_started(struct event *event, bool well);
 void helper_finish(struct event *event);
+void helper_wait(struct event *event, struct cgm_job *job);
 
 /* report.c */
 json_t *report_whereabouts(const struct event *event, const struct whereabouts *where);

@@ -20,6 +20,31 @@ uint64_t now_usec(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
+/*
+ * A tool such as a daemon may have closed its standard descriptors. What we open
+ * must not get their numbers: a helper would take it for the tool's and close it.
+ * So something that can neither be read nor written stands there meanwhile.
+ */
+static void stand_in(struct event *event)
+{
+	int fd;
+
+	do {
+		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && fd <= 2)
+			event->stands_in[fd] = true;
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static void stand_back(struct event *event)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (event->stands_in[fd])
+			close(fd);
+}
+
 /* NULL where there is nothing to do: no cpusets, or no memory for us. */
 struct event *event_new(const struct call *call)
 {
@@ -28,6 +53,7 @@ struct event *event_new(const struct call *call)
 	if (!event)
 		return NULL;
 	event->helper = -1;
+	stand_in(event);
 	event->started = now_usec();
 	event->call = *call;
 	event->call.group = call->group ? strdup(call->group) : NULL;
@@ -63,6 +89,7 @@ void event_free(struct event *event)
 	free((char *)event->call.mems);
 	if (event->helper >= 0)
 		close(event->helper);
+	stand_back(event);
 	free(event);
 }
 
@@ -230,7 +257,10 @@ static void follow(struct event *event, struct cgm_job *job, json_t *move)
 	const struct cgm_result *result;
 	const char *text;
 
-	cgm_job_wait(job, -1);
+	if (event->in_helper)
+		helper_wait(event, job);
+	else
+		cgm_job_wait(job, -1);
 	cgm_job_progress(job, &progress);
 	result = cgm_job_result(job);
 	json_object_set_new(move, "state", json_string(cgm_state_name(progress.state)));
@@ -246,7 +276,7 @@ static int run(struct event *event, struct cgm_plan *plan, json_t *move)
 	const struct config *config = config_get();
 	struct cgm_job_options options = {
 		.size = sizeof(options),
-		.rate = config->rate,
+		.rate = event->hurried ? 0 : config->rate,
 		.max_stall_usec = config->max_stall_usec,
 	};
 	struct cgm_job *job;
@@ -305,9 +335,11 @@ void event_settle_group(struct event *event, struct cgm_group *group)
 
 static enum verdict core_begin(const struct call *call, struct event **out)
 {
-	struct event *event = event_new(call);
 	enum verdict verdict = CALL_REAL;
+	struct event *event;
 
+	config_get();	/* a descriptor for reports is not for a payload, event or not */
+	event = event_new(call);
 	*out = event;
 	if (!event)
 		return verdict;

@@ -6,17 +6,14 @@ behind there, they must not leave behind with the plugin.
 """
 
 import os
-import socket
-import subprocess
 import time
 
 import pytest
 
-from ktest import machine
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
-from ktest.tools import COMMAND, PLUGIN, SOURCE, Rules, parse_record, run
+from ktest.tools import COMMAND, Rules, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
 
@@ -415,90 +412,3 @@ def test_cgdelete_brings_in_what_was_outside(top, spawn, tools, group):
     tools.done("cgdelete", "-g", f"cpuset:{group(cpuset)}")
     assert load.pid in top.procs()
     assert_inside(load, ["anon"], (0, 1))
-
-
-# ---- the daemon ----
-
-
-class daemon:
-    """cgrulesengd with what its drop-in sets, and a journal of the test's own."""
-
-    JOURNAL = "/run/systemd/journal/socket"
-
-    def __init__(self, folder):
-        self.log = os.path.join(folder, "log")
-
-    def __enter__(self):
-        os.makedirs(os.path.dirname(self.JOURNAL), exist_ok=True)
-        # It does not start without these.
-        os.makedirs("/etc/cgconfig.d", exist_ok=True)
-        with open("/etc/cgconfig.conf", "a", encoding="ascii"):
-            pass
-        self.journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.journal.bind(self.JOURNAL)
-        self.journal.setblocking(False)
-        self.process = subprocess.Popen(
-            ["/usr/sbin/cgrulesengd", "-n", "-f", self.log],
-            env={**os.environ, **drop_in()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return self
-
-    def records(self):
-        found = []
-        while True:
-            try:
-                text = self.journal.recv(1 << 20).decode()
-            except BlockingIOError:
-                return found
-            fields = dict(line.split("=", 1) for line in text.splitlines())
-            assert fields["SYSLOG_IDENTIFIER"] == "cgmigrate"
-            found.append(parse_record(fields["CGMIGRATE_RECORD"]))
-
-    def __exit__(self, *exc):
-        self.process.terminate()
-        self.output = self.process.communicate(timeout=60)[0]
-        self.journal.close()
-        os.unlink(self.JOURNAL)
-
-
-def drop_in():
-    """The environment in the drop-in for cgred.service."""
-    path = os.path.join(SOURCE, "libcgroup-plugin", "plugin", "cgred.conf.in")
-    text = machine.read(path).replace(
-        "@LIBDIR@", os.path.dirname(os.path.dirname(PLUGIN))
-    )
-    lines = [line for line in text.splitlines() if line.startswith("Environment=")]
-    assert len(lines) == 3
-    return dict(line.split("=", 2)[1:] for line in lines)
-
-
-@pytest.mark.skipif(
-    os.path.exists("/run/systemd/journal/socket"), reason="there is a journal here"
-)
-def test_cgrulesengd(top, spawn, group, tmp_path):
-    """A rule takes a running process when the daemon starts, and new ones later."""
-    old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
-    load = spawn(old)
-    before = busy(load, [0, 1])
-    with Rules(f"*:numaload cpuset {group(new)}"), daemon(tmp_path) as engd:
-        records = []
-
-        def told_of(kind):
-            assert engd.process.poll() is None, engd.process.communicate()
-            records.extend(engd.records())
-            return [r for r in records if r["action"] == kind]
-
-        wait_until(lambda: told_of("everybody"), "the daemon to have started")
-        assert load.pid in new.procs()
-        later = spawn()
-        wait_until(lambda: later.pid in new.procs(), "a new process to be moved")
-        wait_until(
-            lambda: [r for r in told_of("process") if r["process"] == later.pid],
-            "the record of it",
-        )
-    assert engd.output == ""
-    assert all(record["tool"] == "cgrulesengd" for record in records)
-    assert_placed(load, before, [[0, 1], [2, 3]])

@@ -115,6 +115,7 @@ void delete_end(struct event *event);
 /* setting.c */
 enum verdict settings_begin(struct event *event);
 json_t *settings_end(struct event *event, int returned);
+bool settings_taken(struct event *event, struct cgm_group *group);
 
 /* tree.c */
 void tree_begin(struct event *event);

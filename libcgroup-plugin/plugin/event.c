@@ -406,6 +406,17 @@ static void core_end(struct event *event, int returned)
 	event_free(event);
 }
 
+static bool core_takes(const struct call *call)
+{
+	struct event *event = event_new(call);
+	struct cgm_group *group = event ? event_group(event, call->group) : NULL;
+	bool taken = group && settings_taken(event, group);
+
+	cgm_group_unref(group);
+	event_free(event);
+	return taken;
+}
+
 static bool core_unified(void)
 {
 	static int version = -1;
@@ -443,6 +454,7 @@ const struct plugin_core cgmigrate_plugin_core = {
 	.begin = core_begin,
 	.inner = core_inner,
 	.end = core_end,
+	.takes = core_takes,
 	.unified = core_unified,
 	.has_v2_cpuset = core_has_v2_cpuset,
 };

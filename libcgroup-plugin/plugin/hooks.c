@@ -213,8 +213,8 @@ static int write_part(group_fn real, struct cgroup *group, const void *caller,
 /*
  * Settings with cpuset.mems or cpuset.memory_migrate among them: the others
  * first, so that nodes change when all that could fail before has not, and when
- * memory_migrate says that memory follows. Where the others fail, the whole is
- * written as if we were not there, and fails in the same way.
+ * memory_migrate says that memory follows. Where the others fail, or the nodes
+ * will, the whole is written as if we were not there, and fails in the same way.
  */
 static int write_in_order(const struct plugin_core *core, group_fn real,
 			  struct cgroup *group, const void *caller,
@@ -225,18 +225,24 @@ static int write_in_order(const struct plugin_core *core, group_fn real,
 		.group = group_name(group), .cpuset = true, .mems = settings->mems,
 	};
 	unsigned int first = KEEP_OTHERS;
+	bool refused = settings->mems && !core->takes(&call);
+	bool silent = says_nothing(settings, group);
 	int ret = 0;
 
-	if (settings->migrate && !says_nothing(settings, group))
+	if (settings->migrate && !silent)
 		first |= KEEP_MIGRATE;
 	depth++;	/* only what changes the nodes is the event */
-	if (settings->others || (first & KEEP_MIGRATE))
+	if (!refused && (settings->others || (first & KEEP_MIGRATE)))
 		ret = write_part(real, group, caller, first);
 	depth--;
-	if (ret) {
+	if (refused || ret) {
 		call.mems = NULL;	/* may not come to be written */
 		begin(core, &call);
-		return end(core, real(group));
+		if (refused && silent)
+			ret = write_part(real, group, caller, first | KEEP_MEMS);
+		else
+			ret = real(group);
+		return end(core, ret);
 	}
 	if (begin(core, &call) == CALL_REAL && settings->mems)
 		ret = write_part(real, group, caller, KEEP_MEMS);

@@ -59,6 +59,8 @@ struct plugin_core {
 	void (*inner)(struct event *event, const struct call *call);
 	/* After it, with what it returned. Takes the event over. */
 	void (*end)(struct event *event, int returned);
+	/* Would the kernel take the nodes, as far as can be seen? */
+	bool (*takes)(const struct call *call);
 	/* Is cpuset on a v2 hierarchy? */
 	bool (*unified)(void);
 	/* Is it, and does this group have one? */

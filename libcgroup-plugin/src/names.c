@@ -98,7 +98,7 @@ static const struct {
 	[CGM_FAIL_NONLRU] = { "fail_nonlru", "a driver's page that cannot be moved" },
 	[CGM_FAIL_HUGETLB] = { "fail_hugetlb", "no huge page free on the new nodes" },
 	[CGM_FAIL_PERM] = { "fail_perm",
-			    "shared with other processes: needs CAP_SYS_NICE, and CAP_SYS_ADMIN where old and new nodes overlap" },
+		"shared with others: needs CAP_SYS_NICE, where nodes overlap CAP_SYS_ADMIN too" },
 	[CGM_DROPPED] = { "dropped", "clean page cache that was given back" },
 	[CGM_FAIL_PROCESS] = { "fail_process",
 			       "the kernel refused to move pages of its process: see the notes" },

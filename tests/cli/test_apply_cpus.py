@@ -192,7 +192,8 @@ def test_kept(pair, live):
     assert live("apply", *SWAP).returncode == 0
     assert pair.all_cpus() == {"/a": "0-1", "/b": "2-3"}
     journal = json.loads(pair.read(JOURNAL))
-    assert [set(t) for t in journal["targets"]] == [{"cgroup", "from", "to"}] * 2
+    assert len(journal["targets"]) == 2
+    assert not any("cpu_move" in target for target in journal["targets"])
 
 
 def test_a_plan_says_it(pair, live, tmp_path):

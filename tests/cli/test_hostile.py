@@ -206,7 +206,14 @@ def test_the_folder_of_the_journal_is_named(tmp_path, name):
     """A user's own, and not root's."""
     here = tmp_path / "file"
     here.write_text("")
-    prefix = ["setpriv", "--reuid=65534", "--clear-groups", "env", "-i", f"{name}={here}"]
+    prefix = [
+        "setpriv",
+        "--reuid=65534",
+        "--clear-groups",
+        "env",
+        "-i",
+        f"{name}={here}",
+    ]
     below = "cgmigrate" if name == "XDG_STATE_HOME" else ".local/state/cgmigrate"
     result = Command(None, prefix)("undo")
     assert result.returncode == 4, result

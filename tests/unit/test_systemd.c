@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dl.h"
 #include "systemd.h"
 
 static int opened, closed;
@@ -96,10 +97,6 @@ static int path_encode(const char *prefix, const char *name, char **path)
 	*path = strdup(prefix);
 	return 0;
 }
-
-void *__wrap_dlopen(const char *file, int flags);
-void *__wrap_dlsym(void *handle, const char *name);
-int __wrap_dlclose(void *handle);
 
 void *__wrap_dlopen(const char *file, int flags)
 {

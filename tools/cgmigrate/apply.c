@@ -228,7 +228,7 @@ static int add_inodes(struct apply *apply, const struct cgm_schedule *schedule,
 		      json_t *targets)
 {
 	struct cgm_schedule_target target = { .size = sizeof(target) };
-	json_int_t inode;
+	json_int_t inode = 0;
 	int err = 0;
 
 	for (size_t i = 0; !err && !cgm_schedule_target(schedule, i, &target); i++) {
@@ -295,7 +295,7 @@ static bool is_the_same(const struct apply *apply, struct cgm_group *group,
 			const json_t *target)
 {
 	const json_t *was = json_object_get(target, "inode");
-	json_int_t inode;
+	json_int_t inode = 0;
 
 	if (!was || !is_of_this_boot(apply))
 		return true;

@@ -119,9 +119,9 @@ static const char *gained_rights(const char *file)
 		return NULL;
 	if (((st.st_mode & S_ISUID) && st.st_uid != getuid()) ||
 	    ((st.st_mode & S_ISGID) && st.st_gid != getgid()))
-		return "the rights of its owner, so the plugin cannot be loaded into it; run it as that user";
+		return "the rights of its owner, so no plugin can be loaded; run it as that user";
 	if (getuid() && getxattr(file, "security.capability", NULL, 0) > 0)
-		return "capabilities of its own, so the plugin cannot be loaded into it; run it as root";
+		return "capabilities of its own, so no plugin can be loaded; run it as root";
 	return NULL;
 }
 

@@ -127,6 +127,23 @@ def test_killed_and_undone(killed, engine):
     assert told("undo")["state"] == "unchanged"
 
 
+@pytest.mark.v2only("rights are the same on v1")
+def test_a_refused_plan_is_not_written(pair, name, tmp_path):
+    """It could be taken for one that can be applied."""
+    (a, _), (b, _) = pair
+    for folder in (tmp_path, *tmp_path.parents):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    plans = tmp_path / "plans"
+    plans.mkdir()
+    plans.chmod(0o777)
+    words = ["plan", "--swap", name(a), name(b), "-o", plans / "plan.json"]
+    nobody = cgmigrate(*words, user=65534, group=65534, extra_groups=[])
+    assert nobody.returncode == 4 and "no permission" in nobody.stderr, nobody
+    assert not list(plans.iterdir())
+    assert cgmigrate(*words).returncode == 0
+    assert json.loads((plans / "plan.json").read_text())["state"] == "planned"
+
+
 @pytest.mark.long
 def test_evict(top, spawn, name):
     """Those with the node get others, and back."""

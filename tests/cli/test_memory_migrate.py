@@ -70,6 +70,26 @@ def test_killed_at_any_write(tmp_path, way):
     assert not killed and changed
 
 
+def test_what_cannot_be_put_back_is_not_forgotten(tmp_path):
+    """The next command does it, and tells of it."""
+    before, args = WAYS["stock"]
+    for number in range(1, 60):
+        tree = machine(tmp_path / str(number), before, False)
+        assert killed_at(tree, number, args), "it was never changed"
+        if tree.read(FLAG).strip() == "0":
+            break
+    words = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=write"]
+    words += ["-P", os.path.join(tree.path, FLAG), "-e", "inject=write:error=EIO"]
+    words += [COMMAND, "limit", "/db", "--sysroot", tree.path, "--write-sysroot"]
+    subprocess.run(words, capture_output=True, check=False)
+    assert tree.read(FLAG).strip() != "1"
+
+    out = Command(tree, write=True).json("limit", "/db")
+
+    assert tree.read(FLAG).strip() == "1"
+    assert any("cpuset.memory_migrate" in note["message"] for note in out["notes"])
+
+
 def test_of_others_stays(tmp_path):
     """What was changed when nothing of a killed command is left to be put back."""
     tree = machine(tmp_path, 0, True)

@@ -166,7 +166,9 @@ static const char *state_of(const json_t *object)
 }
 
 /* What of a job that was killed is put back by what its record says. */
-static const char * const owed[] = { "limits", "cpus", "caches", "frozen" };
+static const char * const owed[] = {
+	"limits", "cpus", "caches", "frozen", "memory_migrate",
+};
 
 static const char *find_owed(const json_t *object)
 {

@@ -5,6 +5,7 @@
  * to. The job's record says what was there before; should the command have been killed
  * in that moment, the next one puts it back.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cgmigrate.h"
@@ -71,19 +72,24 @@ void migrate_record_schedule(const struct app *app, json_t *object,
 	set(object, list);
 }
 
-static void put_back(struct app *app, const char *id, const json_t *entry)
+/* False if it has to stay for now. */
+static bool put_back(struct app *app, const char *id, const json_t *entry)
 {
 	const char *path = json_string_value(json_object_get(entry, "cgroup"));
 	int before = json_integer_value(json_object_get(entry, "before"));
 	struct cgm_group *group;
+	int err = path ? cgm_group_open(app->ctx, path, &group) : -ENOENT;
 
-	if (!path || cgm_group_open(app->ctx, path, &group))
-		return;
-	if (cgm_group_memory_migrate(group) != before &&
-	    !cgm_group_set_memory_migrate(group, before) && !app->json)
-		warn(app, "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
-		     path, id);
+	if (err)
+		return err == -ENOENT;
+	if (cgm_group_memory_migrate(group) != before) {
+		err = cgm_group_set_memory_migrate(group, before);
+		if (!err)
+			warn(app, "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
+			     path, id);
+	}
 	cgm_group_unref(group);
+	return !err || err == -ENOENT || err == -ENODEV;
 }
 
 /* Put back what jobs that were killed have left behind. */
@@ -94,12 +100,14 @@ void migrate_put_back(struct app *app)
 
 	json_array_foreach(records, i, record) {
 		const char *id = json_string_value(json_object_get(record, "job"));
+		bool done = true;
 
 		if (!id || !json_object_get(record, KEY) || !record_unwatched(record))
 			continue;
 		json_array_foreach(json_object_get(record, KEY), j, entry)
-			put_back(app, id, entry);
-		record_forget(app, id, KEY);
+			done &= put_back(app, id, entry);
+		if (done)
+			record_forget(app, id, KEY);
 	}
 	json_decref(records);
 }

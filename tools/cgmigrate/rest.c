@@ -173,17 +173,6 @@ bool print_rest(struct app *app, const json_t *object)
 	return json_array_size(list);
 }
 
-static bool is_named(const json_t *list, const char *path)
-{
-	json_t *rest;
-	size_t i;
-
-	json_array_foreach(list, i, rest)
-		if (!strcmp(path, json_string_value(json_object_get(rest, "cgroup"))))
-			return true;
-	return false;
-}
-
 /* All that was told, in one plan. 0, or an exit code. */
 int rest_plan(const struct rounds *rounds, struct cgm_plan **plan)
 {
@@ -197,7 +186,7 @@ int rest_plan(const struct rounds *rounds, struct cgm_plan **plan)
 			.group = target.group,
 		};
 
-		if (is_named(list, cgm_group_path(target.group)) &&
+		if (find_target(list, cgm_group_path(target.group)) &&
 		    !rounds_removed(target.group))
 			err = cgm_plan_add(*plan, &move);
 	}

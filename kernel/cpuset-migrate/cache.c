@@ -92,15 +92,18 @@ bool cm_cache_is_left(struct cpuset *cs)
 }
 
 /**
- * cm_cache_nodes - where has a cpuset cache that nobody maps, worth a look?
+ * cm_cache_nodes - where has a cpuset cache that is worth a look?
  * @cs: the cpuset
+ * @mems: its nodes; on others what is mapped counts, too
  * @nodes: filled
  *
  * May sleep.
  */
-void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
+void cm_cache_nodes(struct cpuset *cs, const nodemask_t *mems,
+		    nodemask_t *nodes)
 {
 	struct mem_cgroup *memcg;
+	unsigned long nr;
 	int nid;
 
 	nodes_clear(*nodes);
@@ -111,9 +114,12 @@ void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
 	if (!memcg)
 		return;
 	mem_cgroup_flush_stats(memcg);
-	for_each_node_state(nid, N_MEMORY)
-		if (cache_unmapped(memcg, nid) >= CM_CACHE_MIN)
+	for_each_node_state(nid, N_MEMORY) {
+		nr = node_isset(nid, *mems) ? cache_unmapped(memcg, nid) :
+					      cache_pages(memcg, nid);
+		if (nr >= CM_CACHE_MIN)
 			node_set(nid, *nodes);
+	}
 	mem_cgroup_put(memcg);
 }
 
@@ -129,27 +135,90 @@ static void cache_wake(struct cpuset *cs)
 	spin_unlock(&cm_lock);
 }
 
+/* Forget all but the last changes. */
+static void cache_keep_before(struct cpuset_migrate *migrate, unsigned int nr)
+{
+	struct cm_before *before;
+
+	while (migrate->nr_cache_before > nr) {
+		before = &migrate->cache_before[--migrate->nr_cache_before];
+		cm_map_put(before->map);
+		cm_change_put(before->change);
+	}
+}
+
+/* There is nothing to go on with. */
+static void cache_forget(struct cpuset *cs)
+{
+	struct cpuset_migrate *migrate = &cs->migrate;
+
+	cache_keep_before(migrate, 0);
+	if (migrate->cache_change)
+		cm_change_put(migrate->cache_change);
+	migrate->cache_change = NULL;
+	migrate->cache_begun = false;
+}
+
+/*
+ * Nodes change before all has moved.  What has is where the changes before wanted
+ * it, and goes on from there by @map.
+ */
+static void cache_remember(struct cpuset *cs, struct cm_map *map)
+{
+	struct cpuset_migrate *migrate = &cs->migrate;
+	struct cm_before *before = migrate->cache_before;
+	unsigned int i, keep = migrate->nr_cache_before;
+	struct cm_map *both;
+
+	if (migrate->cache_change)
+		keep = min(keep, CM_MAX_BEFORE - 1U);
+	for (i = 0; i < keep; i++) {
+		both = cm_map_alloc_composed(before[i].map, map);
+		if (!both)
+			break;
+		cm_map_put(before[i].map);
+		before[i].map = both;
+	}
+	cache_keep_before(migrate, i);
+	if (!migrate->cache_change)
+		return;
+
+	memmove(before + 1, before, i * sizeof(*before));
+	before->change = migrate->cache_change;
+	before->map = cm_map_get(map);
+	migrate->nr_cache_before++;
+	migrate->cache_change = NULL;
+	migrate->cache_begun = false;
+}
+
 /**
  * cm_cache_change - the nodes of a cpuset change: so does where its cache goes
  * @cs: the cpuset
+ * @change: that changes them
  * @mems: its nodes from now on
  * @move: pages are to follow
  *
  * Call with cpuset_mutex held, and another placement than before.
  */
-void cm_cache_change(struct cpuset *cs, const nodemask_t *mems, bool move)
+void cm_cache_change(struct cpuset *cs, struct cpuset_change *change,
+		     const nodemask_t *mems, bool move)
 {
-	struct cm_map *first = cs->migrate.cache_map, *map = NULL, *both;
+	struct cm_map *first = cs->migrate.cache_map, *map = NULL, *both = NULL;
 
 	if (move && is_cpuset_online(cs)) {
 		map = cm_map_alloc(&cs->migrate.mems, mems);
 		both = first ? cm_map_alloc_composed(first, map) : NULL;
 		if (both) {
+			cache_remember(cs, map);
 			cm_map_put(map);
 			map = both;
 		}
 	}
+	if (!both)
+		cache_forget(cs);
 	cm_map_put(first);
+	if (map)
+		cs->migrate.cache_change = cm_change_get(change);
 	cs->migrate.cache_map = map;
 	cs->migrate.mems = *mems;
 	cache_wake(cs);
@@ -165,6 +234,69 @@ void cm_cache_placed(struct cpuset *cs)
 {
 	cm_map_put(cs->migrate.cache_map);
 	cs->migrate.cache_map = NULL;
+	cache_forget(cs);
+}
+
+/* The job for the present nodes of a cpuset, if there is one. */
+static struct cpuset_migrate_job *cache_job(struct cpuset *cs)
+{
+	struct cpuset_migrate_job *job = cs->migrate.cache_job;
+
+	lockdep_assert_held(&cm_lock);
+
+	while (job && cm_cache_is_stale(job))
+		job = job->next;
+	return job;
+}
+
+/**
+ * cm_cache_is_moving - is there a job for the present nodes of a cpuset?
+ * @cs: the cpuset
+ *
+ * Call with cpuset_mutex held.
+ */
+bool cm_cache_is_moving(struct cpuset *cs)
+{
+	bool moving;
+
+	spin_lock(&cm_lock);
+	moving = cache_job(cs);
+	spin_unlock(&cm_lock);
+	return moving;
+}
+
+/*
+ * Does it do what a part wants?  One that is held or stopped from further down
+ * does not, nor one that has given up what it has come across.
+ */
+static bool cache_will_move(struct cm_part *part)
+{
+	struct cpuset_migrate_job *job;
+	bool will;
+
+	spin_lock(&cm_lock);
+	job = cache_job(part->cs);
+	will = job && !job->stop && !READ_ONCE(job->pass) &&
+	       cm_is_below(part->origin, job->origin);
+	spin_unlock(&cm_lock);
+	return will;
+}
+
+/* A part begins to move cache for the present nodes. */
+static void cache_begin(struct cm_part *part)
+{
+	struct cpuset_migrate *migrate = &part->cs->migrate;
+	struct cm_map *stay;
+
+	/* Another change that did goes no further. */
+	if (migrate->cache_change && migrate->cache_change != part->change) {
+		stay = cm_map_alloc(&part->mems, &part->mems);
+		cache_remember(part->cs, stay);
+		cm_map_put(stay);
+	}
+	if (!migrate->cache_change)
+		migrate->cache_change = cm_change_get(part->change);
+	migrate->cache_begun = true;
 }
 
 /**
@@ -179,6 +311,16 @@ void cm_cache_offline(struct cpuset *cs)
 	cache_wake(cs);
 }
 
+/* Add the nodes whose pages go elsewhere by a map. */
+static void map_leaves(const struct cm_map *map, nodemask_t *leave)
+{
+	int nid;
+
+	for_each_node(nid)
+		if (map->dst[nid] != nid)
+			node_set(nid, *leave);
+}
+
 /**
  * cm_cache_job - make the job that moves a part's cache
  * @part: the part, whose cpuset has the nodes it is about
@@ -186,25 +328,36 @@ void cm_cache_offline(struct cpuset *cs)
  *
  * Call with cpuset_mutex held.
  *
- * Return: the job, or NULL if there is nothing to do.
+ * Return: the job, or NULL if there is nothing to do, or a job that does it.
  */
 struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
 					const nodemask_t *nodes)
 {
-	struct cm_map *map = part->cs->migrate.cache_map;
+	struct cpuset_migrate *migrate = &part->cs->migrate;
+	const struct cm_before *before = migrate->cache_before;
 	struct cpuset_migrate_job *job = NULL;
-	nodemask_t leave = *nodes;
-	int nid;
+	struct cm_map *map;
+	nodemask_t leave = NODE_MASK_NONE;
+	unsigned int i;
 
-	if (nodes_empty(leave))
+	if (nodes_empty(*nodes) || cache_will_move(part))
 		return NULL;
-	map = map ? cm_map_get(map) : cm_map_alloc(&part->mems, &part->mems);
-	for_each_node_mask(nid, *nodes)
-		if (map->dst[nid] == nid)
-			node_clear(nid, leave);
+	/* The job that there was for these nodes has ended. */
+	if (migrate->cache_begun && !cm_cache_is_moving(part->cs))
+		cm_cache_placed(part->cs);
+	cache_begin(part);
+	map = migrate->cache_map ? cm_map_get(migrate->cache_map) :
+				   cm_map_alloc(&part->mems, &part->mems);
+	map_leaves(map, &leave);
+	for (i = 0; i < migrate->nr_cache_before; i++)
+		map_leaves(before[i].map, &leave);
+	nodes_and(leave, leave, *nodes);
 	if (!nodes_empty(leave)) {
 		job = cm_job_alloc(NULL, part, map);
 		job->nodes = leave;
+		for (i = 0; i < migrate->nr_cache_before; i++)
+			cm_job_add_before(job, before[i].change,
+					  cm_map_get(before[i].map));
 	}
 	cm_map_put(map);
 	return job;
@@ -377,13 +530,22 @@ static bool cache_is_immovable(struct folio *folio)
 	return immovable;
 }
 
+/* By which map does a folio go on? */
+static const struct cm_map *cache_folio_map(struct cpuset_migrate_job *job,
+					    struct folio *folio)
+{
+	return cm_job_before(job, folio) ?: job->range[0].map;
+}
+
 /*
- * A folio of ours that we have a reference to: isolate it, or say why it stays.
+ * A folio of ours that we have a reference to: isolate it, or say why it stays,
+ * unless that was @counted before.
  * Returns false if the batch is full.
  */
 static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
-			struct folio *folio)
+			struct folio *folio, bool counted)
 {
+	const struct cm_map *map = cache_folio_map(job, folio);
 	unsigned long nr = folio_nr_pages(folio);
 	enum cpuset_migrate_stat why = CM_FAIL_BUSY;
 	nodemask_t allowed;
@@ -393,6 +555,10 @@ static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
 	if (batch->chained &&
 	    xa_load(&job->part->change->moved, folio_pfn(folio)))
 		return true;
+	if (map->dst[job->nid] == job->nid) {
+		job->nr_seen += nr;
+		return true;
+	}
 
 	cache_allowed(job, folio, &allowed);
 	if (cache_is_immovable(folio))
@@ -411,8 +577,12 @@ static bool cache_folio(struct cpuset_migrate_job *job, struct cm_batch *batch,
 	job->nr_seen += nr;
 	if (!fixed && cm_batch_isolate(batch, folio)) {
 		batch->allowed = allowed;
-		cm_batch_add(batch, folio, 0,
-			     job->range[0].map->dst[job->nid]);
+		cm_batch_add(batch, folio, 0, map->dst[job->nid]);
+		batch->slot[batch->nr - 1].counted = counted;
+		return true;
+	}
+	if (counted) {
+		job->again |= cm_stat_is_failure(why);
 		return true;
 	}
 	trace_cpuset_migrate_leave(job, folio, why);
@@ -428,7 +598,7 @@ static unsigned long cache_frame(struct cpuset_migrate_job *job,
 	struct folio *folio;
 	unsigned int order;
 	unsigned long nr;
-	bool go_on = true;
+	bool go_on = true, mapped;
 
 	if (!page)
 		return ALIGN(pfn + 1, PAGES_PER_SECTION) - pfn;
@@ -443,10 +613,12 @@ static unsigned long cache_frame(struct cpuset_migrate_job *job,
 	folio = cache_get_folio(job, page);
 	if (!folio)
 		return 1;
-	if (folio_mapped(folio) && !job->whole_node)
+	mapped = folio_mapped(folio) && !job->whole_node;
+	/* Where it is mapped it was seen to, unless that came about since. */
+	if (mapped && node_isset(job->nid, job->part->mems))
 		job->nr_seen += folio_nr_pages(folio);
 	else
-		go_on = cache_folio(job, batch, folio);
+		go_on = cache_folio(job, batch, folio, mapped);
 	/* It may have become larger since we looked at the frame. */
 	nr = folio_pfn(folio) + folio_nr_pages(folio) - pfn;
 	folio_put(folio);
@@ -496,7 +668,7 @@ enum cm_walk_result cm_cache_chunk(struct cpuset_migrate_job *job,
 	u64 deadline = local_clock() + stall / 2;
 
 	batch->room = 0;
-	batch->chained = job->range[0].map->chained;
+	batch->chained = job->range[0].map->chained || job->nr_before;
 	if (job->nid == NUMA_NO_NODE && !cache_next_node(job))
 		return CM_WALK_END;
 	while (cache_scan(job, batch, deadline))

@@ -309,6 +309,7 @@ void cm_part_put_job(struct cm_part *part)
 		return;
 
 	part_busy(part, 1);
+	part->closes = true;
 	list_add_tail(&part->closing, &cm_closing);
 	queue_work(cm_change_wq, &cm_close_work);
 }
@@ -464,7 +465,7 @@ static bool part_add_cache(struct cm_part *part)
 	if (job)
 		list_add_tail(&job->node, &part->jobs);
 	/* That of another part is not done, which will find out. */
-	else if (!READ_ONCE(part->cs->migrate.cache_job))
+	else if (!cm_cache_is_moving(part->cs))
 		cm_cache_placed(part->cs);
 	return job;
 }
@@ -488,6 +489,7 @@ static void part_go_on(struct cm_part *part)
 	struct cpuset *cs = part->cs;
 
 	css_get(&cs->css);
+	part->closes = false;
 	part_start_jobs(part);
 	spin_lock(&cm_lock);
 	cm_stat_pending(cs, -1);
@@ -515,7 +517,8 @@ static void parts_close_work(struct work_struct *work)
 		part->nr_jobs = 1;
 		nodes_clear(part->cache_nodes);
 		if (part_has_cache(part) && !part->cached)
-			cm_cache_nodes(part->cs, &part->cache_nodes);
+			cm_cache_nodes(part->cs, &part->mems,
+				       &part->cache_nodes);
 	}
 	cpuset_lock();
 	list_for_each_entry_safe(part, next, &closing, closing) {
@@ -555,6 +558,70 @@ static struct cpuset *part_origin(struct cpuset_change *change,
 	return origin;
 }
 
+/*
+ * The part of a change of a cpuset that is under way and would look after a task,
+ * which has been forked since and is about to leave, when it closes.
+ */
+static struct cm_part *part_to_leave(struct cpuset *cs, struct task_struct *task,
+				     struct mm_struct *mm)
+{
+	struct cm_part *part;
+
+	lockdep_assert_held(&cm_lock);
+
+	list_for_each_entry(part, &cs->migrate.parts, sibling)
+		if (part->move && part->map && !part->stopped && !part->cached &&
+		    part->placement == cs->migrate.placement &&
+		    part_missed(part, task, mm))
+			return part;
+	return NULL;
+}
+
+/**
+ * cpuset_change_leave_cpuset - a task is about to go into another cpuset
+ * @change: the change, CPUSET_ATTACH
+ * @task: the task
+ * @from: its cpuset
+ * @to: the other one
+ *
+ * Where both have the same nodes it is of no interest there.  But if its memory is
+ * to be brought in when a change of @from ends, that would not find it any more.  So
+ * it is enrolled there now; but who comes and goes does not keep that from ending.
+ *
+ * Call with cpuset_mutex held.
+ */
+void cpuset_change_leave_cpuset(struct cpuset_change *change,
+				struct task_struct *task, struct cpuset *from,
+				struct cpuset *to)
+{
+	struct mm_struct *mm;
+	struct cm_part *part;
+
+	mm = task_led_mm(task);
+	if (!mm)
+		return;
+
+	spin_lock(&cm_lock);
+	part = part_to_leave(from, task, mm);
+	if (part && !part->closes && part->nr_jobs > part->nr_left &&
+	    nodes_equal(from->effective_mems, to->effective_mems)) {
+		part->nr_jobs++;
+		part->nr_left++;
+	} else if (part) {
+		change->behind = true;
+		part = NULL;
+	}
+	spin_unlock(&cm_lock);
+	if (part) {
+		mm->cpuset_change = ~change->id;
+		part_add_mm(part, mm, part->sweep ?: part->map, 1);
+		list_last_entry(&part->jobs, struct cpuset_migrate_job,
+				node)->left = true;
+		part_start_jobs(part);
+	}
+	mmdrop(mm);
+}
+
 /**
  * cpuset_change_add_cpuset - name a cpuset whose tasks are to follow
  * @change: the change
@@ -586,7 +653,7 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	if (change->kind == CPUSET_NEW_MEMS) {
 		WRITE_ONCE(cs->migrate.placement,
 			   atomic64_inc_return(&cm_last_name));
-		cm_cache_change(cs, mems, move && !part->leave_cache);
+		cm_cache_change(cs, change, mems, move && !part->leave_cache);
 	}
 	part->mems = *mems;
 	part->placement = cs->migrate.placement;
@@ -597,6 +664,23 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	list_add_tail(&part->node, &change->parts);
 	cs->migrate.adding = part;
 	return part;
+}
+
+/*
+ * Who has entered is looked after where it was.  Until then it has children with
+ * pages that are not in place either.
+ */
+static void part_wait_for(struct cm_part *part, struct mm_struct *mm)
+{
+	struct cpuset_migrate_job *job;
+
+	spin_lock(&cm_lock);
+	job = mm->cpuset_job;
+	if (job && job->left && !job->also) {
+		job->also = part;
+		part->nr_jobs++;
+	}
+	spin_unlock(&cm_lock);
 }
 
 /**
@@ -611,6 +695,8 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 			    const nodemask_t *old)
 {
 	struct mm_struct *mm = task_led_mm(task);
+	bool looked_after = false;
+	unsigned int pass = 0;
 	nodemask_t from;
 
 	if (!mm)
@@ -623,8 +709,15 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 	/* The same nodes elsewhere; but what is under way has to come along. */
 	nodes_and(from, *old, node_states[N_MEMORY]);
 	if (part->change->kind == CPUSET_ATTACH &&
-	    nodes_equal(from, part->mems) && !READ_ONCE(mm->cpuset_job))
-		goto out;
+	    nodes_equal(from, part->mems)) {
+		looked_after = mm->cpuset_change == ~part->change->id;
+		if (!looked_after && !READ_ONCE(mm->cpuset_job)) {
+			if (!part->change->behind || !part->move)
+				goto out;
+			/* Forked by who was moved, it may have pages of its own. */
+			pass = 1;
+		}
+	}
 
 	if (!part->map || !nodes_equal(part->old, from)) {
 		cm_map_put(part->map);
@@ -634,7 +727,10 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 			part->sweep = cm_map_get(part->map);
 	}
 	mm->cpuset_change = part->change->id;
-	part_add_mm(part, mm, part->map, 0);
+	if (looked_after)
+		part_wait_for(part, mm);
+	else
+		part_add_mm(part, mm, part->map, pass);
 out:
 	mmdrop(mm);
 }
@@ -654,7 +750,8 @@ void cpuset_change_end(struct cpuset_change *change)
 	list_for_each_entry_safe(part, next, &change->parts, node) {
 		part->cs->migrate.adding = NULL;
 		/* What entered is where it should be. */
-		if (change->kind == CPUSET_ATTACH && list_empty(&part->jobs)) {
+		if (change->kind == CPUSET_ATTACH && list_empty(&part->jobs) &&
+		    READ_ONCE(part->nr_jobs) == 1) {
 			list_del(&part->node);
 			part_free(part);
 			continue;

@@ -41,9 +41,6 @@ static inline u64 cm_elapsed(u64 since)
 /* Address ranges of one job that have different maps. */
 #define CM_MAX_RANGES		8
 
-/* Changes under way, one after the other, of which a job knows what they moved. */
-#define CM_MAX_BEFORE		4
-
 /* map.c */
 
 /**
@@ -85,6 +82,8 @@ void cm_map_put(struct cm_map *map);
  * @wait: where it waits
  * @work: makes it wait on its way to user space
  * @wants_wait: it does
+ * @behind: a task comes from a cpuset of which a part closes that would have
+ *	looked after it
  * @partial: pages failed to move, once nothing is busy any more
  * @evacuation: the job that empties a node
  * @overlaps: an address space has not arrived yet where another change wanted it
@@ -102,6 +101,7 @@ struct cpuset_change {
 	wait_queue_head_t	wait;
 	struct callback_head	work;
 	bool			wants_wait;
+	bool			behind;
 	bool			partial;
 	bool			overlaps;
 	struct cpuset_migrate_job *evacuation;
@@ -126,14 +126,18 @@ struct cpuset_change {
  * @start: when; comparable with task_struct.start_time
  * @move: pages move; otherwise policies are rebound and that is all
  * @leave_cache: but not cache that nobody maps
- * @nr_jobs: jobs that have not ended, and one for who adds to them.  Under
- *	cm_lock.
+ * @nr_jobs: jobs that have not ended, one for who adds to them, and those of
+ *	other parts that are ->also ours.  Under cm_lock.
+ * @nr_left: of those that have not ended, the ones of who was about to leave.
+ *	Under cm_lock.
  * @rounds: how often the closing sweep looked for somebody
  * @only_count: often enough: the pages of who is found now are left
  * @cached: the job for cache that nobody maps was made, or is not needed
  * @announced: CM_EVENT_START was sent
  * @partial: pages failed to move
  * @stopped: somebody wrote to the stop file
+ * @closes: its jobs have ended, and nobody has looked yet for what was missed.
+ *	Under cm_lock, and cpuset_mutex to reset it
  * @jobs: enrolled, not started
  * @cache_nodes: those that may have cache to move, while it closes
  */
@@ -153,12 +157,14 @@ struct cm_part {
 	bool			move;
 	bool			leave_cache;
 	unsigned int		nr_jobs;
+	unsigned int		nr_left;
 	unsigned int		rounds;
 	bool			only_count;
 	bool			cached;
 	bool			announced;
 	bool			partial;
 	bool			stopped;
+	bool			closes;
 	struct list_head	jobs;
 	nodemask_t		cache_nodes;
 };
@@ -201,6 +207,8 @@ struct cm_tally {
  * @origin: the cpuset whose hold, max and stop files concern it: where the
  *	change was written or, if that took the address space over from a
  *	change written further up, where that was.  A reference
+ * @left: of somebody who was about to leave the cpuset of @part
+ * @also: the part of the cpuset that he entered, which closes after this job
  * @node: in part->jobs, then in the list of all jobs
  * @line: in the line for a worker, see worker.c; under cm_lock
  * @work: runs it
@@ -212,6 +220,7 @@ struct cm_tally {
  * @in_force: the nodes of the last change of those in a row, which tasks have
  *	already; for its worker
  * @bound: the policies of the VMAs are bound to them
+ * @entered: for tasks that entered a cpuset, and for nothing that was under way
  * @range: @range[i] holds for addresses from @range[i - 1].end up to its end.
  *	More than one when a change came while the one before was under way.
  * @nr_ranges: how many
@@ -247,6 +256,7 @@ struct cm_tally {
  * @drained: other CPUs' LRU batches were drained for this job
  * @reclaiming: kswapd was woken in this pass
  * @moved: pages moved in this pass
+ * @again: what was counted before stayed in this pass, and may not in another
  * @nr_skip_vma: pages counted in VMAs that cannot be migrated
  * @tally: final outcomes since the last flush
  * @outside: outcomes that another pass may improve: pages still outside
@@ -258,6 +268,8 @@ struct cpuset_migrate_job {
 	struct cpuset_migrate_job **slot;
 	struct cm_part		*part;
 	struct cpuset		*origin;
+	bool			left;
+	struct cm_part		*also;
 	struct list_head	node;
 	struct list_head	line;
 	struct work_struct	work;
@@ -268,15 +280,13 @@ struct cpuset_migrate_job {
 
 	nodemask_t		in_force;
 	bool			bound;
+	bool			entered;
 	struct cm_range {
 		unsigned long	end;
 		struct cm_map	*map;
 	} range[CM_MAX_RANGES];
 	unsigned int		nr_ranges;
-	struct cm_before {
-		struct cpuset_change *change;
-		struct cm_map	*map;
-	} before[CM_MAX_BEFORE];
+	struct cm_before	before[CM_MAX_BEFORE];
 	unsigned int		nr_before;
 
 	unsigned long		cursor;
@@ -304,6 +314,7 @@ struct cpuset_migrate_job {
 	bool			drained;
 	bool			reclaiming;
 	unsigned long		moved;
+	bool			again;
 	unsigned long		nr_skip_vma;
 	struct cm_tally		tally;
 	struct cm_tally		outside;
@@ -313,6 +324,10 @@ struct cpuset_migrate_job {
 struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 					struct cm_part *part,
 					struct cm_map *map);
+void cm_job_add_before(struct cpuset_migrate_job *job,
+		       struct cpuset_change *change, struct cm_map *map);
+const struct cm_map *cm_job_before(const struct cpuset_migrate_job *job,
+				   struct folio *folio);
 void cm_job_start(struct cpuset_migrate_job *job);
 void cm_jobs_stop(struct cpuset *cs);
 void cm_jobs_recheck(void);
@@ -359,6 +374,7 @@ void cm_limit_set(struct cpuset *cs, u64 max);
  * @split: no room for all of it in one piece
  * @swap: no room for it at all; to be swapped out
  * @thp: it is PMD-sized, and not hugetlb
+ * @counted: has been before, as what stayed, and is not again unless it moves
  */
 struct cm_slot {
 	struct folio	*src;
@@ -374,6 +390,7 @@ struct cm_slot {
 	bool		split;
 	bool		swap;
 	bool		thp;
+	bool		counted;
 };
 
 /**
@@ -436,9 +453,12 @@ void cm_team_free(struct cm_team *team);
 extern bool cm_pagecache;
 
 bool cm_cache_is_left(struct cpuset *cs);
-void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes);
-void cm_cache_change(struct cpuset *cs, const nodemask_t *mems, bool move);
+void cm_cache_nodes(struct cpuset *cs, const nodemask_t *mems,
+		    nodemask_t *nodes);
+void cm_cache_change(struct cpuset *cs, struct cpuset_change *change,
+		     const nodemask_t *mems, bool move);
 void cm_cache_placed(struct cpuset *cs);
+bool cm_cache_is_moving(struct cpuset *cs);
 void cm_cache_offline(struct cpuset *cs);
 struct cpuset_migrate_job *cm_cache_job(struct cm_part *part,
 					const nodemask_t *nodes);
@@ -455,14 +475,22 @@ static inline bool cm_cache_is_left(struct cpuset *cs)
 	return true;
 }
 
-static inline void cm_cache_nodes(struct cpuset *cs, nodemask_t *nodes)
+static inline void cm_cache_nodes(struct cpuset *cs, const nodemask_t *mems,
+				  nodemask_t *nodes)
 {
 	nodes_clear(*nodes);
 }
 
-static inline void cm_cache_change(struct cpuset *cs, const nodemask_t *mems,
-				   bool move) {}
+static inline void cm_cache_change(struct cpuset *cs,
+				   struct cpuset_change *change,
+				   const nodemask_t *mems, bool move) {}
 static inline void cm_cache_placed(struct cpuset *cs) {}
+
+static inline bool cm_cache_is_moving(struct cpuset *cs)
+{
+	return false;
+}
+
 static inline void cm_cache_offline(struct cpuset *cs) {}
 
 static inline struct cpuset_migrate_job *

@@ -100,6 +100,7 @@ struct cpuset_migrate_job *cm_job_alloc(struct mm_struct *mm,
 	css_get(&part->origin->css);
 	job->origin = part->origin;
 	job->state = CM_JOB_NEW;
+	job->entered = part->change->kind == CPUSET_ATTACH;
 	INIT_LIST_HEAD(&job->line);
 	INIT_WORK(&job->work, job_work);
 	job->range[0].end = ULONG_MAX;
@@ -200,8 +201,11 @@ static void job_end(struct cpuset_migrate_job *job)
 	}
 	if (state == CM_JOB_HELD)
 		cm_stat_held(part->cs, -1);
+	part->nr_left -= job->left;
 	/* The part is busy closing before the job is not any more. */
 	cm_part_put_job(part);
+	if (job->also)
+		cm_part_put_job(job->also);
 	if (state != CM_JOB_NEW) {
 		list_del(&job->node);
 		cm_stat_pending(part->cs, -1);
@@ -211,14 +215,37 @@ static void job_end(struct cpuset_migrate_job *job)
 	job_put(job);
 }
 
-/* What another address space's job moved for @change goes on by @map. */
-static void job_add_before(struct cpuset_migrate_job *job,
-			   struct cpuset_change *change, struct cm_map *map)
+/**
+ * cm_job_add_before - tell a job of an earlier change
+ * @job: the job, with less than CM_MAX_BEFORE of them
+ * @change: the change
+ * @map: where what that has moved goes; the job gets the reference
+ */
+void cm_job_add_before(struct cpuset_migrate_job *job,
+		       struct cpuset_change *change, struct cm_map *map)
 {
 	struct cm_before *before = &job->before[job->nr_before++];
 
 	before->change = cm_change_get(change);
 	before->map = map;
+}
+
+/**
+ * cm_job_before - where does a folio go that an earlier change has moved?
+ * @job: the job
+ * @folio: the folio
+ *
+ * Return: the map by which it goes on, or NULL if none has.
+ */
+const struct cm_map *cm_job_before(const struct cpuset_migrate_job *job,
+				   struct folio *folio)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->nr_before; i++)
+		if (xa_load(&job->before[i].change->moved, folio_pfn(folio)))
+			return job->before[i].map;
+	return NULL;
 }
 
 /*
@@ -235,12 +262,12 @@ static void job_remember(struct cpuset_migrate_job *job,
 	/* This one has moved pages; of those in between some may not have begun. */
 	if (job->nr_before == CM_MAX_BEFORE)
 		job_forget_before(job);
-	job_add_before(job, old->part->change, cm_map_get(map));
+	cm_job_add_before(job, old->part->change, cm_map_get(map));
 	for (i = 0; i < old->nr_before && job->nr_before < CM_MAX_BEFORE; i++) {
 		composed = cm_map_alloc_composed(old->before[i].map, map);
 		if (!composed)
 			return;
-		job_add_before(job, old->before[i].change, composed);
+		cm_job_add_before(job, old->before[i].change, composed);
 	}
 }
 
@@ -267,6 +294,7 @@ static void job_take_over(struct cpuset_migrate_job *job,
 		job->origin = old->origin;
 		job->stop = job->stop && old->stop;
 	}
+	job->entered = job->entered && old->entered;
 
 	/* The old job binds policies only, or is done but for strays. */
 	if (!old->part->move || visited == ULONG_MAX)
@@ -334,7 +362,7 @@ static bool job_waits_for(const struct cpuset_migrate_job *job,
 		return false;
 	if (origin == above)
 		return job->part->change->kind == CPUSET_ATTACH &&
-		       cur->part->change->kind != CPUSET_ATTACH;
+		       !cur->entered;
 	return cm_is_below(origin, above);
 }
 
@@ -411,7 +439,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	job_busy(job, 1);
 	job->state = CM_JOB_QUEUED;
 	/* Somebody may have written to the stop file while others started. */
-	job->stop = job->part->stopped || job->part->only_count;
+	job->stop = job->part->stopped || (mm && job->part->only_count);
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 
@@ -571,6 +599,9 @@ static void job_finish(struct cpuset_migrate_job *job)
 	trace_cpuset_migrate_job_end(job, failed);
 
 	spin_lock(&cm_lock);
+	/* It may be in no count, if nobody had come across it before. */
+	if (job->again)
+		part->partial = true;
 	if (job->mm && !job->stop)
 		WRITE_ONCE(job->mm->cpuset_placed, part->placement);
 	job_end(job);
@@ -622,7 +653,7 @@ static void job_wait_for_lru(struct cpuset_migrate_job *job)
 static bool job_needs_pass(struct cpuset_migrate_job *job)
 {
 	/* Pages of an address space may have come behind the cursor. */
-	if (!cm_tally_failures(&job->outside))
+	if (!cm_tally_failures(&job->outside) && !job->again)
 		return job->mm && !job->pass;
 	if (!job->mm)
 		return job->pass + 1 < CM_CACHE_PASSES;
@@ -649,6 +680,7 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	job->tries = 0;
 	job->nap_left = CM_NAP_USEC;
 	job->moved = 0;
+	job->again = false;
 	job->reclaiming = false;
 	job->nr_skip_vma = 0;
 	memset(&job->outside, 0, sizeof(job->outside));

@@ -429,6 +429,9 @@ static void slot_alloc(struct cm_batch *batch, struct cm_slot *slot,
 		slot->dst = alloc_on(batch, src, slot->nid);
 		return;
 	}
+	/* What is mapped may have a policy that does not want it anywhere else. */
+	if (slot->counted)
+		nodes_clear(left);
 	for (nid = slot->nid; nid != NUMA_NO_NODE;
 	     nid = cm_nearest_node(slot->nid, &left)) {
 		node_clear(nid, left);
@@ -561,7 +564,7 @@ static void batch_alloc(struct cm_batch *batch, struct list_head *back,
 			slot->split = false;
 			if (slot->dst)
 				slot_free_dst(batch, slot);
-			slot->swap = why == CM_FAIL_NOMEM &&
+			slot->swap = why == CM_FAIL_NOMEM && !slot->counted &&
 				     cm_swap_wants(batch->job, slot->src);
 			list_move_tail(&slot->src->lru,
 				       slot->swap ? swap : back);
@@ -722,6 +725,10 @@ static void slot_account(struct cm_batch *batch, struct cm_slot *slot)
 	} else if (slot->dst) {
 		slot_free_dst(batch, slot);
 	}
+	if (slot->counted) {
+		job->again |= slot->left && cm_stat_is_failure(slot->reason);
+		return;
+	}
 	if (slot->left)
 		cm_count_left(job, slot->src, slot->addr, slot->src_nid,
 			      slot->reason, slot->left);
@@ -750,7 +757,10 @@ static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
 	if (err) {
 		slot->split = false;
 		batch_putback(batch, &folios, true);
-		cm_count(job, slot->src_nid, slot->reason, slot->left);
+		if (slot->counted)
+			job->again |= cm_stat_is_failure(slot->reason);
+		else
+			cm_count(job, slot->src_nid, slot->reason, slot->left);
 		return;
 	}
 
@@ -759,6 +769,7 @@ static void slot_split(struct cm_batch *batch, struct cm_slot *slot,
 		pieces->chained = batch->chained;
 		list_move_tail(&piece->lru, &pieces->folios);
 		cm_batch_add(pieces, piece, 0, slot->nid);
+		pieces->slot[pieces->nr - 1].counted = slot->counted;
 		if (pieces->nr == CM_BATCH_PAGES)
 			cm_move_batch(pieces);
 	}

@@ -88,13 +88,7 @@ static const struct cm_map *walk_folio_map(struct cm_walk *w,
 					   struct folio *folio,
 					   unsigned long addr)
 {
-	struct cpuset_migrate_job *job = w->job;
-	unsigned int i;
-
-	for (i = 0; i < job->nr_before; i++)
-		if (xa_load(&job->before[i].change->moved, folio_pfn(folio)))
-			return job->before[i].map;
-	return walk_map(w, addr);
+	return cm_job_before(w->job, folio) ?: walk_map(w, addr);
 }
 
 /*
@@ -723,6 +717,7 @@ enum cm_walk_result cm_walk_chunk(struct cpuset_migrate_job *job,
 
 	/* What was seen to fit a while ago may not any more. */
 	batch->room = 0;
+	batch->chained = false;
 	end = walk_run(&w);
 	if (job->cursor != w.next)
 		job->tries = 0;

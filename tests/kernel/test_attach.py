@@ -295,9 +295,43 @@ def test_controller_for_one_who_moves_among_others(top, spawn):
     load.verify()
 
 
+@pytest.mark.core
+@pytest.mark.debug
+@pytest.mark.parametrize("ends", [False, True], ids=["stays", "ends"])
+def test_a_child_that_leaves_before_its_pages_have_moved(top, spawn, ends):
+    """To where the nodes are the same, before or after its parent had ended."""
+    mems, where = ("2-3", {2: PAGES // 2, 3: PAGES // 2})
+    if not ends:
+        # What has arrived on 1 for one of them is not to go on for the other.
+        mems, where = ("1-2", {1: PAGES // 2, 2: PAGES // 2})
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=(0, 1))
+    cpuset.write("hold", "1")
+    cpuset.set_mems(mems, nonblock=True)
+    child = load.fork()
+    other = top.mkdir("b", mems=mems)
+
+    other.attach(child)
+    assert child.where("memory") == {0: PAGES // 2, 1: PAGES // 2}
+    if ends:
+        os.kill(load.pid, signal.SIGKILL)
+        load.process.wait()
+    cpuset.write("hold", "0")
+    cpuset.wait_idle()
+    other.wait_idle()
+
+    assert child.where("memory") == where
+    child.verify()
+    if not ends:
+        assert load.where("memory") == where
+        load.verify()
+
+
 @pytest.mark.debug
 @pytest.mark.v2only("threaded cgroups")
-def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn):
+@pytest.mark.parametrize("held", [False, True], ids=["at once", "after a hold"])
+def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn, held):
     """Out of the cpuset whose nodes change into one below, and in again."""
     cpuset = top.mkdir("a", mems="0")
     below = top.mkdir("a/b", controlled=False)
@@ -306,6 +340,12 @@ def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn):
     load = spawn(cpuset)
     load.alloc("memory", mib(48), nodes=0)
     turns = itertools.cycle((below, cpuset))
+    if held:
+        # What is held makes no way, and goes on with whoever comes meanwhile.
+        cpuset.write("hold", "1")
+        cpuset.set_mems("1", nonblock=True)
+        for group in (below, cpuset):
+            group.attach(load, nonblock=True)
 
     pid = os.fork()
     if not pid:
@@ -314,7 +354,11 @@ def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn):
                 group.attach(load, nonblock=True)
         os._exit(1)
     try:
-        cpuset.set_mems("1")
+        if held:
+            cpuset.write("hold", "0")
+            wait_until(lambda: 0 not in load.where("memory"), "it to arrive")
+        else:
+            cpuset.set_mems("1")
         assert 0 not in load.where("memory")
         assert os.waitpid(pid, os.WNOHANG) == (0, 0)
     finally:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ktest import calls, machine
-from ktest.cpusets import Since, moved_by, reasons, wait_until
+from ktest.cpusets import Since, accounted, moved_by, reasons, wait_until
 from ktest.disks import SlowDisk, loop_device, run
 from ktest.machine import mib
 from ktest.process import apart
@@ -432,6 +432,96 @@ def test_two_changes_in_a_row(charged, spawn, shm):
     cpuset.wait_idle()
 
     assert look(load) == {2: PAGES // 2, 3: PAGES // 2}
+
+
+ON_THE_WAY = {"settle": (1, 2), "2-3": (2, 3), "0-1": (0, 1)}
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("more", ON_THE_WAY)
+def test_a_change_on_the_way(charged, spawn, shm, more):
+    """What has arrived looks like what has to leave, and goes on from there."""
+    cpuset = charged("a", mems="0-1")
+    load = spawn(cpuset)
+    fill(load, shm, nodes=(0, 1))
+    cpuset.write("max", "6M")
+    cpuset.set_mems("1-2", nonblock=True)
+    # Node 0 is left by then. Less than 1 MiB on 2 would not be looked for.
+    wait_until(lambda: cached_on(cpuset, 2) > mib(2), "a part of node 1 to move")
+    assert cached_on(cpuset, 2) < PAGES // 2 - mib(1)
+
+    if more == "settle":
+        cpuset.write("settle", "1", nonblock=True)
+    else:
+        cpuset.set_mems(more, nonblock=True)
+    cpuset.write("max", "max")
+    cpuset.wait_idle()
+
+    assert look(load) == {node: PAGES // 2 for node in ON_THE_WAY[more]}
+
+
+@pytest.mark.core
+@pytest.mark.debug
+def test_mapped_on_the_way(charged, spawn, shm):
+    """By a process whose own memory has arrived; its pins are counted once."""
+    cpuset = charged("a", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    load.alloc("held", 64, kind="shared", nodes=0)
+    load("pin", "held", **{"from": 8, "count": 16})
+    since = Since(cpuset)
+    cpuset.write("max", "4M")
+
+    cpuset.set_mems("1")
+    load("show", "cache")
+    load("touch", "cache")
+    assert load.where("cache")[0] > PAGES // 2
+    cpuset.write("max", "max")
+    cpuset.wait_idle()
+
+    change = since.gained()
+    assert load.where("cache") == {1: PAGES}
+    assert load.where("held") == {0: 16, 1: 48}
+    assert change["migrate_scanned"] == accounted(change)
+    assert reasons(change)["fail_pinned"] == 16
+    load.verify()
+
+
+def test_mapped_while_others_move(charged, spawn, shm):
+    """By a process that has arrived; in the end nobody has what nobody maps."""
+    cpuset = charged("a", mems="0")
+    load, other = spawn(cpuset), spawn(cpuset)
+    fill(load, shm)
+    other.alloc("memory", PAGES, nodes=0)
+    cpuset.write("max", "4M")
+
+    cpuset.set_mems("1", nonblock=True)
+    wait_until(lambda: cpuset.stat()["migrate_pending"] == 1, "the first to arrive")
+    assert other.where("memory").get(0, 0) > PAGES // 4
+    load("show", "cache")
+    load("touch", "cache")
+    assert load.where("cache") == {0: PAGES}
+    cpuset.write("max", "max")
+    cpuset.wait_idle()
+
+    assert load.where("cache") == {1: PAGES}
+    load.verify()
+
+
+def test_settle_is_not_held_from_below(charged, spawn, shm):
+    """Nor does it wait for who is."""
+    parent = charged("a", mems="0-1")
+    parent.write("cgroup.subtree_control", "+memory")
+    cpuset = parent.mkdir("b", mems="0")
+    load = spawn(cpuset)
+    fill(load, shm)
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1")
+    parent.write("settle", "1")
+
+    wait_until(lambda: cached_on(cpuset, 0) < mib(1), "the cache to move")
+    cpuset.wait_idle()
+    assert look(load) == {1: PAGES}
 
 
 @pytest.mark.core

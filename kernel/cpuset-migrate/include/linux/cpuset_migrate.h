@@ -106,6 +106,19 @@ enum cpuset_migrate_event {
 	CM_NR_EVENTS,
 };
 
+/* Changes under way, one after the other, of which one knows what they moved. */
+#define CM_MAX_BEFORE		4
+
+/**
+ * struct cm_before - an earlier change, which has moved pages already
+ * @change: the change; a reference
+ * @map: where these pages go from there
+ */
+struct cm_before {
+	struct cpuset_change	*change;
+	struct cm_map		*map;
+};
+
 /**
  * struct cpuset_migrate - what every cpuset has for migration
  * @placement: names the present nodes of this cpuset, and those of no other:
@@ -118,6 +131,13 @@ enum cpuset_migrate_event {
  * @cache_map: where cache that nobody maps goes, from where it may be; NULL if
  *	it is where it should be.  Under cpuset_mutex
  * @cache_job: the job that moves it.  Written with the engine's lock held
+ * @cache_change: the last change that moves by @cache_map, and may have begun to.
+ *	Under cpuset_mutex
+ * @cache_begun: a job was made for the present nodes.  Under cpuset_mutex
+ * @cache_before: what of an earlier change may have moved cache by a map that is
+ *	part of @cache_map, the last one first, and where that goes.  Under
+ *	cpuset_mutex
+ * @nr_cache_before: how many
  * @leave_cache: changes written here or below leave cache that nobody maps
  * @hold: jobs of changes written here or below do not run
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
@@ -140,6 +160,10 @@ struct cpuset_migrate {
 	struct list_head	parts;
 	struct cm_map		*cache_map;
 	struct cpuset_migrate_job *cache_job;
+	struct cpuset_change	*cache_change;
+	bool			cache_begun;
+	struct cm_before	cache_before[CM_MAX_BEFORE];
+	unsigned int		nr_cache_before;
 	bool			leave_cache;
 	bool			hold;
 	u64			max;
@@ -166,6 +190,9 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 					 const nodemask_t *mems, bool move);
 void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 			    const nodemask_t *old);
+void cpuset_change_leave_cpuset(struct cpuset_change *change,
+				struct task_struct *task, struct cpuset *from,
+				struct cpuset *to);
 void cpuset_change_end(struct cpuset_change *change);
 
 void __cpuset_migrate_exit(struct mm_struct *mm);
@@ -230,6 +257,11 @@ static inline void cpuset_change_add_task(struct cm_part *part,
 		mmput(mm);
 	}
 }
+
+static inline void cpuset_change_leave_cpuset(struct cpuset_change *change,
+					      struct task_struct *task,
+					      struct cpuset *from,
+					      struct cpuset *to) {}
 
 static inline void cpuset_change_end(struct cpuset_change *change)
 {

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conftest import Command
-from moving import PATIENCE, moves_end, wait_until
+from moving import PATIENCE, killed, moves_end, wait_until, written
 from test_others import started
 from test_report import RUN, add, record
 from tree import MIB
@@ -126,6 +126,96 @@ def test_limit_all_is_those_that_have_one(kernel, live):
 
 def test_limit_all_on_a_stock_kernel(run):
     assert run.json("limit", "--all")["targets"] == []
+
+
+# ---- the limit of a job ----
+
+
+@pytest.fixture
+def running(kernel, begin):
+    """A job, j1, of the engine's in /web."""
+    process = begin("--to", "2-3")
+    written(kernel, "2-3")
+    return process
+
+
+def test_limit_of_a_job_is_its_cgroups(kernel, live, running):
+    assert live("limit", "j1").stdout == "/web: no limit\n"
+    assert live("limit", "j1", "--rate", "5M").stdout == "/web: 5.0M/s\n"
+    assert kernel.read(f"{WEB}.max") == str(5 * MIB)
+    assert kernel.read(f"{DB}.max") == "max\n"
+    out = live.json("limit", "j1", "/db", "--rate", "5M")
+    assert changed(out) == {"/web": False, "/db": True}
+    moves_end(kernel)
+    running.communicate(timeout=PATIENCE)
+    assert live("limit", "/web").stdout == "/web: 5.0M/s\n", "it stays"
+
+
+def test_limit_of_a_job_with_one_of_its_own_stays_too(kernel, live, begin):
+    process = begin("--to", "2-3", "--rate", "1M")
+    written(kernel, "2-3")
+    assert live("limit", "j1", "--rate", "5M").returncode == 0
+    moves_end(kernel)
+    process.communicate(timeout=PATIENCE)
+    assert kernel.read(f"{WEB}.max") == str(5 * MIB)
+
+
+def test_limit_of_a_job_whose_command_was_killed(kernel, live, running):
+    killed(running)
+    assert live("limit", "j1", "--rate", "5M").stdout == "/web: 5.0M/s\n"
+    assert kernel.read(f"{WEB}.max") == str(5 * MIB)
+
+
+def runs(kernel, backend, cgroups):
+    """A job, j1, of these cgroups: this process stands for its own."""
+    targets = [{"cgroup": path, "backend": backend} for path in cgroups]
+    pid = os.getpid()
+    add(kernel, "j1", state="running", pid=pid, pid_start=started(pid), targets=targets)
+
+
+def test_a_job_of_many_cgroups_and_of_one_twice(kernel, live):
+    runs(kernel, "engine-v2", ["/db", "/db", "/web"])
+    out = live.json("limit", "j1", "--rate", "5M")
+    assert [t["cgroup"] for t in out["targets"]] == ["/db", "/web"]
+    assert changed(out) == {"/db": True, "/web": True}
+    assert kernel.read(f"{WEB}.max") == kernel.read(f"{DB}.max") == str(5 * MIB)
+    out = live.json("pause", "j1")
+    assert [t["cgroup"] for t in out["targets"]] == ["/db", "/web"]
+    assert out["targets"][0]["changed"] is True
+
+
+@pytest.mark.parametrize("rate", [[], ["--rate", "1M"]], ids=["", "rate"])
+def test_a_job_that_has_ended_is_not_limited(kernel, live, rate):
+    """What moves in its cgroups now is another one's."""
+    add(kernel, "j1", state="done")
+    said = "j1: has ended, and its cgroups are left as they are\n"
+    assert live("limit", "j1", *rate).stdout == said
+    out = live.json("limit", "j1", *rate)
+    assert out["state"] == "unchanged"
+    assert out["targets"] == [{"job": "j1", "changed": False}]
+    assert kernel.read(f"{WEB}.max") == "max\n"
+
+
+@pytest.mark.parametrize("backend", ["stock-v2", "move_pages"])
+def test_a_job_that_no_limit_holds(kernel, live, backend):
+    """Its own process moves the memory, also where there is an engine."""
+    runs(kernel, backend, ["/db", "/web"])
+    told = live("limit", "j1").stdout
+    assert told.startswith("j1: its process moves the memory itself")
+    assert changed(live.json("limit", "j1")) == {"j1": False}
+    message = live.json("limit", "j1", "--rate", "1M", code=4)["error"]["message"]
+    assert message == (
+        "j1: its process moves the memory itself, which no limit of a cgroup holds; "
+        '"cgmigrate move --rate" limits one move'
+    )
+    assert kernel.read(f"{WEB}.max") == "max\n"
+
+
+def test_limit_of_no_such_job(kernel, live):
+    result = live("limit", "/web", "j7", "--rate", "1M")
+    assert result.returncode == 1
+    assert 'j7: no such job; "cgmigrate report" lists them' in result.stderr
+    assert kernel.read(f"{WEB}.max") == "max\n"
 
 
 def test_no_permission_is_a_refusal(kernel):
@@ -313,5 +403,6 @@ def test_memory_is_handled_right(kernel, valgrind):
         ["limit", "/web", "--rate", "1G"],
         ["limit", "/nope"],
         ["pause", "j1"],
+        ["limit", "j1"],
     ):
         assert check(*args).returncode in (0, 1), args

@@ -136,7 +136,7 @@ USAGE = [
     (["resume", "/web", "--all"], "name cgroups or jobs, or say --all"),
     (["cancel", "200"], "200: cancel takes cgroups"),
     (["cancel", "/web", "--timeout", "x"], "--timeout x: not a time"),
-    (["limit"], "no cgroup named"),
+    (["limit"], "no cgroup or job named"),
     (["limit", "/web", "--rate", "fast"], "--rate fast: not a size"),
     (["report", "17"], "17: not the name of a job such as j17"),
     (["report", "j0"], "j0: not the name of a job such as j17"),

@@ -126,7 +126,7 @@ struct target {
 
 int target_open(struct app *app, const char *text, struct target *target);
 void target_close(struct target *target);
-int check_cgroup(struct app *app, const char *text);
+int check_cgroups_and_jobs(struct app *app, char **targets);
 int target_open_cgroup(struct app *app, const char *text, struct target *target);
 
 /* ui.c */
@@ -271,6 +271,8 @@ void entry_of_change(const struct app *app, const json_t *targets, int code);
 bool has_engine(const struct app *app);
 bool process_moves(const struct app *app, const json_t *target);
 bool record_has_rounds(const json_t *record);
+bool record_goes_on(const struct app *app, const json_t *record);
+const char *record_cgroup(const json_t *record, size_t index);
 bool process_concerns(const struct app *app, const json_t *record, const char *path);
 
 /* others.c */

@@ -256,8 +256,7 @@ static int tell_job(struct app *app, struct control *control, const char *id)
 	int code = 0;
 	size_t i;
 
-	/* What moves there now is another one's; the engine goes on with what nobody watches. */
-	if (!record_runs(record) && !(record_unwatched(record) && has_engine(app))) {
+	if (!record_goes_on(app, record)) {
 		tell_as(app, control, "job", id, false, "has ended");
 		json_decref(record);
 		return 0;
@@ -267,7 +266,7 @@ static int tell_job(struct app *app, struct control *control, const char *id)
 	/* The process of an apply has stopped what the engine did for it. */
 	ended = record_has_rounds(record) && record_runs(record) && control->what == CANCEL;
 	json_array_foreach(json_object_get(record, "targets"), i, target) {
-		const char *path = json_string_value(json_object_get(target, "cgroup"));
+		const char *path = record_cgroup(record, i);
 
 		if (path && !code && !ended && !process_moves(app, target))
 			code = tell_cgroup(app, control, path, false);
@@ -339,28 +338,6 @@ static int take_option(struct app *app, int c, void *data)
 	return 0;
 }
 
-/* Nothing is told to anybody when one of the targets is not there. */
-static int check_targets(struct app *app, char **targets)
-{
-	int code = 0;
-
-	for (; *targets && !code; targets++) {
-		json_t *record;
-
-		if (!job_number(*targets)) {
-			code = check_cgroup(app, *targets);
-			continue;
-		}
-		record = record_read(app, *targets);
-		if (!record)
-			code = fail(app, EXIT_FAILED,
-				    "%s: no such job; \"cgmigrate report\" lists them",
-				    *targets);
-		json_decref(record);
-	}
-	return code;
-}
-
 static int run(struct app *app, struct control *control, char **targets)
 {
 	int code = 0;
@@ -369,7 +346,7 @@ static int run(struct app *app, struct control *control, char **targets)
 		return usage_error(app, "name cgroups or jobs, or say --all");
 	code = app_open_jobs(app);
 	if (!code)
-		code = check_targets(app, targets);
+		code = check_cgroups_and_jobs(app, targets);
 	if (code)
 		return code;
 	control->targets = json_array();

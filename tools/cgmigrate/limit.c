@@ -17,12 +17,13 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"Usage: cgmigrate limit CGROUP...\n"
-	"       cgmigrate limit CGROUP... --rate RATE\n"
+	"Usage: cgmigrate limit CGROUP|JOB...\n"
+	"       cgmigrate limit CGROUP|JOB... --rate RATE\n"
 	"       cgmigrate limit --all [--rate RATE]\n"
 	"\n"
 	"Show or set how many bytes a second may move in a cgroup and below it, all\n"
-	"moves together. It stays until it is set again.\n"
+	"moves together. It stays until it is set again. A job, named as \"cgmigrate\n"
+	"report\" does (j17), stands for the cgroups it moves, until it has ended.\n"
 	OPTIONS_HEAD
 	"      --rate RATE        bytes per second (500M), \"max\" for no limit; 0 holds\n"
 	"      --all              every cgroup that has a limit\n"
@@ -92,6 +93,56 @@ static int limit_group(struct app *app, struct limit *limit, struct cgm_group *g
 	return 0;
 }
 
+static void tell_job(struct app *app, struct limit *limit, const char *id, const char *text)
+{
+	json_array_append_new(limit->targets,
+			      json_pack("{s:s, s:b}", "job", id, "changed", false));
+	if (!app->json)
+		say("%s: %s\n", id, text);
+}
+
+static int limit_named(struct app *app, struct limit *limit, const char *name)
+{
+	struct target target;
+	int code = target_open_cgroup(app, name, &target);
+
+	if (code)
+		return code;
+	code = limit_group(app, limit, target.group);
+	target_close(&target);
+	return code;
+}
+
+#define OWN_PROCESS "its process moves the memory itself, which no limit of a cgroup holds"
+
+/* The cgroups that the engine moves for a job, if it does. */
+static int limit_job(struct app *app, struct limit *limit, const char *id)
+{
+	json_t *record = record_read(app, id), *target;
+	bool moves = false;
+	int code = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, "targets"), i, target)
+		moves |= process_moves(app, target);
+	if (!record_goes_on(app, record))
+		tell_job(app, limit, id, "has ended, and its cgroups are left as they are");
+	else if (moves && limit->set)
+		code = fail(app, EXIT_REFUSED, "%s: %s; \"cgmigrate move --rate\" limits one move",
+			    id, OWN_PROCESS);
+	else if (moves)
+		tell_job(app, limit, id, OWN_PROCESS);
+	else
+		for (i = 0; i < json_array_size(json_object_get(record, "targets")); i++) {
+			const char *path = record_cgroup(record, i);
+
+			if (path && !code)
+				code = limit_named(app, limit, path);
+		}
+	json_decref(record);
+	return code;
+}
+
 struct all_walk {
 	struct app *app;
 	struct limit *limit;
@@ -130,19 +181,11 @@ static int limit_all(struct app *app, struct limit *limit)
 
 static int limit_targets(struct app *app, struct limit *limit, char **targets)
 {
-	int code = 0;
+	int code = check_cgroups_and_jobs(app, targets);
 
-	for (char **t = targets; *t && !code; t++)
-		code = check_cgroup(app, *t);
-	for (; *targets && !code; targets++) {
-		struct target target;
-
-		code = target_open_cgroup(app, *targets, &target);
-		if (code)
-			break;
-		code = limit_group(app, limit, target.group);
-		target_close(&target);
-	}
+	for (; *targets && !code; targets++)
+		code = job_number(*targets) ? limit_job(app, limit, *targets) :
+					      limit_named(app, limit, *targets);
 	return code;
 }
 
@@ -161,7 +204,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 	if (code != GO_ON)
 		return code;
 	if (optind == argc && !limit.all)
-		return usage_error(app, "no cgroup named");
+		return usage_error(app, "no cgroup or job named");
 	if (optind < argc && limit.all)
 		return usage_error(app, "--all: means every cgroup, and some are named");
 	code = app_open_jobs(app);

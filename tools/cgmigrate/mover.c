@@ -27,6 +27,35 @@ bool record_has_rounds(const json_t *record)
 }
 
 /*
+ * Else what moves in its cgroups now is another one's. The engine goes on with what
+ * nobody watches any more.
+ */
+bool record_goes_on(const struct app *app, const json_t *record)
+{
+	return record_runs(record) || (record_unwatched(record) && has_engine(app));
+}
+
+static const char *path_at(const json_t *record, size_t index)
+{
+	const json_t *targets = json_object_get(record, "targets");
+
+	return json_string_value(json_object_get(json_array_get(targets, index), "cgroup"));
+}
+
+/* The cgroup of one of a job's targets. NULL: there is none, or it was an earlier one's. */
+const char *record_cgroup(const json_t *record, size_t index)
+{
+	const char *path = path_at(record, index), *earlier;
+
+	for (size_t i = 0; i < index && path; i++) {
+		earlier = path_at(record, i);
+		if (earlier && !strcmp(earlier, path))
+			path = NULL;
+	}
+	return path;
+}
+
+/*
  * Does a job that runs, and that only its process can end, concern this cgroup or one
  * below it?
  */

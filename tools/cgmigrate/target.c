@@ -120,13 +120,35 @@ int target_open_cgroup(struct app *app, const char *text, struct target *target)
 	return code;
 }
 
-/* Is it there? Asked of all targets before anything is changed. */
-int check_cgroup(struct app *app, const char *text)
+static int check_cgroup(struct app *app, const char *text)
 {
 	struct target target;
 	int code = target_open_cgroup(app, text, &target);
 
 	if (!code)
 		target_close(&target);
+	return code;
+}
+
+static int check_job(struct app *app, const char *id)
+{
+	json_t *record = record_read(app, id);
+	int code = 0;
+
+	if (!record)
+		code = fail(app, EXIT_FAILED,
+			    "%s: no such job; \"cgmigrate report\" lists them", id);
+	json_decref(record);
+	return code;
+}
+
+/* Are they there? Nothing is told to anybody when one of them is not. */
+int check_cgroups_and_jobs(struct app *app, char **targets)
+{
+	int code = 0;
+
+	for (; *targets && !code; targets++)
+		code = job_number(*targets) ? check_job(app, *targets) :
+					      check_cgroup(app, *targets);
 	return code;
 }

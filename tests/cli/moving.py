@@ -33,12 +33,17 @@ def written(kernel, mems):
     wait_until(lambda: kernel.read(MEMS) == mems)
 
 
-def moves_end(kernel, more="", cgroup="/web"):
-    """The kernel has ended its moves of it; seen as a whole or not at all."""
+def moves_are(kernel, pending, more="", cgroup="/web"):
+    """What the kernel counts of it now; seen as a whole or not at all."""
     stat = os.path.join(kernel.path, f"sys/fs/cgroup{cgroup}/cpuset.mems.stat")
     with open(f"{stat}.new", "w", encoding="ascii") as file:
-        file.write(f"migrate_pending 0\nmigrate_held 0\n{more}")
+        file.write(f"migrate_pending {pending}\nmigrate_held 0\n{more}")
     os.rename(f"{stat}.new", stat)
+
+
+def moves_end(kernel, more="", cgroup="/web"):
+    """The kernel has ended its moves of it."""
+    moves_are(kernel, 0, more, cgroup)
 
 
 def killed(process):

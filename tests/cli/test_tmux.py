@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from conftest import BUILD
+from moving import MEMS, STOP, moves_are, moves_end, wait_until
 from terminal import PROMPT, Terminal
 from test_apply import Jobs
 from tree import MIB
@@ -154,6 +155,84 @@ def test_strays_are_red(machine, terminal):
     assert re.search("\033\\[31m *8.0M", term.colours())
     term.key("q")
     term.until(lambda: term.state("alternate_on") == "0")
+
+
+# ---- move, and Ctrl-C ----
+
+HALF = "migrate_moved 20480\n"
+LEFT = f"{HALF}migrate_left 20480\n"
+WAYS = [
+    "to finish:  cgmigrate settle /web",
+    "to go back: cgmigrate move /web --to 0-1",
+]
+
+
+@pytest.fixture
+def moving(kernel, terminal):
+    """A move of /web, of 160 MiB, that the kernel has not ended."""
+    term = terminal(kernel)
+    term.before = settings(term)
+    kernel.engine("/web", pending=1)
+    term.key("C-l")
+    term.until(lambda: term.text() == PROMPT.rstrip())
+    term.type("cgmigrate move /web --to 2-3 --sysroot . --write-sysroot")
+    term.key("Enter")
+    term.see("  0 of 160.0M  0%")
+    return term
+
+
+def ended(term):
+    """Its exit status and what it wrote; the terminal is as it was before."""
+    code, lines = term.ended()
+    assert settings(term) == term.before
+    assert not any("%" in line or "^C" in line for line in lines), "nothing of progress"
+    return code, lines
+
+
+def interrupt(term, kernel):
+    """What is on the screen while a move is told to stop."""
+    term.key("C-c")
+    wait_until(lambda: kernel.read(STOP) == "1")
+    term.see("  stopping")
+    return term.lines()
+
+
+def test_progress_of_a_move(kernel, moving):
+    before = moving.lines()
+    assert before[1].startswith("/web: nodes 0-1 -> 2-3, 2 processes, 160.0M to move")
+    moves_are(kernel, 1, HALF)
+    moving.see("  80.0M of 160.0M  50%")
+    assert moving.lines()[:-1] == before[:-1], "it is one line, written over"
+    assert re.search(r"50%  \S+/s  ETA \d+:\d\d$", moving.text())
+    moves_end(kernel, "migrate_moved 40960\n")
+    code, lines = ended(moving)
+    assert code == 0 and any(line.startswith("done: 160.0M moved") for line in lines)
+
+
+def test_ctrl_c_stops_a_move(kernel, moving):
+    moves_are(kernel, 1, HALF)
+    moving.see("50%")
+    lines = interrupt(moving, kernel)
+    assert lines[-1].startswith("  80.0M of 160.0M  50%") and "^C" not in lines[-1]
+    moves_end(kernel, LEFT)
+    code, lines = ended(moving)
+    assert code == 5
+    (last,) = [n for n, line in enumerate(lines) if line.startswith("cancelled: 80.0M")]
+    assert lines[-2:] == WAYS
+    assert "not looked at: the move was stopped" in "\n".join(lines[:last])
+
+
+def test_ctrl_c_twice_leaves_a_move(kernel, live, moving):
+    interrupt(moving, kernel)
+    moving.key("C-c")
+    code, lines = ended(moving)
+    assert code == 5
+    assert lines[-3:] == ["left: told to stop, not waited for: job j1", *WAYS]
+    moves_end(kernel, LEFT)
+    wait_until(lambda: live.json("report")["jobs"][0]["state"] == "cancelled")
+    for way, mems in zip(WAYS, ("2-3", "0-1")):
+        assert live(*way.split("cgmigrate ")[1].split()).returncode == 0
+        assert kernel.read(MEMS) == mems
 
 
 # ---- map ----

@@ -66,7 +66,7 @@ void follow_alone(void)
 	hangups = 0;
 }
 
-static void draw(struct app *app, const struct cgm_progress *p)
+static void draw(struct app *app, const struct cgm_progress *p, bool cancelled)
 {
 	char moved[32], total[32], rate[32], eta[32] = "";
 	uint64_t speed = p->elapsed_usec ?
@@ -81,10 +81,11 @@ static void draw(struct app *app, const struct cgm_progress *p)
 
 		snprintf(eta, sizeof(eta), "  ETA %llu:%02llu", left / 60, left % 60);
 	}
-	fprintf(stderr, "\r  %s of %s  %u%%  %s/s%s%s\033[K",
+	fprintf(stderr, "\r  %s of %s  %u%%  %s/s%s%s%s\033[K",
 		size_text(app, p->moved, moved, sizeof(moved)),
 		size_text(app, p->total, total, sizeof(total)), percent,
-		size_text(app, speed, rate, sizeof(rate)), eta, p->held ? "  held" : "");
+		size_text(app, speed, rate, sizeof(rate)), eta, p->held ? "  held" : "",
+		cancelled ? "  stopping" : "");
 	fflush(stderr);
 }
 
@@ -122,15 +123,10 @@ bool follow_interrupted(const struct follow_options *options)
 	return interrupts + hangups;
 }
 
-/*
- * Follow a job to its end. Returns false when the user does not want to wait
- * for the end, or nobody does after a time-out; *code is the exit code.
- */
-int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
-	       int *code)
+static bool wait_for_end(struct app *app, struct cgm_job *job,
+			 const struct follow_options *options, bool show, int *code)
 {
 	struct cgm_progress progress = { .size = sizeof(progress) };
-	bool show = !app->json && !app->quiet && isatty(STDERR_FILENO);
 	uint64_t start = now_usec(), drawn = 0;
 	bool timed_out = false, cancelled = false;
 
@@ -142,7 +138,7 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 		if (show && now - drawn >= REDRAW_USEC) {
 			cgm_job_progress(job, &progress);
 			progress.held |= paused;
-			draw(app, &progress);
+			draw(app, &progress, cancelled);
 			drawn = now;
 		}
 		ppoll(&pfd, paused ? 0 : 1, &tick, &options->waiting);
@@ -158,6 +154,7 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 			cgm_job_cancel(job);
 			cancelled = true;
 			paused = 0;
+			drawn = 0;	/* who has asked is to see it */
 		}
 		if (!options->timeout_usec || timed_out ||
 		    now - start < options->timeout_usec)
@@ -169,11 +166,24 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 		cgm_job_cancel(job);	/* asked for, or nobody else would go on */
 		paused = 0;
 	}
-	if (show)
-		fputs("\r\033[K", stderr);
 	cgm_job_progress(job, &progress);
 	*code = code_of(progress.state);
 	if (timed_out && progress.state == CGM_STATE_CANCELLED)
 		*code = EXIT_TIMEOUT;
 	return true;
+}
+
+/*
+ * Follow a job to its end. Returns false when the user does not want to wait
+ * for the end, or nobody does after a time-out; *code is the exit code.
+ */
+int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
+	       int *code)
+{
+	bool show = !app->json && !app->quiet && isatty(STDERR_FILENO);
+	bool ended = wait_for_end(app, job, options, show, code);
+
+	if (show)
+		fputs("\r\033[K", stderr);
+	return ended;
 }

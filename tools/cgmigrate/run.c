@@ -213,7 +213,10 @@ static int follow(struct run *run)
 		return finish(run, code, false);
 	if (leave_to_child(run))
 		return EXIT_FAILED;
-	return tell_running(run->app, run->object, code);
+	tell_running(run->app, run->object, code);
+	if (code == EXIT_CANCELLED && !run->app->json)
+		print_ways_on(run->plan, run->object);
+	return code;
 }
 
 /* What is to be done before memory moves is undone when it does not. */

@@ -140,6 +140,40 @@ def test_watch_is_suspended(busy, terminal):
     assert settings(term) == before
 
 
+def shown(term, height, total):
+    """The first words of the lines of a table that is too long for so many rows."""
+    rows = height - 3
+    term.see(f"q quits  1-{rows} of {total}: j, k, PgDn, PgUp scroll")
+    term.until(lambda: len(term.lines()) == height - 1)
+    lines = term.lines()
+    assert lines[0].split()[:2] == ["CGROUP", "MEMS"] and "q quits" in lines[-1]
+    return [line.split()[0] for line in lines[1:-1]]
+
+
+@pytest.mark.parametrize("height, other, key", [(24, 50, "q"), (50, 24, "C-c")])
+def test_watch_a_thousand(empty, terminal, height, other, key):
+    for n in range(1000):
+        empty.cgroup(f"/job{n}", "0", charged={"anon": [n * MIB + MIB, 0, 0, 0]})
+    term = terminal(empty, columns=80, lines=height)
+    before = settings(term)
+    watch(term)
+    for rows in (height, other, height):
+        term.resize(80, rows)
+        largest = [f"/job{999 - n}" for n in range(rows - 3)]
+        assert shown(term, rows, 1000) == largest
+    history = term.state("history_size")
+    for n in range(3):
+        empty.charge(f"/job{n}", {"anon": [(2048 + n) * MIB, 0, 0, 0]})
+        term.see(f"/job{n} ")
+        largest = [f"/job{n}", *largest[:-1]]
+        assert shown(term, height, 1000) == largest
+    assert term.state("history_size") == history, "nothing has left it at the top"
+    term.key(key)
+    term.until(lambda: term.state("alternate_on") == "0")
+    assert term.ended()[0] == 0
+    assert settings(term) == before
+
+
 # ---- show ----
 
 

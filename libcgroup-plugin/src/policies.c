@@ -14,16 +14,34 @@ static int names_nodes(const char *policy)
 	       !strncmp(policy, "weighted interleave", 19);
 }
 
+/* Where those of the processes after this one begin: there may be thousands. */
+static size_t end_of(const struct policies *policies, pid_t pid)
+{
+	size_t low = 0, high = policies->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (policies->list[middle].pid <= pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* So many mappings of a process have this policy; others than binding ones are dropped. */
 int policies_add(struct policies *policies, pid_t pid, const char *policy, size_t mappings)
 {
 	struct policy_use *use;
+	size_t end;
 
 	if (!names_nodes(policy))
 		return 0;
-	for (size_t i = 0; i < policies->count; i++) {
-		use = &policies->list[i];
-		if (use->pid != pid || strcmp(use->policy, policy))
+	end = end_of(policies, pid);
+	for (size_t i = end; i && policies->list[i - 1].pid == pid; i--) {
+		use = &policies->list[i - 1];
+		if (strcmp(use->policy, policy))
 			continue;
 		use->mappings += mappings;
 		return 0;
@@ -32,7 +50,8 @@ int policies_add(struct policies *policies, pid_t pid, const char *policy, size_
 	if (!use)
 		return -ENOMEM;
 	policies->list = use;
-	use += policies->count++;
+	use += end;
+	memmove(use + 1, use, (policies->count++ - end) * sizeof(*use));
 	use->pid = pid;
 	use->mappings = mappings;
 	snprintf(use->policy, sizeof(use->policy), "%s", policy);

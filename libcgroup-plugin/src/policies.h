@@ -13,7 +13,7 @@ struct policy_use {
 };
 
 struct policies {
-	struct policy_use *list;
+	struct policy_use *list;	/* by number of the process */
 	size_t count;
 };
 

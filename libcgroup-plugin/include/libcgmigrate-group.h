@@ -210,7 +210,8 @@ int cgm_group_open_file(struct cgm_group *group, const char *file, int flags);
 /**
  * Call @p fn for a cgroup and all its descendants, parents first, and children in the
  * order of their names. A return value other than 0 ends the walk and is returned. What
- * is removed meanwhile, or closed to the caller, is left out.
+ * is removed meanwhile, or closed to the caller, is left out. What cgm_placement_read()
+ * finds out of a process is kept for the cgroups above and below until the walk has ended.
  */
 int cgm_group_walk(struct cgm_group *group,
 		   int (*fn)(struct cgm_group *group, void *data), void *data);

@@ -52,6 +52,7 @@ enum cgm_source {
 #define CGM_PLACEMENT_CHARGED	0x1u /**< only from the memory controller */
 #define CGM_PLACEMENT_MAPPED	0x2u /**< only from the processes */
 #define CGM_PLACEMENT_PROCESSES	0x4u /**< keep every process (implies MAPPED) */
+#define CGM_PLACEMENT_MARKS	0x8u /**< with PROCESSES: and their marks (0.4) */
 
 /**
  * Read where the memory of a cgroup and its descendants is.
@@ -73,7 +74,7 @@ int cgm_placement_read_pid(struct cgm_context *ctx, pid_t pid,
 /**
  * Read where the memory of some processes is, together.
  *
- * @param flags 0 or CGM_PLACEMENT_PROCESSES
+ * @param flags 0 or CGM_PLACEMENT_PROCESSES, also with CGM_PLACEMENT_MARKS
  * @since 0.2
  */
 int cgm_placement_read_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
@@ -140,8 +141,9 @@ int cgm_process_marks(struct cgm_context *ctx, pid_t pid, struct cgm_marks *mark
 /**
  * What of the memory charged to a cgroup is out of the ordinary. Locked is what
  * cannot be reclaimed (mlock(2), locked shared memory, ramfs); what is pinned is not
- * known and 0.
- * @return 0; -ENODATA: not read from the memory controller
+ * known and 0. Of a process as cgm_process_marks() has it, where it was read with
+ * CGM_PLACEMENT_MARKS.
+ * @return 0; -ENODATA: neither of the two
  * @since 0.4
  */
 int cgm_placement_marks(const struct cgm_placement *placement, struct cgm_marks *marks);

@@ -13,6 +13,7 @@
 
 #include "descend.h"
 #include "group.h"
+#include "look.h"
 #include "procs.h"
 #include "systemd.h"
 
@@ -646,8 +647,11 @@ CGM_PUBLIC int cgm_group_walk(struct cgm_group *group,
 			      int (*fn)(struct cgm_group *group, void *data), void *data)
 {
 	struct walk walk = { .top = group, .fn = fn, .data = data };
-	int err = descend(group->dirfd, walk_one, &walk);
+	int err;
 
+	look_begin(group->ctx);
+	err = descend(group->dirfd, walk_one, &walk);
+	look_end(group->ctx);
 	if (walk.ended)
 		return walk.ended;
 	if (err)

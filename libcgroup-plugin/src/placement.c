@@ -13,6 +13,7 @@
 
 #include "group.h"
 #include "hugeshare.h"
+#include "look.h"
 #include "memcg.h"
 #include "number.h"
 #include "placement.h"
@@ -198,6 +199,7 @@ static int read_charged(struct cgm_group *group, struct cgm_placement **out)
 				group->path);
 	}
 	memcg_marks(text, &p->locked_bytes, &p->huge_bytes);
+	p->has_marks = true;
 	free(text);
 	drop_negative(p);
 	err = read_hugetlb_charge(group, p);
@@ -365,13 +367,6 @@ static int add_to_placement(const struct vma_seen *vma, void *data)
 	       policies_add(&read->placement->policies, read->pid, vma->line->policy, 1);
 }
 
-static uint64_t rollup_bytes(const char *text, const char *key)
-{
-	const char *p = strstr(text, key);
-
-	return p ? number_kib(p + strlen(key)) : 0;
-}
-
 /* Scale one kind so that pages shared with others count for their part only. */
 static void scale_kind(struct cgm_placement *p, enum cgm_kind kind, uint64_t pss)
 {
@@ -388,16 +383,44 @@ static void scale_kind(struct cgm_placement *p, enum cgm_kind kind, uint64_t pss
 
 static void scale_shared(struct cgm_context *ctx, pid_t pid, struct cgm_placement *p)
 {
-	char *text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
+	struct process_rollup rollup;
 
-	if (!text)
+	look_rollup(ctx, pid, &rollup);
+	if (!rollup.has_pss)
 		return;
-	if (strstr(text, "\nPss_Anon:")) {
-		scale_kind(p, CGM_KIND_ANON, rollup_bytes(text, "\nPss_Anon:"));
-		scale_kind(p, CGM_KIND_FILE, rollup_bytes(text, "\nPss_File:"));
-		scale_kind(p, CGM_KIND_SHMEM, rollup_bytes(text, "\nPss_Shmem:"));
+	scale_kind(p, CGM_KIND_ANON, rollup.anon);
+	scale_kind(p, CGM_KIND_FILE, rollup.file);
+	scale_kind(p, CGM_KIND_SHMEM, rollup.shmem);
+}
+
+/* Not where it maps pages of the pools: what of those counts depends on who is asked with. */
+static void keep_mapped(struct cgm_context *ctx, struct look_process *seen,
+			const struct cgm_placement *p)
+{
+	struct cgm_placement *copy;
+
+	if (!seen || p->huge_count)
+		return;
+	copy = placement_new(ctx);
+	if (copy && placement_merge(copy, p)) {
+		cgm_placement_free(copy);
+		copy = NULL;
 	}
-	free(text);
+	seen->mapped = copy;
+}
+
+/* Shared pages in full, but for what @read has shares of. */
+static int read_mappings(struct cgm_context *ctx, struct process_read *read)
+{
+	struct look_process *seen = look_process(ctx, read->pid);
+	int err;
+
+	if (seen && seen->mapped)
+		return placement_merge(read->placement, seen->mapped);
+	err = placement_each_vma(ctx, read->pid, add_to_placement, read);
+	if (!err)
+		keep_mapped(ctx, seen, read->placement);
+	return err;
 }
 
 /*
@@ -409,7 +432,7 @@ static int read_process(struct cgm_context *ctx, pid_t pid, struct huge_shares *
 {
 	struct cgm_placement *p = placement_new(ctx);
 	struct process_read read = { p, shares, pid };
-	int err = p ? placement_each_vma(ctx, pid, add_to_placement, &read) : -ENOMEM;
+	int err = p ? read_mappings(ctx, &read) : -ENOMEM;
 
 	*out = NULL;
 	if (err) {
@@ -450,7 +473,20 @@ static int keep_process(struct cgm_context *ctx, struct cgm_placement *p, pid_t 
 	more += p->process_count++;
 	more->pid = pid;
 	more->placement = one;
-	return process_comm(ctx, pid, more->comm, sizeof(more->comm));
+	return look_comm(ctx, pid, more->comm, sizeof(more->comm));
+}
+
+static void read_marks(struct cgm_context *ctx, struct cgm_placement *p, pid_t pid)
+{
+	struct process_status status;
+	struct process_rollup rollup;
+
+	look_status(ctx, pid, &status);
+	look_rollup(ctx, pid, &rollup);
+	p->locked_bytes = status.locked;
+	p->pinned_bytes = status.pinned;
+	p->huge_bytes = rollup.huge;
+	p->has_marks = true;
 }
 
 int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
@@ -461,6 +497,8 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 	int err = p ? 0 : -ENOMEM;
 
 	*out = NULL;
+	if (flags & CGM_PLACEMENT_MARKS)	/* more than one thing is read of each */
+		look_begin(ctx);
 	for (size_t i = 0; i < count && !err; i++) {
 		err = read_process(ctx, pids[i], count > 1 ? &shares : NULL, &one);
 		if (err == -ENOENT || err == -ESRCH) {	/* has exited */
@@ -475,6 +513,8 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 		if (err)
 			break;
 		p->seen++;
+		if (flags & CGM_PLACEMENT_MARKS)
+			read_marks(ctx, one, pids[i]);
 		err = placement_merge(p, one);
 		if (!err && (flags & CGM_PLACEMENT_PROCESSES))
 			err = keep_process(ctx, p, pids[i], one);
@@ -482,6 +522,8 @@ int placement_of_pids(struct cgm_context *ctx, const pid_t *pids, size_t count,
 			cgm_placement_free(one);
 	}
 	huge_shares_free(&shares);
+	if (flags & CGM_PLACEMENT_MARKS)
+		look_end(ctx);
 	if (err) {
 		cgm_placement_free(p);
 		return cgm_fail(ctx, err, "cannot read where processes are: %s",
@@ -503,7 +545,7 @@ static int read_mapped(struct cgm_group *group, unsigned int flags,
 	int err;
 
 	*out = NULL;
-	err = cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count);
+	err = look_pids(group, &pids, &count);
 	if (err)
 		return err;
 	err = placement_of_pids(group->ctx, pids, count, flags, out);
@@ -526,15 +568,15 @@ static bool charge_covers(struct cgm_group *group, const struct cgm_placement *c
 	pid_t *pids;
 	size_t count;
 
-	if (cgm_group_pids(group, CGM_PIDS_SUBTREE, &pids, &count))
+	if (look_pids(group, &pids, &count))
 		return true;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t one, one_huge;
+		struct process_status status;
 
-		process_rss(group->ctx, pids[i], &one, &one_huge);
-		rss += one;
-		if (one_huge > most)
-			most = one_huge;
+		look_status(group->ctx, pids[i], &status);
+		rss += status.anon;
+		if (status.huge > most)
+			most = status.huge;
 	}
 	free(pids);
 	return rss <= anon + anon / 8 + (1 << 20) && most <= huge;
@@ -544,8 +586,8 @@ CGM_PUBLIC int cgm_placement_read(struct cgm_group *group, unsigned int flags,
 				  struct cgm_placement **out)
 {
 	const unsigned int known = CGM_PLACEMENT_CHARGED | CGM_PLACEMENT_MAPPED |
-				   CGM_PLACEMENT_PROCESSES;
-	bool mapped = flags & (CGM_PLACEMENT_MAPPED | CGM_PLACEMENT_PROCESSES);
+				   CGM_PLACEMENT_PROCESSES | CGM_PLACEMENT_MARKS;
+	bool mapped = flags & ~CGM_PLACEMENT_CHARGED;
 	struct cgm_placement *p = NULL;
 	int err = -EOPNOTSUPP;
 
@@ -610,7 +652,7 @@ CGM_PUBLIC int cgm_placement_read_pids(struct cgm_context *ctx, const pid_t *pid
 	int err;
 
 	*out = NULL;
-	if (flags & ~CGM_PLACEMENT_PROCESSES)
+	if (flags & ~(CGM_PLACEMENT_PROCESSES | CGM_PLACEMENT_MARKS))
 		return cgm_fail(ctx, EINVAL, "impossible flags 0x%x", flags);
 	err = placement_of_pids(ctx, pids, count, flags, out);
 	if (!err)
@@ -660,10 +702,10 @@ CGM_PUBLIC int cgm_placement_marks(const struct cgm_placement *p, struct cgm_mar
 {
 	if (marks->size < sizeof(*marks))
 		return -EINVAL;
-	if (p->source != CGM_SOURCE_CHARGED)
+	if (!p->has_marks)
 		return -ENODATA;
 	marks->locked = p->locked_bytes;
-	marks->pinned = 0;
+	marks->pinned = p->pinned_bytes;
 	marks->huge = p->huge_bytes;
 	return 0;
 }

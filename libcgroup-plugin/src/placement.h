@@ -30,7 +30,9 @@ struct cgm_placement {
 	size_t process_count;
 	size_t seen;
 	size_t unreadable;
-	uint64_t locked_bytes;	/* CGM_SOURCE_CHARGED */
+	bool has_marks;		/* CGM_SOURCE_CHARGED, or a process with CGM_PLACEMENT_MARKS */
+	uint64_t locked_bytes;
+	uint64_t pinned_bytes;	/* of a process */
 	uint64_t huge_bytes;
 	struct policies policies; /* CGM_SOURCE_MAPPED */
 };

@@ -51,6 +51,7 @@ struct hierarchy {
 };
 
 struct systemd;
+struct look;
 
 struct cgm_context {
 	int rootfd;		/* "/", or the sysroot */
@@ -65,6 +66,7 @@ struct cgm_context {
 	uint32_t *tmpfs_devs;	/* devices whose files are shared memory */
 	size_t tmpfs_count;
 	struct systemd *systemd; /* what systemd was asked with, or NULL */
+	struct look *look;	/* as long as somebody walks through cgroups, or NULL */
 	char error[1024];
 };
 

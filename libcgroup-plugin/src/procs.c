@@ -132,23 +132,38 @@ int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
 	return is_shortage(err) ? err : 0;
 }
 
-static uint64_t status_kib(const char *text, const char *key)
+static uint64_t kib_of(const char *text, const char *key)
 {
 	const char *p = text ? strstr(text, key) : NULL;
 
 	return p ? number_kib(p + strlen(key)) : 0;
 }
 
-/*
- * Bytes of a process that cost no look at its address space: private memory, which is
- * hardly ever shared, and pages from the pools of huge ones, which often are.
- */
-void process_rss(struct cgm_context *ctx, pid_t pid, uint64_t *anon, uint64_t *huge)
+/* 0, or -errno and nothing but zeros. */
+int process_status(struct cgm_context *ctx, pid_t pid, struct process_status *out)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	int err = text ? 0 : -errno;
 
-	*anon = status_kib(text, "\nRssAnon:");
-	*huge = status_kib(text, "\nHugetlbPages:");
+	out->anon = kib_of(text, "\nRssAnon:");
+	out->huge = kib_of(text, "\nHugetlbPages:");
+	out->locked = kib_of(text, "\nVmLck:");
+	out->pinned = kib_of(text, "\nVmPin:");
+	free(text);
+	return err;
+}
+
+/* What cannot be read is 0. */
+void process_rollup(struct cgm_context *ctx, pid_t pid, struct process_rollup *out)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
+
+	out->has_pss = text && strstr(text, "\nPss_Anon:");
+	out->anon = kib_of(text, "\nPss_Anon:");
+	out->file = kib_of(text, "\nPss_File:");
+	out->shmem = kib_of(text, "\nPss_Shmem:");
+	out->huge = kib_of(text, "\nAnonHugePages:") + kib_of(text, "\nShmemPmdMapped:") +
+		    kib_of(text, "\nFilePmdMapped:");
 	free(text);
 }
 
@@ -156,21 +171,16 @@ CGM_PUBLIC int cgm_process_marks(struct cgm_context *ctx, pid_t pid,
 				 struct cgm_marks *marks)
 {
 	struct cgm_marks all = { 0 };
-	char *text;
-	int err;
+	struct process_status status;
+	struct process_rollup rollup;
+	int err = process_status(ctx, pid, &status);
 
-	text = fs_read(ctx, NULL, "proc/%d/status", pid);
-	if (!text)
-		return cgm_fail(ctx, errno == ENOENT ? ESRCH : errno,
-				"%d: no such process", pid);
-	all.locked = status_kib(text, "\nVmLck:");
-	all.pinned = status_kib(text, "\nVmPin:");
-	free(text);
-	text = fs_read(ctx, NULL, "proc/%d/smaps_rollup", pid);
-	all.huge = status_kib(text, "\nAnonHugePages:") +
-		   status_kib(text, "\nShmemPmdMapped:") +
-		   status_kib(text, "\nFilePmdMapped:");
-	free(text);
+	if (err)
+		return cgm_fail(ctx, err == -ENOENT ? ESRCH : err, "%d: no such process", pid);
+	process_rollup(ctx, pid, &rollup);
+	all.locked = status.locked;
+	all.pinned = status.pinned;
+	all.huge = rollup.huge;
 	err = FILL(marks, &all);
 	return err ? cgm_fail(ctx, EINVAL, "impossible size") : 0;
 }

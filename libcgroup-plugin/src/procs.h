@@ -16,6 +16,23 @@ void pid_list_sort(struct pid_list *list);
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
 int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
-void process_rss(struct cgm_context *ctx, pid_t pid, uint64_t *anon, uint64_t *huge);
+
+/* Bytes of a process that cost no look at its address space. */
+struct process_status {
+	uint64_t anon;		/* private memory, which is hardly ever shared */
+	uint64_t huge;		/* pages from the pools of huge ones, which often are */
+	uint64_t locked;
+	uint64_t pinned;
+};
+
+/* And those that cost one. */
+struct process_rollup {
+	bool has_pss;
+	uint64_t anon, file, shmem; /* its part of what it shares */
+	uint64_t huge;		/* in transparent huge pages */
+};
+
+int process_status(struct cgm_context *ctx, pid_t pid, struct process_status *out);
+void process_rollup(struct cgm_context *ctx, pid_t pid, struct process_rollup *out);
 
 #endif /* CGM_PROCS_H */

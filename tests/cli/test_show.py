@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate show: what lies where."""
 
+import collections
 import fcntl
 import os
 import pty
-import resource
+import re
 import select
 import shutil
 import signal
@@ -17,6 +18,8 @@ import pytest
 
 from conftest import COMMAND, Command
 from tree import KIB, MIB, Tree
+
+GIB = 1024 * MIB
 
 HEAD = ["CGROUP", "MEMS", "TOTAL", "N0", "N1", "N2", "N3", "STRAY"]
 
@@ -241,6 +244,7 @@ def test_memory_is_handled_right(memcheck, verb):
 def test_memory_is_handled_right_by_process(memcheck):
     assert memcheck("show", "/web", "100", "--by", "process").returncode == 0
     assert memcheck("show", "/db", "--by", "kind", "-J").returncode == 0
+    assert memcheck("show", "--all", "--by", "process").returncode == 0
     assert memcheck("show", "/nope").returncode == 1
 
 
@@ -548,25 +552,101 @@ def test_watch_in_a_pipe(machine):
 # ---- many ----
 
 
-def test_thousands_take_less_than_a_second(tmp_path):
-    """2,000 cgroups with 10,000 processes."""
-    tree = Tree(tmp_path)
-    pid = 1000
-    for n in range(2000):
-        pids = range(pid, pid + 5)
-        pid += 5
-        directory = f"sys/fs/cgroup/job{n}"
-        tree.cgroup(f"/job{n}", "0-1", charged={"anon": [n * MIB, MIB, 0, 0]})
-        tree.write(f"{directory}/cgroup.procs", "".join(f"{p}\n" for p in pids))
-        for p in pids:
-            tree.status(p, "job", rss_anon=n * MIB // 5)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = Command(tree)("show")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert len(result.stdout.splitlines()) == 2001
-    # Time on a processor: what else this machine does is no matter.
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert used < 1
+CGROUPS, PROCESSES = 2000, 10000
+
+
+def paths(shape):
+    """Cgroups side by side, or as those who run containers nest them."""
+    if shape == "flat":
+        return [f"/job{n}" for n in range(CGROUPS)]
+    above = [f"/slice{n}" for n in range(4)]
+    pods = [f"{path}/pod{n}" for path in above for n in range(25)]
+    rest = CGROUPS - len(above) - len(pods)
+    return above + pods + [f"{pods[n % len(pods)]}/box{n}" for n in range(rest)]
+
+
+@pytest.fixture(scope="module", params=["flat", "nested"])
+def crowd(request, tmp_path_factory):
+    """2,000 cgroups with 10,000 processes, which are all alike."""
+    tree = Tree(tmp_path_factory.mktemp(request.param))
+    vmas = [("", {0: 200, 1: 50}, ""), ("/lib/libc.so", {1: 50}, "mapped=50 mapmax=9")]
+    tree.process(1, "job", vmas, pss={"Anon": MIB, "File": 4 * KIB, "Shmem": 0})
+    charged = {"anon": [100 * GIB, 0, 0, 0]}
+    tree.charge("/", charged)
+    tree.depths = sum(path.count("/") for path in paths(request.param))
+    every = PROCESSES // CGROUPS
+    for n, path in enumerate(paths(request.param)):
+        pids = range(1000 + n * every, 1000 + (n + 1) * every)
+        tree.cgroup(path, "0-1", charged=charged)
+        procs = f"{tree.mount}{path}/cgroup.procs"
+        tree.write(procs, "".join(f"{pid}\n" for pid in pids))
+        for pid in pids:
+            os.symlink("1", os.path.join(tree.path, f"proc/{pid}"))
+    return tree
+
+
+def opened(tree, *args):
+    """The lines that are shown, and how often which file was opened."""
+    log = os.path.join(tree.path, "opened")
+    words = ["strace", "--seccomp-bpf", "-f", "-qq", "-o", log]
+    result = Command(tree, [*words, "-e", "trace=openat,openat2"])("show", *args)
+    assert result.returncode == 0, result
+    names = collections.Counter()
+    with open(log, encoding="utf-8") as file:
+        names.update(re.findall(r'^\d+ +openat2?\(\w+, "([^"]*)"', file.read(), re.M))
+    assert names["cgroup.procs"] >= CGROUPS, "it is seen what is opened"
+    return result.stdout.splitlines()[1:], names
+
+
+@pytest.mark.parametrize(
+    "args, files",
+    [
+        ([], {"status"}),
+        (["--all"], {"status"}),
+        (["--by", "kind"], {"status"}),
+        (["--by", "process"], {"status", "numa_maps", "maps", "smaps_rollup", "comm"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_thousands(crowd, args, files):
+    """No file of a process is opened twice, and none that makes the kernel walk through
+    its memory unless each is shown. How long that takes is the machine's matter."""
+    lines, names = opened(crowd, *args)
+    if "process" in args:  # each of a cgroup and of those below it
+        assert len(lines) == PROCESSES // CGROUPS * crowd.depths
+    else:
+        assert len(lines) == CGROUPS + ("--all" in args)
+    of_processes = {n: c for n, c in names.items() if re.match(r"proc/\d", n)}
+    assert set(of_processes.values()) == {1}
+    assert {name.split("/")[-1] for name in of_processes} == files
+    assert len(of_processes) == len(files) * PROCESSES
+    assert names.total() - len(of_processes) < 10 * CGROUPS
+
+
+@pytest.mark.parametrize(
+    "by", [[], ["--by", "kind"], ["--by", "process"]], ids=" ".join
+)
+def test_what_is_read_once_counts_wherever_it_is_in(tmp_path, by):
+    """Cgroups that are gone through have the same memory as each when it is named."""
+    tree = Tree(tmp_path, memory=False)
+    shared = ("/dev/shm/seg", {0: 25600}, "mapped=25600 mapmax=2")
+    pools = ("/dev/hugepages/seg", {0: 6, 1: 2}, "huge")
+    inside = {
+        "/a": [20, 23],
+        "/a-b": [30],
+        "/a/b": [10, 31],
+        "/a/b/c": [41],
+        "/b": [12],
+    }
+    for path, pids in inside.items():
+        tree.cgroup(path, "0-1", pids=pids)
+        for pid in pids:
+            vmas = [("", {pid % 3: pid}, ""), shared, *[pools] * (pid % 2)]
+            part = {"Anon": pid * 4096, "File": 0, "Shmem": 50 * MIB}
+            tree.process(pid, f"p{pid}", vmas, pss=part)
+    rows = Command(tree).rows("show", "--all", *by)
+    assert rows == Command(tree).rows("show", "/", *inside, *by)
+    assert {row[0] for row in rows[1:]} == {"/", *inside}
 
 
 def test_cgroup_beside_the_root_of_a_namespace(tmp_path):

@@ -13,7 +13,8 @@ static void check_process(struct cgm_context *ctx)
 {
 	struct cgm_marks marks = { .size = sizeof(marks) };
 	struct thread_status thread = { 0 };
-	uint64_t anon, huge;
+	struct process_status status;
+	struct process_rollup rollup;
 	cgm_nodeset nodes;
 	char comm[16];
 	int err = thread_read(ctx, 100, &thread);
@@ -24,7 +25,8 @@ static void check_process(struct cgm_context *ctx)
 	CHECK(!cgm_process_marks(ctx, 100, &marks));
 	process_allowed(ctx, 100, &nodes);
 	fuzz_check_nodes(&nodes);
-	process_rss(ctx, 100, &anon, &huge);
+	CHECK(!process_status(ctx, 100, &status));
+	process_rollup(ctx, 100, &rollup);
 	process_comm(ctx, 100, comm, sizeof(comm));
 }
 

@@ -23,9 +23,19 @@ static struct entry *new_entry(struct show *show)
 	return more;
 }
 
-unsigned int show_keeps_processes(const struct show *show)
+bool show_keeps_processes(const struct show *show)
 {
-	return show->by == BY_PROCESS || show->by == BY_VMA ? CGM_PLACEMENT_PROCESSES : 0;
+	return show->by == BY_PROCESS || show->by == BY_VMA;
+}
+
+/* What is read of a target: finding marks out takes a while. */
+static unsigned int read_flags(const struct show *show)
+{
+	if (!show_keeps_processes(show))
+		return 0;
+	if (show->app->json || (show->by == BY_PROCESS && show_tells_marks(show)))
+		return CGM_PLACEMENT_PROCESSES | CGM_PLACEMENT_MARKS;
+	return CGM_PLACEMENT_PROCESSES;
 }
 
 /*
@@ -47,7 +57,7 @@ static int add_group(struct show *show, struct cgm_group *group)
 	struct entry *e;
 	int err;
 
-	err = cgm_placement_read(group, show_keeps_processes(show), &placement);
+	err = cgm_placement_read(group, read_flags(show), &placement);
 	if (err)
 		return err;
 	e = new_entry(show);
@@ -90,7 +100,7 @@ static int add_user(struct show *show, const struct target *target)
 	struct cgm_placement *placement;
 	struct entry *e;
 	int err = cgm_placement_read_pids(show->app->ctx, target->pids, target->pid_count,
-					  show_keeps_processes(show), &placement);
+					  read_flags(show), &placement);
 
 	if (err)
 		return err;

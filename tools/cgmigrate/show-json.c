@@ -29,11 +29,13 @@ static json_t *json_vmas(const struct show *show, pid_t pid)
 }
 
 /* What is told of a process with --by process and --by vma. */
-static void set_details(const struct show *show, json_t *object, pid_t pid)
+static void set_details(const struct show *show, json_t *object, pid_t pid,
+			const struct cgm_placement *placement)
 {
 	struct cgm_marks marks = { .size = sizeof(marks) };
 
-	if (!cgm_process_marks(show->app->ctx, pid, &marks)) {
+	if (!cgm_placement_marks(placement, &marks) ||
+	    !cgm_process_marks(show->app->ctx, pid, &marks)) {
 		json_object_set_new(object, "locked", json_integer(marks.locked));
 		json_object_set_new(object, "pinned", json_integer(marks.pinned));
 		json_object_set_new(object, "huge", json_integer(marks.huge));
@@ -51,7 +53,7 @@ static json_t *json_processes(const struct show *show, const struct entry *e)
 		object = json_pack("{s:i, s:o, s:o}", "pid", process.pid, "command",
 				   json_text(process.comm), "placement",
 				   json_placement(show->app, process.placement));
-		set_details(show, object, process.pid);
+		set_details(show, object, process.pid, process.placement);
 		json_array_append_new(list, object);
 	}
 	return list;
@@ -76,7 +78,7 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 	if (e->pid)
 		json_object_set_new(object, "pid", json_integer(e->pid));
 	if (show_keeps_processes(show) && e->pid)
-		set_details(show, object, e->pid);
+		set_details(show, object, e->pid, e->placement);
 	else if (show_keeps_processes(show))
 		json_object_set_new(object, "processes", json_processes(show, e));
 	return object;

@@ -162,8 +162,10 @@ static struct cgm_marks marks_of(const struct show *show, const struct subject *
 	if (s->vma) {
 		marks.locked = s->vma->locked;
 		marks.huge = s->vma->huge;
-	} else if (pid_of(s)) {
-		cgm_process_marks(show->app->ctx, pid_of(s), &marks);
+	} else if (s->process) {
+		cgm_placement_marks(s->placement, &marks);
+	} else if (s->entry->pid) {
+		cgm_process_marks(show->app->ctx, s->entry->pid, &marks);
 	} else if (s->kind == CGM_KIND_MOVABLE) {
 		cgm_placement_marks(s->placement, &marks);
 	}
@@ -177,8 +179,7 @@ static const char *marks_text(const struct cgm_marks *marks, char *buf, size_t s
 	return buf;
 }
 
-/* Finding marks out takes a while: is there a column that tells them? */
-static bool tells_marks(const struct show *show)
+bool show_tells_marks(const struct show *show)
 {
 	for (size_t i = 0; i < show->chosen.count; i++)
 		switch (show->chosen.columns[i]) {
@@ -237,7 +238,7 @@ static int add_line(const struct show *show, struct libscols_table *table,
 
 	if (!line)
 		return -ENOMEM;
-	if (tells_marks(show))
+	if (show_tells_marks(show))
 		marks = marks_of(show, s);
 	marks_text(&marks, letters, sizeof(letters));
 	for (size_t i = 0; i < show->chosen.count; i++) {
@@ -268,7 +269,7 @@ static int add_vmas(const struct show *show, struct libscols_table *table,
 	err = cgm_layout_read_pid(show->app->ctx, pid_of(&s), 0, &layout);
 	if (err)
 		return err == -ENOMEM ? err : 0;
-	if (tells_marks(show))
+	if (show_tells_marks(show))
 		cgm_layout_read_marks(layout);
 	for (size_t i = 0; !err && !cgm_layout_vma(layout, i, &vma); i++) {
 		s.vma = &vma;

@@ -33,14 +33,16 @@ struct show {
 /* Look at the targets, or at all cgroups where none is named. Returns an exit code. */
 int show_collect(struct show *show, char **targets);
 void show_forget(struct show *show);
-/* The flag for placements, where every process of a target is shown. */
-unsigned int show_keeps_processes(const struct show *show);
+/* Is every process of a target shown? */
+bool show_keeps_processes(const struct show *show);
 
 /* show-table.c: for people */
 
 /* Columns the user asked for, or those of the view. Returns an exit code. */
 int show_choose_columns(struct show *show);
 void show_print_columns(void);
+/* Is there a column that tells marks? */
+bool show_tells_marks(const struct show *show);
 /* The table as text, to be given to free(3); NULL without memory. */
 char *show_table(const struct show *show);
 

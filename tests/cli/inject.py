@@ -57,7 +57,7 @@ def named(stack):
     """Our functions of a stack, the innermost first."""
     paths = {"cgmigrate": COMMAND}
     for library in (
-        "libcgmigrate.so.0",
+        "libcgmigrate.so.1",
         "cgmigrate/libcgroup-cgmigrate.so",
         "cgmigrate/libcgroup-cgmigrate-core.so",
     ):

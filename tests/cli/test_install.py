@@ -49,7 +49,7 @@ def test_the_files(installed):
         "bin/cgmigrate",
         *(f"include/{header}" for header in HEADERS),
         "lib/triplet/libcgmigrate.so",
-        "lib/triplet/libcgmigrate.so.0",
+        "lib/triplet/libcgmigrate.so.1",
         "lib/triplet/cgmigrate/libcgroup-cgmigrate.so",
         "lib/triplet/cgmigrate/libcgroup-cgmigrate-core.so",
         "share/man/man8/cgmigrate-run.8",

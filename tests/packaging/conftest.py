@@ -15,7 +15,7 @@ NAMES = {
     "cgmigrate",
     "cpuset-migrate-doc",
     "libcgmigrate-dev",
-    "libcgmigrate0",
+    "libcgmigrate1",
     "libcgroup-plugin-cgmigrate",
 }
 sys.path += [HERE, os.path.join(CHECKOUT, "tests", "cli")]

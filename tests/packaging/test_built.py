@@ -69,7 +69,7 @@ def test_make_install_gives_the_same_files(packages, tmp_path):
 
 def test_nothing_of_debugging_is_left_in(packages):
     """It is in packages of its own."""
-    with_code = {"cgmigrate", "libcgmigrate0", "libcgroup-plugin-cgmigrate"}
+    with_code = {"cgmigrate", "libcgmigrate1", "libcgroup-plugin-cgmigrate"}
     assert set(packages.symbols) == {f"{name}-dbgsym" for name in with_code}
 
 

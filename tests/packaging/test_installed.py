@@ -112,7 +112,7 @@ def test_the_plugin_is_found_and_can_be_loaded(installed, triplet):
     assert f"LD_PRELOAD={plugin}\n" in ran.stdout
     core = plugin.replace(".so", "-core.so")
     listed = installed.succeeds("ldd", core)
-    assert "libcgmigrate.so.0 => /" in listed
+    assert "libcgmigrate.so.1 => /" in listed
     assert "not found" not in listed
 
 

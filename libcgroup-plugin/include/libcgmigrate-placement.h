@@ -52,7 +52,7 @@ enum cgm_source {
 #define CGM_PLACEMENT_CHARGED	0x1u /**< only from the memory controller */
 #define CGM_PLACEMENT_MAPPED	0x2u /**< only from the processes */
 #define CGM_PLACEMENT_PROCESSES	0x4u /**< keep every process (implies MAPPED) */
-#define CGM_PLACEMENT_MARKS	0x8u /**< with PROCESSES: and their marks (0.4) */
+#define CGM_PLACEMENT_MARKS	0x8u /**< with PROCESSES: and their marks (1.0) */
 
 /**
  * Read where the memory of a cgroup and its descendants is.

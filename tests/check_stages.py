@@ -11,6 +11,7 @@ import jobs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "build", "check")
+PYCACHE = os.path.join(ROOT, "build", "pycache")
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rfEs"]
 # Seconds for a test, fixtures included, on a kernel: it hangs, rather than being slow.
 HANGS = {"stock": 240, "engine": 240, "debug": 600}
@@ -79,6 +80,13 @@ def build_stages(kernels):
         yield Stage(
             f"kernel-{kernel}", command, nothing, seconds, (), True, ready=ready
         )
+
+
+def pycache_stage():
+    """The kernel tests compiled, which an emulated CPU takes ten times as long for."""
+    command = [*PYTEST, "-q", "--collect-only", "tests/kernel"]
+    environment = {"PYTHONPYCACHEPREFIX": PYCACHE, "PYTHONDONTWRITEBYTECODE": ""}
+    return Stage("pycache", command, nothing, 5, environment=environment)
 
 
 def module_stage(kernel):
@@ -156,6 +164,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
     options = ["--kernel", kernel, "--share", os.path.join(ROOT, "build")]
     options += ["--disk", "512M"]  # dirty file pages
     options += ["--timeout", str(max(600, 4 * seconds)), "--no-tty"]
+    options += ["--env", f"PYTHONPYCACHEPREFIX={PYCACHE}"]
     options += ["--console", path(name, "console"), *vm]
     needs = [f"kernel-{kernel}"]
     if kernel != "stock":
@@ -165,7 +174,7 @@ def guest_stage(name, kernel, arguments, seconds, vm=(), leaks=False):
         ["tests/vm/vm", *options, "--", *command],
         lambda status: results.from_pytest(xml, status),
         seconds,
-        ("programs", *needs),
+        ("programs", "pycache", *needs),
         guest=True,
         # That a stall grows with the size is seen in times.
         quiet=kernel == "stock",
@@ -244,6 +253,7 @@ def stages(everything):
     """The stages of `make check`, or of `make check-all`."""
     kernels = {"stock": 420, "engine": 420, "debug": 600}
     found = [*build_stages(kernels), module_stage("engine"), module_stage("debug")]
+    found.append(pycache_stage())
     found.append(unit_stage())
     found.append(fuzz_stage())
     quick = [] if everything else ["-m", "not long"]

@@ -243,7 +243,7 @@ def systemd_stage(kernel):
     if kernel == "stock":
         arguments.append("--expect-defects")
     name = f"systemd-{kernel}"
-    stage = guest_stage(name, kernel, arguments, 120, ["--systemd"])
+    stage = guest_stage(name, kernel, arguments, 330, ["--systemd"])
     at = stage.command.index("--") + 1
     stage.command[at:at] = ["sh", "-c", CPUSETS, "sh"]
     return stage
@@ -263,27 +263,27 @@ def stages(everything):
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
     stock = ["--expect-defects", *subset]
-    found.append(guest_stage("stock-v2", "stock", stock, 180))
+    found.append(guest_stage("stock-v2", "stock", stock, 420))
     core = [] if everything else ["-m", "core"]
     found.append(host_stage("vm", ["tests/vm", *core], 180, ("kernel-stock",), True))
     disk = ["--disk", "256M"]
-    found.append(guest_stage("engine-v2", "engine", subset, 300, disk))
+    found.append(guest_stage("engine-v2", "engine", subset, 840, disk))
     subset = [] if everything else ["-m", "(core or v1only) and not (timing or long)"]
-    found.append(guest_stage("engine-v1", "engine", subset, 120, ["--cgroup", "v1"]))
+    found.append(guest_stage("engine-v1", "engine", subset, 260, ["--cgroup", "v1"]))
     subset = "core" if everything else "debug"
-    found.append(debug_stage("debug-v2", ["-m", subset], 400))
+    found.append(debug_stage("debug-v2", ["-m", subset], 800))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]
         found.insert(1, Stage("libcgroup", build, libcgroup, 90, alone=True))
         stock = ["--expect-defects"]
-        found.append(guest_stage("stock-v1", "stock", stock, 180, ["--cgroup", "v1"]))
+        found.append(guest_stage("stock-v1", "stock", stock, 600, ["--cgroup", "v1"]))
         several = ["--workers", "4", "-m", "not timing and not long"]
-        found.append(guest_stage("engine-workers", "engine", several, 300, disk))
+        found.append(guest_stage("engine-workers", "engine", several, 840, disk))
         hybrid = ["--cgroup", "hybrid"]
-        found.append(guest_stage("engine-hybrid", "engine", [], 240, hybrid))
+        found.append(guest_stage("engine-hybrid", "engine", [], 600, hybrid))
         mixed = ["--expect-defects", "-k", "plugin or features"]
-        found.append(guest_stage("stock-hybrid", "stock", mixed, 240, hybrid))
+        found.append(guest_stage("stock-hybrid", "stock", mixed, 400, hybrid))
         nodes = ["--nodes", "8", "--mem-per-node", "384M"]
         samples = ["-k", "cgconfig"]
         defects = ["--expect-defects", *samples]

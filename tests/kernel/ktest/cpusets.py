@@ -167,7 +167,8 @@ class Cpuset:
     def kill(self):
         """Kill everything in it and wait until it is gone."""
         # Unlike its processes, the threads of a threaded cgroup can be read.
-        for tid in self.read("threads").split():
+        # Who has just exited has no number any more, and 0 would be ourselves.
+        for tid in filter(int, self.read("threads").split()):
             try:
                 os.kill(int(tid), signal.SIGKILL)
             except ProcessLookupError:

@@ -296,6 +296,31 @@ def test_controller_for_one_who_moves_among_others(top, spawn):
 
 
 @pytest.mark.core
+def test_a_child_of_who_has_left_before_its_pages_have_moved(top, spawn):
+    """All those before it have ended, so it is the last that has the pages."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=0)
+    cpuset.write("hold", "1")
+    cpuset.set_mems("1", nonblock=True)
+    child = load.fork()
+    other = top.mkdir("b", mems="1")
+    other.attach(child)
+    last = child.fork()
+    for each in (child, load):
+        os.kill(each.pid, signal.SIGKILL)
+    load.process.wait()
+    wait_until(lambda: other.procs() == [last.pid], "the others to end")
+
+    cpuset.write("hold", "0")
+    cpuset.wait_idle()
+    other.wait_idle()
+
+    assert last.where("memory") == {1: PAGES}
+    last.verify()
+
+
+@pytest.mark.core
 @pytest.mark.debug
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "ends"])
 def test_a_child_that_leaves_before_its_pages_have_moved(top, spawn, ends):

@@ -162,11 +162,9 @@ static struct cgm_marks marks_of(const struct show *show, const struct subject *
 	if (s->vma) {
 		marks.locked = s->vma->locked;
 		marks.huge = s->vma->huge;
-	} else if (s->process) {
-		cgm_placement_marks(s->placement, &marks);
-	} else if (s->entry->pid) {
+	} else if (s->entry->pid && !s->process) {
 		cgm_process_marks(show->app->ctx, s->entry->pid, &marks);
-	} else if (s->kind == CGM_KIND_MOVABLE) {
+	} else if (s->process || s->kind == CGM_KIND_MOVABLE) {
 		cgm_placement_marks(s->placement, &marks);
 	}
 	return marks;

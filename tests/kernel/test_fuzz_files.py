@@ -360,9 +360,11 @@ class Own:
             for name, flags in (("mems", os.O_NONBLOCK), ("settle", 0))
         }
         os.setuid(user)
+        self.change("0-2")
 
     def change(self, nodes):
         os.write(self.files["mems"], nodes.encode())
+        self.nodes = machine.parse_list(nodes)
 
     def settle(self):
         os.write(self.files["settle"], b"1")
@@ -515,8 +517,7 @@ class Arguments:
         nodes = self.chance.choices(
             [0, 1, 2, 3, 40, -1, 1 << 30], [9] * 3 + [1] * 4, k=LISTED
         )
-        self.put(0, struct.pack(f"{LISTED}Q", *some))
-        self.put(1, struct.pack(f"{LISTED}i", *nodes))
+        self.put_lists(some, nodes)
         count = choice([0, 1, 7, LISTED, 1 << 40, U64 - 1])
         lists = [choice(NOWHERE)] * 3
         if count <= LISTED:
@@ -524,12 +525,37 @@ class Arguments:
         words = choice(PROCESSES), count, *lists, choice(MOVE_FLAGS)
         return calls.MOVE_PAGES, *words
 
+    def put_lists(self, addresses, nodes):
+        self.put(0, struct.pack(f"{LISTED}Q", *addresses))
+        self.put(1, struct.pack(f"{LISTED}i", *nodes))
+
+    def right(self):
+        """One of them as it should be, which few are by chance."""
+        chance, memory, nodes = self.chance, self.own.memory, self.own.nodes
+        lists = [self.lists.address + number * PAGE for number in range(3)]
+        number = chance.choice(list(CALL_ERRORS))
+        if number == calls.MOVE_PAGES:
+            some = chance.choices(memory.addresses(), k=LISTED)
+            self.put_lists(some, chance.choices(nodes, k=LISTED))
+            return number, 0, LISTED, *lists, calls.MOVE
+        mask = struct.pack("Q", sum(1 << node for node in nodes))
+        if number == calls.MIGRATE_PAGES:
+            self.put(0, struct.pack("Q", 0b111))
+            self.put(1, mask)
+            return number, 0, 64, *lists[:2]
+        first, pages = self.own.range(chance)
+        address = memory.address + first * PAGE
+        self.put(0, mask)
+        mode = chance.choice([1, 2, 3])  # preferred, bound, interleaved
+        return number, address, pages * PAGE, mode, lists[0], 64, calls.MOVE
+
 
 def call_anything(chance, cpuset, user, count):
     """Nothing of it loses a page, or takes one where the cpuset does not want it."""
     own = Own(cpuset, user)
     arguments = Arguments(chance, own)
     made = [arguments.mbind, arguments.migrate_pages, arguments.move_pages]
+    made.append(arguments.right)
     done = set()
     for _ in range(count):
         number, *words = chance.choice(made)()

@@ -78,8 +78,8 @@ def test_a_failure_is_the_tools_own(top, pair, tools, group, command):
     """Exit status, words and what was changed before it are as without the plugin."""
     old, new, load = pair
     parent = top.mkdir("p", mems="0-1")
-    parent.mkdir("child", mems="1")
-    for cpuset in (old, parent):
+    child = parent.mkdir("child", mems="1")
+    for cpuset in (old, child, parent):
         cpuset.write("cpus", "0-1")
     names = {"a": group(old), "b": group(new), "p": group(parent), "top": group(top)}
     words = [word.format(**names, pid=load.pid) for word in command]

@@ -21,21 +21,20 @@ PATIENCE = 30
 
 
 @contextlib.contextmanager
-def hogged(cpu):
-    """A CPU that nobody else gets."""
+def spinning(cpu):
+    """A process that is never off its CPU if it can help it, and needs no memory."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         with contextlib.suppress(BaseException):
             os.sched_setaffinity(0, {cpu})
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
             os.write(writer, b"!")
             while True:
                 pass
         os._exit(1)
     try:
         assert os.read(reader, 1) == b"!"
-        yield
+        yield pid
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -43,7 +42,27 @@ def hogged(cpu):
         os.close(writer)
 
 
+@contextlib.contextmanager
+def hogged(pid, share):
+    """Nobody else gets its CPU.
+
+    What others have of it is taken away while it has that: 6.12 warns of a share which
+    is changed while nobody has used it for less than its period.
+    """
+    with machine.settings({share: "0"}):
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(50))
+        yield
+
+
+def bind(load, cpus):
+    for tid in machine.threads(load.pid):
+        os.sched_setaffinity(tid, cpus)
+
+
 @pytest.mark.long
+@pytest.mark.v2only(
+    "with v1 cpusets 6.12 counts shares wrongly, and refuses to change any"
+)
 def test_pages_in_its_batches(top, spawn):
     """They cannot be had until it ends; all else moves, and the writer returns."""
     cpu = machine.cpus_of(3)[-1]
@@ -53,15 +72,16 @@ def test_pages_in_its_batches(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
     load.alloc("memory", PAGES, nodes=0)
-    for tid in machine.threads(load.pid):
-        os.sched_setaffinity(tid, {cpu})
-    load.alloc("stale", STALE, nodes=0)
-    for tid in machine.threads(load.pid):
-        os.sched_setaffinity(tid, set(range(os.cpu_count())) - {cpu})
+    with spinning(cpu) as pid:
+        # Which also empties the batches.
+        machine.write("/proc/sys/vm/compact_memory", "1")
+        bind(load, {cpu})
+        load.alloc("stale", STALE, nodes=0)
+        bind(load, set(range(os.cpu_count())) - {cpu})
 
-    with machine.settings({share: "0"}), hogged(cpu):
-        changes = []
-        seconds = timed(lambda: changes.append(moved_by(cpuset, "1")))
+        with hogged(pid, share):
+            changes = []
+            seconds = timed(lambda: changes.append(moved_by(cpuset, "1")))
 
     (change,) = changes
     assert seconds < PATIENCE, change

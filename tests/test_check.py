@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the check itself: that nothing that failed is counted as passed."""
 
+import contextlib
+import fcntl
 import os
+import subprocess
 import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 
 # The modules lie beside this file.
 import check_results as results  # noqa: E402
+import check_stages  # noqa: E402
 
 JUNIT = """<testsuites><testsuite>
 <testcase classname="a" name="good"/>
@@ -137,3 +142,17 @@ def test_replay(write):
 def test_replay_that_did_not_come_about(write, text, status):
     """Programs that cannot be built are a failure, and so is nothing to replay."""
     assert results.from_replay(write(text), status).failed == 1
+
+
+def test_one_at_a_time():
+    """Another one would take its results away."""
+    lock = f"{check_stages.OUT}.lock"
+    os.makedirs(os.path.dirname(lock), exist_ok=True)
+    with open(lock, "w", encoding="ascii") as file:
+        # It is held already if this is a stage of a check.
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        command = [os.path.join(HERE, "check"), "lint-spdx"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "another one is running in this checkout" in result.stderr

@@ -295,3 +295,31 @@ kernel_make() {
 		KBUILD_BUILD_USER=cpuset-migrate KBUILD_BUILD_HOST=cpuset-migrate \
 		make -C "$tree" ARCH="$kernel_arch" CROSS_COMPILE="$kernel_cross" CC="$cc" "$@"
 }
+
+# kernel_compile TREE LOG TELL ARG... - kernel_make with all CPUs, what it says in LOG; the
+# command TELL gets seconds and compiled files about once a minute; errors from the log on
+# failure. Ends with this script, whatever ends that.
+kernel_compile() {
+	local tree=$1 log=$2 tell=$3 pid start=$SECONDS next=60 elapsed
+
+	shift 3
+	set -m
+	kernel_make "$tree" "-j$(nproc)" "$@" >"$log" 2>&1 9>&- </dev/null &
+	pid=$!
+	set +m
+	trap 'kill -- "-$pid"; exit 130' INT
+	trap 'kill -- "-$pid"; exit 143' TERM HUP
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.5
+		elapsed=$((SECONDS - start))
+		if [ "$elapsed" -ge "$next" ]; then
+			"$tell" "$elapsed" "$(grep -c '^ *CC ' "$log" || :)"
+			next=$((next + 60))
+		fi
+	done
+	wait "$pid" || {
+		grep -E -A 3 'error:|undefined reference|No space left|\*\*\* ' "$log" | head -n 40 >&2
+		return 1
+	}
+	trap - INT TERM HUP
+}

@@ -21,6 +21,14 @@ static void minus(cgm_nodeset *out, const cgm_nodeset *a, const cgm_nodeset *b)
 		out->bits[i] = a->bits[i] & ~b->bits[i];
 }
 
+static const char *item_name(const struct plan_item *item, char *buf, size_t size)
+{
+	if (item->group)
+		return item->group->path;
+	snprintf(buf, size, "%d", item->pids[0]);
+	return buf;
+}
+
 /* May we write this file? On a recorded tree the question makes no sense. */
 void plan_check_access(struct cgm_plan *plan, struct plan_item *item, const char *file)
 {
@@ -51,20 +59,21 @@ static bool check_missing_cpuset(struct cgm_plan *plan, struct plan_item *item)
 	return true;
 }
 
-static void check_memory_nodes(struct cgm_plan *plan, struct plan_item *item)
+void plan_check_memory_nodes(struct cgm_plan *plan, struct plan_item *item)
 {
-	char buf[256], have[256];
+	char name[32], buf[256], have[256];
 	cgm_nodeset bad;
 
 	minus(&bad, &item->to, &plan->ctx->features.memory);
 	if (cgm_nodeset_weight(&bad))
 		notes_add(&plan->notes, CGM_REFUSAL,
 			  "%s: node %s has no memory here; nodes with memory are %s",
-			  item->group->path, nodes_name(&bad, buf, sizeof(buf)),
+			  item_name(item, name, sizeof(name)),
+			  nodes_name(&bad, buf, sizeof(buf)),
 			  nodes_name(&plan->ctx->features.memory, have, sizeof(have)));
-	else if (!cgm_nodeset_weight(&item->to))	/* v1 only */
+	else if (!cgm_nodeset_weight(&item->to))	/* v2 has those of its parent */
 		notes_add(&plan->notes, CGM_REFUSAL, "%s: no node to move to",
-			  item->group->path);
+			  item_name(item, name, sizeof(name)));
 }
 
 static int parent_nodes(struct cgm_group *group, cgm_nodeset *nodes)
@@ -166,7 +175,7 @@ int plan_check_mems(struct cgm_plan *plan, struct plan_item *item)
 		if (err)
 			return err;
 	}
-	check_memory_nodes(plan, item);
+	plan_check_memory_nodes(plan, item);
 	if (!item->change)
 		return 0;
 	err = check_parent(plan, item);
@@ -186,14 +195,6 @@ static bool may_leave(const struct plan_item *item, int node)
 {
 	return cgm_nodeset_has(&item->from, node) ||
 	       cgm_placement_bytes(item->before, CGM_KIND_MOVABLE, node);
-}
-
-static const char *item_name(const struct plan_item *item, char *buf, size_t size)
-{
-	if (item->group)
-		return item->group->path;
-	snprintf(buf, size, "%d", item->pids[0]);
-	return buf;
 }
 
 static void check_pairs(struct cgm_plan *plan, const struct plan_item *item)

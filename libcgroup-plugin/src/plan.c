@@ -253,6 +253,7 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 	} else {
 		item->to = move->to;
 		item->change = true;
+		plan_check_memory_nodes(plan, item);
 	}
 	if (!err)
 		err = add_each_pid(plan, item);

@@ -51,6 +51,7 @@ void plan_note_policies(struct cgm_plan *plan, struct plan_item *item);
 
 /* plan-check.c */
 int plan_check_mems(struct cgm_plan *plan, struct plan_item *item);
+void plan_check_memory_nodes(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_attach(struct cgm_plan *plan, struct plan_item *item);
 int plan_check_map(struct cgm_plan *plan, struct plan_item *item);
 void plan_check_caller(struct cgm_plan *plan, struct plan_item *item);

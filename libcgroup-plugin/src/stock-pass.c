@@ -74,6 +74,14 @@ static void refresh_budget(struct job_run *run, uint64_t usec)
 		read_budget(run);
 }
 
+/* A node that came after the plan has none that was read. */
+static bool has_room(const struct job_run *run, int node, uint64_t bytes)
+{
+	const struct stock_run *sr = run->private;
+
+	return node < run->job->plan->nodes && sr->budget[node] >= bytes;
+}
+
 static void use_budget(struct stock_run *sr, int node, uint64_t bytes)
 {
 	sr->budget[node] -= bytes;
@@ -86,7 +94,7 @@ bool pass_take_room(struct job_run *run, int node, uint64_t bytes)
 	struct stock_run *sr = run->private;
 
 	refresh_budget(run, FRESH_USEC);
-	if (sr->budget[node] < bytes)
+	if (!has_room(run, node, bytes))
 		return false;
 	use_budget(sr, node, bytes);
 	return true;
@@ -107,12 +115,12 @@ static int find_room(struct job_run *run, const struct scope *s, int dest,
 	if (page->kind == CGM_KIND_HUGETLB)
 		return dest;
 	refresh_budget(run, BUDGET_USEC);
-	if (sr->budget[dest] < page->size) {
+	if (!has_room(run, dest, page->size)) {
 		if (sr->pass <= PASS_FIRST && cgm_nodeset_has(&run->item->map.named, p->from))
 			return -1;
 		for (int n = cgm_nodeset_next(&s->to, -1); n >= 0;
 		     n = cgm_nodeset_next(&s->to, n))
-			if (n < run->job->plan->nodes && sr->budget[n] >= page->size)
+			if (has_room(run, n, page->size))
 				cgm_nodeset_add(&roomy, n);
 		dest = numa_nearest(run->job->ctx, &roomy, dest);
 	}

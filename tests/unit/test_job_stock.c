@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "private.h"
 
 #define MEMS "sys/fs/cgroup/web/cpuset.mems"
 
@@ -206,6 +209,75 @@ static void all_have_exited(void **state)
 	assert_file(f, PROCS, "");
 }
 
+/* ---- a node that is not there ---- */
+
+#define FAR_PAGE ((void *)0x10000000)
+
+static int end_far(void **state)
+{
+	munmap(FAR_PAGE, TREE_PAGE);
+	return fixture_end(state);
+}
+
+/* This process has one page, and is in /web; /db may use node 900 only. */
+static int setup_far(void **state)
+{
+	static const uint64_t anon[4] = { 4 * MIB };
+	struct fixture *f = fixture_new(0);
+	int pid = getpid();
+
+	tree_cgroup(&f->tree, "/web", "0", anon);
+	tree_cgroup(&f->tree, "/db", "900", anon);
+	assert_ptr_equal(mmap(FAR_PAGE, TREE_PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_FIXED_NOREPLACE,
+			      -1, 0), FAR_PAGE);
+	tree_pages(&f->tree, pid, (uintptr_t)FAR_PAGE, (uintptr_t)FAR_PAGE + TREE_PAGE);
+	tree_write(&f->tree, "0::/web\n", "proc/%d/cgroup", pid);
+	/* as it will be then */
+	tree_write(&f->tree, "0::/db\n", "proc/%d/task/%d/cgroup", pid, pid);
+	tree_write(&f->tree, "10000000 default\n", "proc/%d/numa_maps", pid);
+	tree_write(&f->tree, "Name:\ttest\nMems_allowed_list:\t0-3\n", "proc/%d/status", pid);
+	fixture_open(f);
+	f->ctx->features.flags &= ~CGM_FEATURE_PAGEMAP_SCAN;	/* no ioctl on a file */
+	assert_int_equal(cgm_plan_new(f->ctx, &f->plan), 0);
+	*state = f;
+	return 0;
+}
+
+/* As when it came after the nodes were counted. */
+static void no_room_beyond_the_last(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_progress p = { .size = sizeof(p) };
+	pid_t pid = getpid();
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_ATTACH,
+				 .pids = &pid, .pid_count = 1 };
+
+	assert_int_equal(cgm_group_open(f->ctx, "/db", &move.group), 0);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	cgm_group_unref(move.group);
+	assert_int_equal(go(f), CGM_STATE_PARTIAL);
+	assert_int_equal(cgm_job_progress(f->job, &p), 0);
+	assert_int_equal(p.moved, 0);
+	assert_int_equal(p.stayed, TREE_PAGE);
+}
+
+static void pages_to_no_memory(void **state)
+{
+	struct fixture *f = *state;
+	char wanted[128];
+	pid_t pid = getpid();
+	struct cgm_move move = { .size = sizeof(move), .action = CGM_ACTION_PAGES,
+				 .pids = &pid, .pid_count = 1 };
+
+	cgm_nodeset_add(&move.to, 900);
+	assert_int_equal(cgm_plan_add(f->plan, &move), 0);
+	snprintf(wanted, sizeof(wanted),
+		 "%d: node 900 has no memory here; nodes with memory are 0-3", pid);
+	assert_non_null(cgm_plan_refusal(f->plan, 0));
+	assert_string_equal(cgm_plan_refusal(f->plan, 0), wanted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +295,9 @@ int main(void)
 						fixture_end),
 		cmocka_unit_test_setup_teardown(all_have_exited, setup_processes,
 						fixture_end),
+		cmocka_unit_test_setup_teardown(no_room_beyond_the_last, setup_far,
+						end_far),
+		cmocka_unit_test_setup_teardown(pages_to_no_memory, setup_far, end_far),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

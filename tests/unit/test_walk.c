@@ -2,36 +2,11 @@
 /* The pages of a process, asked for a few at a time. */
 #include "fixture.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "walk.h"
 
-#define PAGE 4096ULL
+#define PAGE TREE_PAGE
 #define HUGE (2 * MIB)
 #define COUNT 1024
-
-/* A process that has these pages, and no more, in one private mapping. */
-static void write_process(const struct tree *tree, uint64_t start, uint64_t end)
-{
-	uint64_t present = PAGEMAP_PRESENT | PAGEMAP_EXCLUSIVE;
-	char text[128], path[128];
-	int fd;
-
-	snprintf(text, sizeof(text), "%llx-%llx rw-p 00000000 00:00 0 \n",
-		 (unsigned long long)start, (unsigned long long)end);
-	tree_write(tree, text, "proc/7/maps");
-	tree_write(tree, "", "proc/7/pagemap");
-	snprintf(path, sizeof(path), "%s/proc/7/pagemap", tree->dir);
-	fd = open(path, O_WRONLY);
-	assert_true(fd >= 0);
-	for (uint64_t at = start; at < end; at += PAGE)
-		assert_int_equal(pwrite(fd, &present, sizeof(present),
-					at / PAGE * sizeof(present)), sizeof(present));
-	close(fd);
-}
 
 static int setup(void **state)
 {
@@ -47,7 +22,7 @@ static void check_walk(struct fixture *f, uint64_t start, uint64_t end, uint64_t
 	struct walker w;
 	int n;
 
-	write_process(&f->tree, start, end);
+	tree_pages(&f->tree, 7, start, end);
 	f->ctx = tree_context(&f->tree);
 	f->ctx->features.flags &= ~CGM_FEATURE_PAGEMAP_SCAN;	/* no ioctl on a file */
 	assert_int_equal(walker_open(&w, f->ctx, 7, false), 0);

@@ -2,12 +2,15 @@
 /* A file tree that looks like a machine to the library. */
 #include "tree.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "pagemap.h"
 
 void tree_make(struct tree *tree)
 {
@@ -135,6 +138,25 @@ void tree_cgroup(const struct tree *tree, const char *path, const char *mems,
 	tree_write(tree, mems, "sys/fs/cgroup%s/cpuset.mems.effective", path);
 	tree_write(tree, "", "sys/fs/cgroup%s/cgroup.procs", path);
 	tree_anon(tree, path, anon);
+}
+
+void tree_pages(const struct tree *tree, int pid, uint64_t start, uint64_t end)
+{
+	uint64_t present = PAGEMAP_PRESENT | PAGEMAP_EXCLUSIVE;
+	char text[128], path[128];
+	int fd;
+
+	snprintf(text, sizeof(text), "%llx-%llx rw-p 00000000 00:00 0 \n",
+		 (unsigned long long)start, (unsigned long long)end);
+	tree_write(tree, text, "proc/%d/maps", pid);
+	tree_write(tree, "", "proc/%d/pagemap", pid);
+	snprintf(path, sizeof(path), "%s/proc/%d/pagemap", tree->dir, pid);
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	for (uint64_t at = start; at < end; at += TREE_PAGE)
+		assert_int_equal(pwrite(fd, &present, sizeof(present),
+					at / TREE_PAGE * sizeof(present)), sizeof(present));
+	close(fd);
 }
 
 struct cgm_context *tree_context(const struct tree *tree)

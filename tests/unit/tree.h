@@ -12,6 +12,7 @@
 
 #include "libcgmigrate.h"
 
+#define TREE_PAGE 4096ULL
 #define MIB (1024ULL * 1024)
 
 struct tree {
@@ -30,6 +31,8 @@ void tree_machine(const struct tree *tree, int engine);
 void tree_cgroup(const struct tree *tree, const char *path, const char *mems,
 		 const uint64_t anon[4]);
 void tree_anon(const struct tree *tree, const char *path, const uint64_t anon[4]);
+/* A process that has these pages, and no more, in one private mapping. */
+void tree_pages(const struct tree *tree, int pid, uint64_t start, uint64_t end);
 struct cgm_context *tree_context(const struct tree *tree);
 
 #endif /* TEST_TREE_H */

@@ -60,7 +60,8 @@ int cgm_schedule_add(struct cgm_schedule *schedule, struct cgm_group *group,
  * where that is not enough, page cache too, with a warning.
  *
  * @return 0; -ENOSPC: not enough room, and how much is missing is told by
- *	   cgm_context_error(); -EINVAL: masks that do not go together
+ *	   cgm_context_error(); -EINVAL: masks that do not go together; -ENOENT: a cgroup
+ *	   that was added is gone
  * @since 0.2
  */
 int cgm_schedule_make(struct cgm_schedule *schedule);

@@ -13,10 +13,12 @@
 
 #define LEAST_ROOM (8ULL << 20)
 
+#define NO_INDEX SIZE_MAX
+
 struct target {
 	struct cgm_group *group;
 	cgm_nodeset to;
-	size_t index;		/* among the groups of the schedule */
+	size_t index;		/* among the groups of the schedule, or NO_INDEX */
 };
 
 struct cgm_schedule {
@@ -108,7 +110,7 @@ CGM_PUBLIC int cgm_schedule_add(struct cgm_schedule *schedule, struct cgm_group 
 	if (!more)
 		return cgm_fail(schedule->ctx, ENOMEM, "out of memory");
 	schedule->targets = more;
-	more[schedule->target_count++] = (struct target){ cgm_group_ref(group), *to, 0 };
+	more[schedule->target_count++] = (struct target){ cgm_group_ref(group), *to, NO_INDEX };
 	return 0;
 }
 
@@ -229,6 +231,16 @@ static int find_groups(struct cgm_schedule *schedule)
 			err = cgm_group_walk(group, consider, schedule);
 	}
 	return err;
+}
+
+/* One that is gone by now would have nothing to be told by. */
+static int check_found(struct cgm_schedule *schedule)
+{
+	for (size_t i = 0; i < schedule->target_count; i++)
+		if (schedule->targets[i].index == NO_INDEX)
+			return cgm_fail(schedule->ctx, ENOENT, "%s: was removed",
+					schedule->targets[i].group->path);
+	return 0;
 }
 
 /* ---- memory ---- */
@@ -477,6 +489,8 @@ CGM_PUBLIC int cgm_schedule_make(struct cgm_schedule *schedule)
 		return cgm_fail(schedule->ctx, EINVAL, "a schedule is made once");
 	schedule->made = true;
 	err = find_groups(schedule);
+	if (!err)
+		err = check_found(schedule);
 	if (!err)
 		err = find_memory(schedule);
 	if (err)

@@ -246,6 +246,63 @@ def test_evict_where_nothing_is_to_be_planned(jobs):
     assert told_notes(Command(jobs).json("plan", "--evict", "0-1")) == []
 
 
+UNNAMED = "its name is not UTF-8, so that no plan can name it, and is left out"
+
+
+def test_evict_leaves_out_what_no_plan_can_name(nested):
+    """Nor what is above it, which it needs; all the others go."""
+    odd = os.fsdecode(b"/top/\xff")
+    nested.job("/web", "0", 30)
+    nested.job(odd, "0", 10)
+    live = Command(nested, write=True)
+    planned = live.json("plan", "--evict", "0")
+    assert [n["message"] for n in planned["notes"] if n["severity"] == "warning"] == [
+        "/top: one below it cannot be moved, and is left out",
+        f"/top/?: {UNNAMED}",
+    ]
+    left = [n["message"] for n in planned["notes"] if n["severity"] == "note"]
+    assert "/top/?: 10.0M of that; it keeps its nodes" in left
+    out = live.json("apply", "--evict", "0", code=3)
+    assert out["state"] == "partial" and out["changed"]
+    assert {t["cgroup"] for t in out["targets"]} == {"/web", "/top/a"}
+    assert nested.mems("/web") in ("2", "3") and nested.mems("/top/a") == "1"
+    assert nested.mems("/top") == "0-1" and nested.mems(odd) == "0"
+    result = live("apply", "--evict", "0")
+    assert result.returncode == 3 and result.stdout == "nothing to do\n"
+    assert f"warning: /top/?: {UNNAMED}" in result.stderr
+
+
+def test_balance_leaves_out_what_no_plan_can_name(jobs):
+    odd = os.fsdecode(b"/\xff")
+    jobs.job("/web", "0", 80)
+    jobs.job("/db", "0", 70)
+    jobs.job(odd, "0", 60)
+    out = Command(jobs, write=True).json("apply", "--balance", code=3)
+    assert [t["cgroup"] for t in out["targets"]] == ["/db"]
+    assert jobs.mems(odd) == "0" and jobs.mems("/db") != "0"
+
+
+def test_evict_leaves_out_what_is_gone(pair):
+    """It goes when the command has seen it, and looks at what is not to be moved."""
+    pair.job("/gone", "0", 10)
+    pair.cgroup("/free", charged={"anon": [MIB, 0, 0, 0]})
+    seen = f"{pair.path}/sys/fs/cgroup/free/memory.numa_stat"
+    stat = pair.read("sys/fs/cgroup/free/memory.numa_stat")
+    os.unlink(seen)
+    os.mkfifo(seen)
+    args = ["apply", "-J", "--evict", "0", "--sysroot", pair.path, "--write-sysroot"]
+    with subprocess.Popen(
+        [COMMAND, *args], stdout=subprocess.PIPE, text=True
+    ) as command:
+        with open(seen, "w", encoding="utf-8") as fifo:
+            shutil.rmtree(f"{pair.path}/sys/fs/cgroup/gone")
+            fifo.write(stat)
+        out = json.loads(command.communicate(timeout=60)[0])
+    assert command.returncode == 0 and [t["cgroup"] for t in out["targets"]] == ["/a"]
+    assert "/gone: was removed, and is left out" in told_notes(out)
+    assert pair.mems("/a") != "0"
+
+
 def test_balance(jobs):
     for n in range(4):
         jobs.job(f"/j{n}", "0", 100)

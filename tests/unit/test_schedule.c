@@ -4,11 +4,13 @@
  * kernel carries the steps out and looks for a cpuset without a valid mask, memory
  * outside the old and new nodes, and nodes that are asked for more than they have.
  */
-#include "tree.h"
+#include "fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "schedule.h"
 
@@ -592,6 +594,41 @@ static void huge_pages(void **state)
 	assert_int_equal(m.s.missing, HUGE_SIZE);
 }
 
+/* ---- of real cgroups ---- */
+
+/* Its files go as a cgroup's do; the other is not told under its name. */
+static void removed_before_it_is_made(void **state)
+{
+	static const uint64_t anon[4] = { 4 * MIB };
+	static const char *const files[] = { "cpuset.mems", "cpuset.mems.effective",
+					     "cgroup.procs", "memory.numa_stat" };
+	struct fixture *f = fixture_new(1);
+	struct cgm_schedule_target target = { .size = sizeof(target) };
+	struct cgm_schedule *schedule;
+	struct cgm_group *db;
+	cgm_nodeset to;
+	char path[128];
+
+	*state = f;
+	tree_cgroup(&f->tree, "/web", "0", anon);
+	tree_cgroup(&f->tree, "/db", "1", anon);
+	fixture_open(f);
+	assert_int_equal(cgm_group_open(f->ctx, "/db", &db), 0);
+	assert_int_equal(cgm_schedule_new(f->ctx, &schedule), 0);
+	assert_int_equal(cgm_nodeset_parse("2", &to), 0);
+	assert_int_equal(cgm_schedule_add(schedule, f->group, &to), 0);
+	assert_int_equal(cgm_schedule_add(schedule, db, &to), 0);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/sys/fs/cgroup/db/%s", f->tree.dir, files[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(cgm_schedule_make(schedule), -ENOENT);
+	assert_string_equal(cgm_context_error(f->ctx), "/db: was removed");
+	assert_int_equal(cgm_schedule_target(schedule, 1, &target), -EINVAL);
+	cgm_schedule_free(schedule);
+	cgm_group_unref(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -602,6 +639,7 @@ int main(void)
 		cmocka_unit_test(a_tree),
 		cmocka_unit_test(huge_pages),
 		cmocka_unit_test(random_machines),
+		cmocka_unit_test_teardown(removed_before_it_is_made, fixture_end),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

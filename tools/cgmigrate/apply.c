@@ -87,6 +87,7 @@ struct apply {
 	bool dry_run;
 	bool force;
 	bool unfinished;	/* what the journal says was stopped on the way */
+	bool partial;		/* something had to be left out */
 	uint64_t rate;
 	uint64_t max_stall_usec;
 	sigset_t waiting;	/* signals that are held back, but while it waits */
@@ -447,6 +448,8 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 						 0;
 	if (failed)
 		code = failed;
+	if (!code && apply->partial)
+		code = EXIT_PARTIAL;
 	app->quiet = false;
 	if (code && code != EXIT_PARTIAL && *app->error)
 		json_object_set_new(object, "error",
@@ -501,7 +504,10 @@ static int end(struct apply *apply, json_t *object, bool back)
 
 	if (back || apply->go_on)
 		code = save_journal(apply, back ? "undone" : "applied");
-	return code ? code : tell(apply->app, object, "unchanged", 0, false);
+	if (code)
+		return code;
+	code = apply->partial ? EXIT_PARTIAL : 0;
+	return tell(apply->app, object, code ? code_name(code) : "unchanged", code, false);
 }
 
 /* Returns the exit code. */
@@ -547,6 +553,7 @@ static int run(struct apply *apply, char **arguments, bool back)
 	interrupted_put_back(apply->app);
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);
+	apply->partial = wishes.partial;
 	if (!code)
 		code = plan_cpus(apply, schedule, &wishes, back);
 	if (!code)

@@ -229,6 +229,7 @@ int refuse_schedule(struct app *app, const struct cgm_schedule *schedule, json_t
 
 /* ---- making one ---- */
 
+/* 0, an exit code after the error was told, or -errno. */
 static int add_wish(struct app *app, struct cgm_schedule *schedule, const struct wish *wish)
 {
 	struct cgm_group *group;
@@ -237,7 +238,7 @@ static int add_wish(struct app *app, struct cgm_schedule *schedule, const struct
 	int code = 0, err = cgm_group_open(app->ctx, wish->cgroup, &group);
 
 	if (err)
-		return fail_errno(app, err);
+		return err;
 	if (!json_can_name(wish->cgroup))
 		code = fail(app, EXIT_REFUSED,
 			    "%s: its name is not UTF-8, so that no plan can name it",
@@ -253,28 +254,67 @@ static int add_wish(struct app *app, struct cgm_schedule *schedule, const struct
 	if (!err && !code)
 		err = cgm_schedule_add(schedule, group, &wish->to);
 	cgm_group_unref(group);
-	return code ? code : err ? fail_errno(app, err) : 0;
+	return code ? code : err;
 }
 
-/* A schedule for the wishes. 0, or an exit code. */
-int schedule_from(struct app *app, const struct wishes *wishes, struct cgm_schedule **out)
+static int try_wishes(struct app *app, const struct wishes *wishes,
+		      struct cgm_schedule **schedule)
 {
-	struct cgm_schedule *schedule;
-	int err, code = 0;
+	int err = cgm_schedule_new(app->ctx, schedule);
+
+	for (size_t i = 0; i < wishes->count && !err; i++)
+		err = add_wish(app, *schedule, &wishes->list[i]);
+	return err ? err : cgm_schedule_make(*schedule);
+}
+
+static bool has_cpuset(struct app *app, const char *path)
+{
+	struct cgm_group *group;
+	int err = cgm_group_open(app->ctx, path, &group);
+	bool has = err ? err != -ENOENT : cgm_group_has_cpuset(group);
+
+	cgm_group_unref(group);
+	return has;
+}
+
+/* What nobody named is nobody's mistake when it is gone. Returns whether any is. */
+static bool forget_gone(struct app *app, struct wishes *wishes)
+{
+	size_t kept = 0, count = wishes->count;
+
+	if (!wishes->found)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct wish *wish = &wishes->list[i];
+
+		if (has_cpuset(app, wish->cgroup)) {
+			wishes->list[kept++] = *wish;
+			continue;
+		}
+		wishes_note(wishes, "note",
+			    json_textf("%s: was removed, and is left out", wish->cgroup));
+		free(wish->cgroup);
+	}
+	wishes->count = kept;
+	return kept < count;
+}
+
+/* A schedule for the wishes, without those that are gone. 0, or an exit code. */
+int schedule_from(struct app *app, struct wishes *wishes, struct cgm_schedule **out)
+{
+	int code;
 
 	*out = NULL;
-	if (cgm_schedule_new(app->ctx, &schedule))
-		return fail(app, EXIT_FAILED, "out of memory");
-	for (size_t i = 0; i < wishes->count && !code; i++)
-		code = add_wish(app, schedule, &wishes->list[i]);
-	if (!code) {
-		err = cgm_schedule_make(schedule);
-		code = err ? fail_errno(app, err) : 0;
+	do {
+		cgm_schedule_free(*out);
+		code = try_wishes(app, wishes, out);
+	} while (code < 0 && forget_gone(app, wishes));
+	if (code < 0)
+		code = fail_errno(app, code);
+	if (code) {
+		cgm_schedule_free(*out);
+		*out = NULL;
 	}
-	if (code)
-		cgm_schedule_free(schedule);
-	else
-		*out = schedule;
 	return code;
 }
 

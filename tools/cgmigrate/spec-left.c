@@ -10,6 +10,7 @@
 struct place {
 	char *path;
 	bool own;
+	bool inside;		/* some of those nodes are its own: it could not be moved */
 	uint64_t bytes;		/* on those nodes, with what is below it */
 	uint64_t left;		/* without those below it that are in the list */
 };
@@ -41,21 +42,26 @@ static int read_bytes(struct cgm_group *group, const cgm_nodeset *nodes, uint64_
 	return 0;
 }
 
-static bool has_nodes(struct cgm_group *group)
+static void look_at_nodes(struct cgm_group *group, const cgm_nodeset *nodes,
+			  struct place *place)
 {
-	cgm_nodeset mems;
+	cgm_nodeset mems, both;
 
-	return cgm_group_has_cpuset(group) && !cgm_group_mems(group, &mems) &&
-	       cgm_nodeset_weight(&mems);
+	if (!cgm_group_has_cpuset(group) || cgm_group_mems(group, &mems))
+		return;
+	cgm_nodeset_and(&both, &mems, nodes);
+	place->own = cgm_nodeset_weight(&mems);
+	place->inside = cgm_nodeset_weight(&both);
 }
 
 static int add_place(struct cgm_group *group, void *data)
 {
 	struct places *places = data;
 	const char *path = cgm_group_path(group);
-	struct place *more, place = { .own = has_nodes(group) };
+	struct place *more, place = { 0 };
 	int err;
 
+	look_at_nodes(group, places->nodes, &place);
 	if (!strcmp(path, "/") || (!place.own && strrchr(path, '/') != path))
 		return 0;
 	err = read_bytes(group, places->nodes, &place.bytes);
@@ -98,12 +104,25 @@ static bool is_moved(const struct place *place, const struct wishes *wishes)
 	return false;
 }
 
-static void add_note(struct wishes *wishes, json_t *message)
+static void note_place(struct app *app, const struct place *place, struct wishes *wishes)
 {
-	if (!wishes->notes)
-		wishes->notes = json_array();
-	json_array_append_new(wishes->notes, json_pack("{s:s, s:o}", "severity", "note",
-						       "message", message));
+	char size[32], *word;
+
+	size_text(app, place->left, size, sizeof(size));
+	if (!place->own) {
+		wishes_note(wishes, "note",
+			    json_textf("%s: %s of that; it has no nodes of its own", place->path,
+				       size));
+	} else if (place->inside) {
+		wishes_note(wishes, "note",
+			    json_textf("%s: %s of that; it keeps its nodes", place->path, size));
+	} else {
+		word = shell_word(place->path);
+		wishes_note(wishes, "note",
+			    json_textf("%s: %s of that are outside its nodes: \"cgmigrate settle %s\" brings them in",
+				       place->path, size, word ? word : "?"));
+		free(word);
+	}
 }
 
 static void note_places(struct app *app, const struct places *places, struct wishes *wishes)
@@ -116,25 +135,14 @@ static void note_places(struct app *app, const struct places *places, struct wis
 			sum += places->list[i].left;
 	if (!sum)
 		return;
-	add_note(wishes, json_sprintf("%s on node%s %s belong to cgroups that the plan does not move",
-				      size_text(app, sum, size, sizeof(size)),
-				      cgm_nodeset_weight(places->nodes) == 1 ? "" : "s",
-				      nodes_text(places->nodes, list, sizeof(list))));
-	for (size_t i = 0; i < places->count; i++) {
-		const struct place *place = &places->list[i];
-		char *word;
-
-		if (!place->left || is_moved(place, wishes))
-			continue;
-		size_text(app, place->left, size, sizeof(size));
-		word = shell_word(place->path);
-		add_note(wishes, place->own ?
-			 json_textf("%s: %s of that are outside its nodes: \"cgmigrate settle %s\" brings them in",
-				    place->path, size, word ? word : "?") :
-			 json_textf("%s: %s of that; it has no nodes of its own", place->path,
-				    size));
-		free(word);
-	}
+	wishes_note(wishes, "note",
+		    json_sprintf("%s on node%s %s belong to cgroups that the plan does not move",
+				 size_text(app, sum, size, sizeof(size)),
+				 cgm_nodeset_weight(places->nodes) == 1 ? "" : "s",
+				 nodes_text(places->nodes, list, sizeof(list))));
+	for (size_t i = 0; i < places->count; i++)
+		if (places->list[i].left && !is_moved(&places->list[i], wishes))
+			note_place(app, &places->list[i], wishes);
 }
 
 /* Note in @wishes what of these nodes' memory they leave there. 0, or an exit code. */

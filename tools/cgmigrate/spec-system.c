@@ -13,6 +13,7 @@ struct job {
 	cgm_nodeset above;	/* what its parent has */
 	uint64_t bytes;
 	bool inner;		/* others with own nodes are below it */
+	bool stays;		/* it, or one below it, cannot be moved */
 };
 
 struct jobs {
@@ -48,14 +49,18 @@ static int parent_nodes(struct app *app, const char *path, cgm_nodeset *nodes)
 	return err;
 }
 
+static bool is_below(const char *path, const char *above)
+{
+	size_t len = strlen(above);
+
+	return !strncmp(path, above, len) && path[len] == '/';
+}
+
 static void mark_inner(struct jobs *jobs, const char *path)
 {
-	for (size_t i = 0; i < jobs->count; i++) {
-		size_t len = strlen(jobs->list[i].path);
-
-		if (!strncmp(path, jobs->list[i].path, len) && path[len] == '/')
+	for (size_t i = 0; i < jobs->count; i++)
+		if (is_below(path, jobs->list[i].path))
 			jobs->list[i].inner = true;
-	}
 }
 
 static int add_job(struct cgm_group *group, void *data)
@@ -199,7 +204,40 @@ static double *new_used(struct app *app)
 	return used;
 }
 
+/* A name that is no text is in nobody's plan, and its owner keeps nobody else from theirs. */
+static void leave_out(const struct job *job, struct wishes *wishes)
+{
+	wishes_note(wishes, "warning",
+		    json_textf("%s: %s, and is left out", job->path,
+			       json_can_name(job->path) ?
+				       "one below it cannot be moved" :
+				       "its name is not UTF-8, so that no plan can name it"));
+	wishes->partial = true;
+}
+
 /* ---- evict ---- */
+
+static bool is_on(const struct job *job, const cgm_nodeset *nodes)
+{
+	cgm_nodeset both;
+
+	cgm_nodeset_and(&both, &job->mems, nodes);
+	return cgm_nodeset_weight(&both);
+}
+
+/* What cannot be named keeps its nodes, and needs them of those above it. */
+static void mark_staying(struct jobs *jobs, const cgm_nodeset *nodes)
+{
+	for (size_t i = 0; i < jobs->count; i++) {
+		struct job *job = &jobs->list[i];
+
+		if (!is_on(job, nodes) || json_can_name(job->path))
+			continue;
+		job->stays = true;
+		for (size_t k = 0; k < i; k++)
+			jobs->list[k].stays |= is_below(job->path, jobs->list[k].path);
+	}
+}
 
 /* Others in the place of those that go: as many, with least on them. */
 static int evict_job(struct app *app, const struct job *job, const cgm_nodeset *nodes,
@@ -208,11 +246,13 @@ static int evict_job(struct app *app, const struct job *job, const cgm_nodeset *
 	cgm_nodeset kept, free_nodes, more, usable;
 	char list[256];
 
-	set_minus(&kept, &job->mems, nodes);
-	if (cgm_nodeset_equal(&kept, &job->mems)) {
+	if (!is_on(job, nodes) || job->stays) {
+		if (is_on(job, nodes))
+			leave_out(job, wishes);
 		use_nodes(used, &job->mems, job->bytes);
 		return 0;
 	}
+	set_minus(&kept, &job->mems, nodes);
 	if (!cgm_nodeset_weight(&kept)) {
 		cgm_nodeset_and(&usable, &job->above, &app->features.memory);
 		set_minus(&free_nodes, &usable, nodes);
@@ -232,13 +272,9 @@ static void look_up(struct jobs *jobs, size_t index, const struct wishes *wishes
 {
 	struct job *job = &jobs->list[index];
 
-	for (size_t i = 0; i < wishes->count; i++) {
-		size_t len = strlen(wishes->list[i].cgroup);
-
-		if (!strncmp(job->path, wishes->list[i].cgroup, len) &&
-		    job->path[len] == '/')
+	for (size_t i = 0; i < wishes->count; i++)
+		if (is_below(job->path, wishes->list[i].cgroup))
 			job->above = wishes->list[i].to;
-	}
 }
 
 int spec_evict(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes)
@@ -253,6 +289,7 @@ int spec_evict(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes)
 				   nodes_text(&app->features.online, list, sizeof(list)));
 	if (!code && cgm_nodeset_subset(&app->features.memory, nodes))
 		code = usage_error(app, "--evict: no node would be left");
+	mark_staying(&jobs, nodes);
 	/* parents come before children, so what those above are to have is known */
 	for (size_t i = 0; i < jobs.count && !code; i++) {
 		look_up(&jobs, i, wishes);
@@ -296,6 +333,10 @@ int spec_balance(struct app *app, struct wishes *wishes)
 			continue;
 		cgm_nodeset_and(&usable, &job->above, &app->features.memory);
 		to = least_used(&usable, cgm_nodeset_weight(&job->mems), used, &job->mems);
+		if (!cgm_nodeset_equal(&to, &job->mems) && !json_can_name(job->path)) {
+			leave_out(job, wishes);
+			to = job->mems;
+		}
 		use_nodes(now, &job->mems, job->bytes);
 		use_nodes(used, &to, job->bytes);
 		if (!cgm_nodeset_equal(&to, &job->mems))

@@ -35,6 +35,15 @@ int wish_add(struct app *app, struct wishes *wishes, const char *cgroup,
 	return 0;
 }
 
+/* "note", or "warning". */
+void wishes_note(struct wishes *wishes, const char *severity, json_t *message)
+{
+	if (!wishes->notes)
+		wishes->notes = json_array();
+	json_array_append_new(wishes->notes, json_pack("{s:s, s:o}", "severity", severity,
+						       "message", message));
+}
+
 void wishes_free(struct wishes *wishes)
 {
 	for (size_t i = 0; i < wishes->count; i++)
@@ -383,6 +392,7 @@ int spec_check(struct app *app, const struct spec *spec, char **arguments)
 int spec_read(struct app *app, const struct spec *spec, char **arguments,
 	      struct wishes *wishes)
 {
+	wishes->found = spec->kind == SPEC_EVICT || spec->kind == SPEC_BALANCE;
 	switch (spec->kind) {
 	case SPEC_SWAP:
 		return spec_swap(app, arguments, wishes);

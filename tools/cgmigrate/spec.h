@@ -20,6 +20,8 @@ struct wishes {
 	struct wish *list;
 	size_t count;
 	json_t *notes;		/* for the plan, or NULL */
+	bool found;		/* by looking at what is there, nobody named them */
+	bool partial;		/* not all that were found can be moved */
 };
 
 enum spec_kind { SPEC_FILE, SPEC_SWAP, SPEC_EVICT, SPEC_BALANCE };
@@ -55,6 +57,7 @@ int spec_read(struct app *app, const struct spec *spec, char **arguments,
 	      struct wishes *wishes);
 int wish_add(struct app *app, struct wishes *wishes, const char *cgroup,
 	     const cgm_nodeset *to, const cgm_nodeset *from);
+void wishes_note(struct wishes *wishes, const char *severity, json_t *message);
 void wishes_free(struct wishes *wishes);
 int spec_from_json(struct app *app, const char *name, json_t *object,
 		   struct wishes *wishes);
@@ -68,7 +71,7 @@ int spec_balance(struct app *app, struct wishes *wishes);
 int spec_left(struct app *app, const cgm_nodeset *nodes, struct wishes *wishes);
 
 /* plan.c */
-int schedule_from(struct app *app, const struct wishes *wishes,
+int schedule_from(struct app *app, struct wishes *wishes,
 		  struct cgm_schedule **schedule);
 int refuse_schedule(struct app *app, const struct cgm_schedule *schedule, json_t *object);
 json_t *json_schedule(struct app *app, const struct cgm_schedule *schedule,

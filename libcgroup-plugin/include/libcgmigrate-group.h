@@ -42,7 +42,7 @@ enum cgm_owner {
 int cgm_group_open(struct cgm_context *ctx, const char *path,
 		   struct cgm_group **group);
 
-/** Open the cgroup a process is in. -ESRCH: no such process. */
+/** Open the cgroup a process is in. -ESRCH: no such process, or it has exited. */
 int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 		       struct cgm_group **group);
 
@@ -106,7 +106,7 @@ int cgm_group_pids(struct cgm_group *group, unsigned int flags, pid_t **pids,
 		   size_t *count);
 
 /**
- * List the processes of a user.
+ * List the processes of a user, without those that have exited.
  *
  * @param pids  result, sorted; to be given to free(3)
  * @param count how many

@@ -208,18 +208,17 @@ static int find_pid(struct cgm_context *ctx, pid_t pid, struct cgm_group **group
 				       ctx->cpuset.mount);
 }
 
-CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
-				  struct cgm_group **group)
+/* By what the kernel tells of the process. */
+static int open_pid(struct cgm_context *ctx, pid_t pid, struct cgm_group **group)
 {
 	const char *root = ctx->cpuset.root;
 	size_t len;
 	char *text, *path;
-	int err = need_cpusets(ctx);
+	int err = 0;
 
-	*group = NULL;
-	if (err)
-		return err;
 	text = fs_read(ctx, NULL, "proc/%d/cgroup", pid);
+	if (!text && errno == ENAMETOOLONG)	/* a path is told up to a length only */
+		return find_pid(ctx, pid, group);
 	if (!text)
 		return cgm_fail(ctx, errno == ENOENT ? ESRCH : errno,
 				"%d: no such process", pid);
@@ -239,6 +238,25 @@ CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
 	return err;
 }
 
+/*
+ * One that has exited is still told to be in a cgroup until somebody has waited for it:
+ * on v1 in the root, on v2 in its last one, which may have been removed.
+ */
+CGM_PUBLIC int cgm_group_open_pid(struct cgm_context *ctx, pid_t pid,
+				  struct cgm_group **group)
+{
+	int err = need_cpusets(ctx);
+
+	*group = NULL;
+	if (!err)
+		err = open_pid(ctx, pid, group);
+	if (err == -ESRCH || !ctx->cpuset.version || !process_exited(ctx, pid))
+		return err;
+	cgm_group_unref(*group);
+	*group = NULL;
+	return cgm_fail(ctx, ESRCH, "%d: has exited", pid);
+}
+
 static bool has_path(const struct cgm_group *group, const char *path)
 {
 	const char *root = group->ctx->cpuset.root;
@@ -251,11 +269,13 @@ static bool has_path(const struct cgm_group *group, const char *path)
 	return !strncmp(path, group->path, len) && (!len || path[len] == '/' || !path[len]);
 }
 
-static bool has_thread(struct cgm_group *group, pid_t pid, const char *thread)
+/* *untold: its path cannot be read, as when it is too long. */
+static bool has_thread(struct cgm_group *group, pid_t pid, const char *thread, bool *untold)
 {
 	char *text = fs_read(group->ctx, NULL, "proc/%d/task/%s/cgroup", pid, thread);
 	bool has = text && has_path(group, path_of_process(group->ctx, text));
 
+	*untold |= !text && errno != ENOENT && errno != ESRCH;
 	free(text);
 	return has;
 }
@@ -266,16 +286,17 @@ bool group_has_pid(struct cgm_group *group, pid_t pid)
 	int fd = fs_open(group->ctx, O_RDONLY | O_DIRECTORY, "proc/%d/task", pid);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	bool has = mounted_outside(group->ctx) && lists_pid(group, pid, true);
+	bool untold = mounted_outside(group->ctx), has = false;
 
 	/* The first that is listed is the main thread, and hardly ever elsewhere. */
 	while (dir && !has && (entry = readdir(dir)))
-		has = entry->d_name[0] != '.' && has_thread(group, pid, entry->d_name);
+		has = entry->d_name[0] != '.' &&
+		      has_thread(group, pid, entry->d_name, &untold);
 	if (dir)
 		closedir(dir);
 	else if (fd >= 0)
 		close(fd);
-	return has;
+	return has || (untold && lists_pid(group, pid, true));
 }
 
 struct unit_search {

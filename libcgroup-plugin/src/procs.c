@@ -132,6 +132,29 @@ int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size)
 	return is_shortage(err) ? err : 0;
 }
 
+/*
+ * Has all of a process exited, though nobody has waited for it yet? Of a first thread
+ * that has gone before the others, they are counted.
+ */
+static bool status_exited(const char *status)
+{
+	const char *state = strstr(status, "\nState:\t");
+	const char *threads = strstr(status, "\nThreads:");
+
+	return state && (state[8] == 'Z' || state[8] == 'X') &&
+	       (!threads || strtol(threads + 9, NULL, 10) <= 1);
+}
+
+/* The same; false where nothing tells. */
+bool process_exited(struct cgm_context *ctx, pid_t pid)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
+	bool exited = text && status_exited(text);
+
+	free(text);
+	return exited;
+}
+
 static uint64_t kib_of(const char *text, const char *key)
 {
 	const char *p = text ? strstr(text, key) : NULL;
@@ -189,7 +212,7 @@ static bool belongs_to(struct cgm_context *ctx, pid_t pid, uid_t user)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/status", pid);
 	const char *p = text ? strstr(text, "\nUid:") : NULL;
-	bool ours = p && strtoul(p + 5, NULL, 10) == user;
+	bool ours = p && strtoul(p + 5, NULL, 10) == user && !status_exited(text);
 
 	free(text);
 	return ours;

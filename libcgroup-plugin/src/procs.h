@@ -17,6 +17,8 @@ int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
 int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
 
+bool process_exited(struct cgm_context *ctx, pid_t pid);
+
 /* Bytes of a process that cost no look at its address space. */
 struct process_status {
 	uint64_t anon;		/* private memory, which is hardly ever shared */

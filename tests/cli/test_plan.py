@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import Command
+from conftest import Command, failing
 from tree import MIB, Tree
 
 
@@ -357,6 +357,47 @@ def test_a_user_in_company(alice, run):
     alice.status(201, "psql", uid=1000)
     text = refused(run, "@alice", "--to", "2-3")
     assert "@alice: shares the cgroup /db with 1 processes of others" in text
+
+
+def zombie(tree, pid, path, threads=1):
+    """It has exited, and nobody has waited for it: that is all there is of it."""
+    hierarchy = "0::" if tree.version == 2 else "4:cpuset:"
+    tree.write(f"proc/{pid}/cgroup", f"{hierarchy}{path}\n")
+    tree.status(pid, "z", uid=1000, state="Z (zombie)", threads=threads)
+
+
+def test_a_user_has_no_process_that_has_exited(alice, run):
+    zombie(alice, 102, "/gone (deleted)")
+    (target,) = plan(run, "@alice", "--to", "2-3")["targets"]
+    assert target["cgroup"] == "/web"
+    (target,) = plan(run, "@alice", "--into", "/db")["targets"]
+    assert target["pids"] == [100, 101]
+    assert "102: has exited" in run("move", 102, "--to", "2", "--dry-run").stderr
+
+
+def test_one_whose_first_thread_has_exited(alice, run):
+    alice.process(102, "rest", [])
+    zombie(alice, 102, "/idle", threads=2)
+    (target,) = plan(run, "@alice", "--into", "/db")["targets"]
+    assert target["pids"] == [100, 101, 102]
+
+
+def test_v1_a_process_that_has_exited_is_not_in_the_root(tmp_path):
+    tree = Tree(tmp_path, version=1)
+    tree.cgroup("/web", "0", pids=[100])
+    tree.process(100, "httpd", [("", {0: 256}, "")])
+    tree.status(100, "httpd", uid=1000)
+    zombie(tree, 102, "/")
+    (target,) = plan(Command(tree), "@1000", "--to", "1")["targets"]
+    assert target["cgroup"] == "/web"
+
+
+def test_a_cgroup_too_deep_for_its_path_to_be_told(machine):
+    """The kernel tells paths up to 4095 bytes."""
+    run = failing(machine, "proc/101/cgroup", "read", "ENAMETOOLONG")
+    (target,) = plan(run, "/web", "--into", "/db")["targets"]
+    assert target["pids"] == [100, 101]
+    assert plan(run, 101, "--into", "/db")["targets"][0]["pids"] == [101]
 
 
 def test_a_user_into_a_cgroup(alice, run):

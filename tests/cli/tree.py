@@ -153,15 +153,18 @@ class Tree:
         uid=0,
         marks=(0, 0),
         hugetlb=0,
+        state="S (sleeping)",
+        threads=1,
     ):
         """marks: MiB locked and pinned."""
         self.write(
             f"proc/{pid}/status",
-            f"Name:\t{comm}\nTgid:\t{pid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"
+            f"Name:\t{comm}\nState:\t{state}\nTgid:\t{pid}\n"
+            f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n"
             f"VmLck:\t{marks[0] << 10:8} kB\nVmPin:\t{marks[1] << 10:8} kB\n"
             f"RssAnon:\t{rss_anon // KIB:8} kB\n"
             f"HugetlbPages:\t{hugetlb // KIB:8} kB\n"
-            f"CapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
+            f"Threads:\t{threads}\nCapEff:\t{caps}\nMems_allowed_list:\t{allowed}\n",
         )
 
     def process(self, pid, comm, vmas, pss=None, allowed="0-3", policies=None):

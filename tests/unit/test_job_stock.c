@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "private.h"
+#include "group.h"
 
 #define MEMS "sys/fs/cgroup/web/cpuset.mems"
 
@@ -209,6 +209,22 @@ static void all_have_exited(void **state)
 	assert_file(f, PROCS, "");
 }
 
+/* Nobody can read to which cgroup its only thread belongs, but the cgroup lists it. */
+static void too_deep_for_its_path(void **state)
+{
+	struct fixture *f = *state;
+	char name[300], path[256];
+
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	tree_write(&f->tree, "", "proc/9/task/9/comm");
+	snprintf(path, sizeof(path), "%s/proc/9/task/9/cgroup", f->tree.dir);
+	assert_int_equal(symlink(name, path), 0);	/* ENAMETOOLONG, too */
+	assert_true(group_has_pid(f->group, 9));
+	tree_write(&f->tree, "7\n8\n", "sys/fs/cgroup/web/cgroup.procs");
+	assert_false(group_has_pid(f->group, 9));
+}
+
 /* ---- a node that is not there ---- */
 
 #define FAR_PAGE ((void *)0x10000000)
@@ -294,6 +310,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(exited_before_the_start, setup_processes,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(all_have_exited, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(too_deep_for_its_path, setup_processes,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(no_room_beyond_the_last, setup_far,
 						end_far),

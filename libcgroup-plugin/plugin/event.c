@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "limited.h"
 
 uint64_t now_usec(void)
 {
@@ -251,7 +252,8 @@ static json_t *describe(const char *purpose, const struct cgm_plan_item *item)
 	return move;
 }
 
-static void follow(struct event *event, struct cgm_job *job, json_t *move)
+static void follow(struct event *event, struct cgm_job *job, json_t *move,
+		   const sigset_t *held)
 {
 	struct cgm_progress progress = { .size = sizeof(progress) };
 	const struct cgm_result *result;
@@ -259,6 +261,8 @@ static void follow(struct event *event, struct cgm_job *job, json_t *move)
 
 	if (event->in_helper)
 		helper_wait(event, job);
+	else if (config_get()->rate)
+		limited_wait(job, config_get()->rate, held);
 	else
 		cgm_job_wait(job, -1);
 	cgm_job_progress(job, &progress);
@@ -280,8 +284,13 @@ static int run(struct event *event, struct cgm_plan *plan, json_t *move)
 		.max_stall_usec = config->max_stall_usec,
 	};
 	struct cgm_job *job;
-	int err = cgm_job_start(plan, &options, &job);
+	sigset_t held;
+	int err;
 
+	sigemptyset(&held);
+	if (options.rate)
+		limited_begin(&held);
+	err = cgm_job_start(plan, &options, &job);
 	if (event->in_helper && !event->handed_over) {
 		event->handed_over = true;
 		helper_started(event, !err);
@@ -289,11 +298,12 @@ static int run(struct event *event, struct cgm_plan *plan, json_t *move)
 	if (err) {
 		event_note(event, "%s", cgm_context_error(event->ctx));
 		json_object_set_new(move, "state", json_string("refused"));
-		return err;
+	} else {
+		follow(event, job, move, &held);
+		cgm_job_free(job);
 	}
-	follow(event, job, move);
-	cgm_job_free(job);
-	return 0;
+	limited_end(&held);
+	return err;
 }
 
 /*

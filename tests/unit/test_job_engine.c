@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../libcgroup-plugin/plugin/limited.c" // NOLINT(bugprone-suspicious-include)
 
 static const uint64_t before[4] = { 100 * MIB, 60 * MIB, 0, 0 };
 static const uint64_t after[4] = { 0, 0, 100 * MIB, 60 * MIB };
@@ -377,6 +381,69 @@ static void rate_can_be_changed(void **state)
 	assert_file(f, MAX, "max");
 }
 
+/* ---- a tool that is ended ---- */
+
+#define RATE_FILE "sys/fs/cgroup/web/cpuset.mems.migrate.max"
+
+static struct fixture *of_handler;
+
+/* What a tool of libcgroup does: the limit is there no more. */
+static void handler(int number)
+{
+	(void)number;
+	assert_file(of_handler, RATE_FILE, "max");
+	kernel_says(of_handler, 0, PAGES(160 * MIB), 0, 0, 0);
+}
+
+static void starts_limited(struct fixture *f, sigset_t *held)
+{
+	limited_begin(held);
+	start(f, "2-3", 1000);
+	kernel_says(f, 1, 0, 0, 0, 0);
+	assert_file(f, RATE_FILE, "1000");
+}
+
+static void ended_by_a_signal(void **state)
+{
+	struct fixture *f = *state;
+	pid_t child = fork();
+	sigset_t held;
+	int status;
+
+	if (!child) {
+		alarm(20);
+		starts_limited(f, &held);
+		raise(SIGTERM);
+		limited_wait(f->job, 1000, &held);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+	assert_file(f, RATE_FILE, "max");
+}
+
+static void ignores_a_signal(void **state)
+{
+	const struct sigaction action = { .sa_handler = handler };
+	struct fixture *f = *state;
+	sigset_t held;
+
+	signal(SIGHUP, SIG_IGN);
+	sigaction(SIGINT, &action, NULL);
+	of_handler = f;
+	starts_limited(f, &held);
+	assert_false(sigismember(&held, SIGHUP));
+	raise(SIGHUP);
+	raise(SIGINT);
+	limited_wait(f->job, 1000, &held);
+	limited_end(&held);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	assert_int_equal(end(f), CGM_STATE_DONE);
+	assert_file(f, RATE_FILE, "max");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_end)
@@ -401,6 +468,8 @@ int main(void)
 		TEST(waits_and_goes_on),
 		TEST(hold_of_others_stays),
 		TEST(rate_can_be_changed),
+		cmocka_unit_test_setup_teardown(ended_by_a_signal, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(ignores_a_signal, setup, fixture_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

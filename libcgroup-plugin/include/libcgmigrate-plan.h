@@ -63,7 +63,8 @@ struct cgm_move {
 	cgm_nodeset to;		/**< MEMS, PAGES: the nodes; MEMS on v2, empty: those
 				 *   of its parent */
 	const pid_t *pids;	/**< ATTACH, PAGES: which processes; of several those that
-				 *   have exited are left out */
+				 *   have exited are left out, also if another has got the
+				 *   number of one by then */
 	size_t pid_count;	/**< how many */
 	enum cgm_map_rule rule;	/**< MEMS, PAGES: what goes where (0.3) */
 	const struct cgm_node_pair *pairs; /**< nodes for which that is said one by one */
@@ -71,8 +72,9 @@ struct cgm_move {
 	cgm_nodeset only;	/**< only what is on these nodes leaves them, and what is
 				 *   elsewhere stays; empty: all (0.3) */
 	struct cgm_group *source; /**< ATTACH: the cgroup whose processes these are: who
-				   *   is born there or below meanwhile goes, too; NULL:
-				   *   only who was named (0.4) */
+				   *   is born there or below meanwhile goes, too, and who
+				   *   has left it does not; NULL: only who was named
+				   *   (0.4) */
 	enum cgm_cache cache;	/**< MEMS, SETTLE: what becomes of cache that no process
 				 *   maps, on nodes that are left (0.4) */
 };
@@ -113,6 +115,9 @@ struct cgm_plan_item {
 	enum cgm_cache cache;	/**< of cache that no process maps (0.4) */
 	uint64_t cache_bytes;	/**< DROP, LEAVE: how much of it there is on nodes that are
 				 *   left, and is no part of @p bytes (0.4) */
+	const uint64_t *starts;	/**< when each of @p pids began, in ticks since the machine
+				 *   did: another that has the number later began later;
+				 *   0: not known (1.0) */
 };
 
 /** Look at the index-th move. -ENOENT past the end. */

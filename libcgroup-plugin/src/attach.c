@@ -5,6 +5,9 @@
  * Between being listed and its turn a process can exit, and have children. Those are
  * where it was. Once all who were listed have gone nobody but such a child has children
  * there, so to list again, and again, comes to an end unless they are faster than we.
+ *
+ * The number of one that has exited may be another's by then, so it is looked at right
+ * before it is written. Nothing holds a number: what remains is the time of two calls.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -49,17 +52,47 @@ static int find_born(struct job_run *run, attach_joins joins)
 	return err ? err : (int)born;
 }
 
+/* Has a process that was named begun when the one did that had the number then? */
+static int check_start(const struct job_run *run, pid_t pid)
+{
+	const struct plan_item *item = run->item;
+	uint64_t start;
+	size_t i = 0;
+	int err;
+
+	while (i < item->pid_count && item->pids[i] != pid)
+		i++;
+	if (i == item->pid_count || !item->starts[i])
+		return 0;
+	err = thread_start(run->job->ctx, pid, &start);
+	return err ? err : start == item->starts[i] ? 0 : -ESRCH;
+}
+
+/* Is this still one that was meant? 0, -ESRCH: another, or none; or -errno. */
+static int check_meant(const struct job_run *run, pid_t pid)
+{
+	int err = run->item->source ? group_check_pid(run->item->source, pid) :
+				      check_start(run, pid);
+
+	if (err && err != -ESRCH)
+		cgm_fail(run->job->ctx, err, "%d: cannot look whether it is still there: %s",
+			 pid, strerror(-err));
+	return err;
+}
+
 /* Have those go who have not been told to. How many did; *err is what kept others. */
 static size_t attach_from(struct job_run *run, size_t first, int flags, int *err)
 {
 	size_t done = 0;
 
 	for (size_t i = first; i < run->pids.count; i++) {
+		pid_t pid = run->pids.pids[i];
 		char text[16];
-		int one;
+		int one = check_meant(run, pid);
 
-		snprintf(text, sizeof(text), "%d", run->pids.pids[i]);
-		one = group_write(run->item->group, "cgroup.procs", flags, text);
+		snprintf(text, sizeof(text), "%d", pid);
+		if (!one)
+			one = group_write(run->item->group, "cgroup.procs", flags, text);
 		if (!one) {
 			done++;
 			continue;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpus.h"
+#include "procs.h"
 
 CGM_PUBLIC int cgm_nodes_cpus(struct cgm_context *ctx, const cgm_nodeset *nodes,
 			      cgm_cpuset *cpus)
@@ -49,21 +50,6 @@ CGM_PUBLIC int cgm_group_effective_cpus(struct cgm_group *group, cgm_cpuset *cpu
 	return err;
 }
 
-/* What tells a thread from a later one that has its number. */
-static uint64_t thread_start(struct cgm_context *ctx, pid_t tid)
-{
-	char *text = fs_read(ctx, NULL, "proc/%d/stat", tid);
-	char *p = text ? strrchr(text, ')') : NULL;
-	uint64_t start = 0;
-
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (p)
-		start = strtoull(p + 1, NULL, 10);
-	free(text);
-	return start;
-}
-
 /* -ESRCH: it has exited. */
 int thread_read(struct cgm_context *ctx, pid_t tid, struct thread_status *status)
 {
@@ -76,7 +62,7 @@ int thread_read(struct cgm_context *ctx, pid_t tid, struct thread_status *status
 	status->pid = p ? strtol(p + 6, NULL, 10) : tid;
 	p = strstr(text, "\nUid:");
 	status->user = p ? strtoul(p + 5, NULL, 10) : 0;
-	status->start = thread_start(ctx, tid);
+	thread_start(ctx, tid, &status->start);
 	list = strstr(text, "\nCpus_allowed_list:");
 	if (list) {
 		list += strlen("\nCpus_allowed_list:");

@@ -299,6 +299,19 @@ bool group_has_pid(struct cgm_group *group, pid_t pid)
 	return has || (untold && lists_pid(group, pid, true));
 }
 
+/* The same where it matters why not: 0, -ESRCH: it is not there, or -errno. */
+int group_check_pid(struct cgm_group *group, pid_t pid)
+{
+	char *text = fs_read(group->ctx, NULL, "proc/%d/cgroup", pid);
+	bool has;
+
+	if (!text)
+		return errno == ENOENT ? -ESRCH : -errno;
+	has = has_path(group, path_of_process(group->ctx, text));
+	free(text);
+	return has || group_has_pid(group, pid) ? 0 : -ESRCH;
+}
+
 struct unit_search {
 	const char *unit;
 	bool own;		/* process 1's; else of any other systemd */

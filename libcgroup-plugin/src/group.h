@@ -15,6 +15,7 @@ struct cgm_group {
 const char *group_below(const char *path);
 int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out);
 int group_parent(struct cgm_group *group, struct cgm_group **out);
+int group_check_pid(struct cgm_group *group, pid_t pid);
 bool group_has_pid(struct cgm_group *group, pid_t pid);
 int group_write(struct cgm_group *group, const char *file, int flags, const char *text);
 const char *group_root_text(struct cgm_group *group);

@@ -38,6 +38,7 @@ static void item_free(struct plan_item *item)
 	cgm_placement_free(item->before);
 	nodemap_exit(&item->map);
 	free(item->pids);
+	free(item->starts);
 	free(item->dest);
 	free(item->flows);
 	free(item);
@@ -209,6 +210,19 @@ static int add_pid(struct cgm_plan *plan, struct plan_item *item, pid_t pid)
 	return err;
 }
 
+/* Before it takes a while to look at each: later another may have the number of one. */
+static int read_starts(struct cgm_plan *plan, struct plan_item *item)
+{
+	for (size_t i = 0; i < item->pid_count; i++) {
+		int err = thread_start(plan->ctx, item->pids[i], &item->starts[i]);
+
+		if (is_shortage(err))
+			return cgm_fail(plan->ctx, err, "%d: cannot read when it began: %s",
+					item->pids[i], strerror(-err));
+	}
+	return 0;
+}
+
 /* Add up what they have. Those that have exited are dropped, unless all have. */
 static int add_each_pid(struct cgm_plan *plan, struct plan_item *item)
 {
@@ -217,10 +231,12 @@ static int add_each_pid(struct cgm_plan *plan, struct plan_item *item)
 
 	for (size_t i = 0; i < item->pid_count; i++) {
 		err = add_pid(plan, item, item->pids[i]);
-		if (!err)
-			item->pids[kept++] = item->pids[i];
-		else if (err != -ESRCH)
+		if (err && err != -ESRCH)
 			return err;
+		if (err)
+			continue;
+		item->pids[kept] = item->pids[i];
+		item->starts[kept++] = item->starts[i];
 	}
 	if (!kept && err)
 		return err;
@@ -233,21 +249,24 @@ static int add_pids(struct cgm_plan *plan, struct plan_item *item,
 		    const struct cgm_move *move)
 {
 	struct cgm_context *ctx = plan->ctx;
-	int err = 0;
+	int err;
 
 	if (!move->pid_count)
 		return cgm_fail(ctx, EINVAL, "no process named");
 	item->pids = malloc(move->pid_count * sizeof(*item->pids));
+	item->starts = calloc(move->pid_count, sizeof(*item->starts));
 	item->before = placement_new(ctx);
-	if (!item->pids || !item->before)
+	if (!item->pids || !item->starts || !item->before)
 		return cgm_fail(ctx, ENOMEM, "out of memory");
 	memcpy(item->pids, move->pids, move->pid_count * sizeof(*item->pids));
 	item->pid_count = move->pid_count;
 	item->processes = move->pid_count;
+	err = read_starts(plan, item);
 	if (item->action == CGM_ACTION_ATTACH) {
 		if (HAS_MEMBER(move, source) && move->source)
 			item->source = cgm_group_ref(move->source);
-		err = cgm_group_effective_mems(item->group, &item->to);
+		if (!err)
+			err = cgm_group_effective_mems(item->group, &item->to);
 		if (!err)
 			err = plan_check_attach(plan, item);
 	} else {
@@ -348,6 +367,7 @@ CGM_PUBLIC int cgm_plan_item(const struct cgm_plan *plan, size_t index,
 		.before = item->before,
 		.cache = item->cache,
 		.cache_bytes = item->cache_bytes,
+		.starts = item->starts,
 	};
 	return FILL(out, &all);
 }

@@ -13,6 +13,7 @@ struct plan_item {
 	struct cgm_group *group;
 	struct cgm_group *source; /* ATTACH: who is born there goes, too; may be NULL */
 	pid_t *pids;
+	uint64_t *starts;	/* when each of them began; 0: not known */
 	size_t pid_count;
 	cgm_nodeset configured;	/* MEMS: cpuset.mems as it was */
 	cgm_nodeset written;	/* MEMS: and as it is to be; empty: inherits */

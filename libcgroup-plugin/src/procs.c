@@ -47,6 +47,23 @@ void pid_list_sort(struct pid_list *list)
 	list->count = kept;
 }
 
+/*
+ * What tells a process, or a thread, from a later one that has its number: when it began,
+ * in ticks. 0: not known; -ESRCH then where it has exited, or -errno.
+ */
+int thread_start(struct cgm_context *ctx, pid_t tid, uint64_t *start)
+{
+	char *text = fs_read(ctx, NULL, "proc/%d/stat", tid);
+	int err = text ? 0 : errno == ENOENT ? -ESRCH : -errno;
+	char *p = text ? strrchr(text, ')') : NULL;
+
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	*start = p ? number_parse(p + 1, NULL) : 0;
+	free(text);
+	return err;
+}
+
 static pid_t leader_of(struct cgm_context *ctx, pid_t tid)
 {
 	char *text = fs_read(ctx, NULL, "proc/%d/status", tid);

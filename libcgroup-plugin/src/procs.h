@@ -15,6 +15,7 @@ int pid_list_add(struct pid_list *list, pid_t pid);
 void pid_list_sort(struct pid_list *list);
 int procs_of_dir(struct cgm_context *ctx, int dirfd, bool subtree,
 		 struct pid_list *list);
+int thread_start(struct cgm_context *ctx, pid_t tid, uint64_t *start);
 int process_comm(struct cgm_context *ctx, pid_t pid, char *buf, size_t size);
 
 bool process_exited(struct cgm_context *ctx, pid_t pid);

@@ -85,6 +85,15 @@ static void write_process(const struct tree *tree, int pid)
 		   "proc/%d/maps", pid);
 }
 
+static void write_start(const struct tree *tree, int pid, int start)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "%d (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0\n", pid, start);
+	tree_write(tree, text, "proc/%d/stat", pid);
+}
+
 static void exits(const struct tree *tree, int pid)
 {
 	static const char *const files[] = { "cgroup", "numa_maps", "maps" };
@@ -194,6 +203,33 @@ static void exited_before_the_start(void **state)
 
 	assert_int_equal(plan_processes(f, 3, NULL), 3);
 	exits(&f->tree, 9);
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "8");
+}
+
+/* Another has its number. */
+static void became_another(void **state)
+{
+	static const uint64_t nothing[4];
+	struct fixture *f = *state;
+
+	assert_int_equal(plan_processes(f, 3, f->group), 3);
+	tree_write(&f->tree, "7\n8\n", "sys/fs/cgroup/web/cgroup.procs");
+	tree_cgroup(&f->tree, "/other", "0", nothing);
+	tree_write(&f->tree, "0::/other\n", "proc/9/cgroup");
+	assert_int_equal(go(f), CGM_STATE_DONE);
+	assert_file(f, PROCS, "8");
+}
+
+/* The same among those that were named: there when it began tells. */
+static void named_became_another(void **state)
+{
+	struct fixture *f = *state;
+
+	write_start(&f->tree, 8, 1000);
+	write_start(&f->tree, 9, 1000);
+	assert_int_equal(plan_processes(f, 3, NULL), 3);
+	write_start(&f->tree, 9, 1001);
 	assert_int_equal(go(f), CGM_STATE_DONE);
 	assert_file(f, PROCS, "8");
 }
@@ -308,6 +344,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(exited_before_the_plan, setup_processes,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(exited_before_the_start, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(became_another, setup_processes,
+						fixture_end),
+		cmocka_unit_test_setup_teardown(named_became_another, setup_processes,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(all_have_exited, setup_processes,
 						fixture_end),

@@ -248,7 +248,7 @@ void record_free(struct record *record);
 const char *record_id(const struct record *record);
 json_t *record_object(const struct record *record);
 int record_save(struct record *record);
-void record_take_over(const struct app *app, struct record *record);
+int record_take_over(const struct app *app, struct record *record);
 void record_drop(struct record *record);
 void record_end(const struct app *app, struct record *record, const json_t *object);
 long job_number(const char *text);

@@ -296,13 +296,13 @@ int record_save(struct record *record)
 	return save(record);
 }
 
-/* This process has taken the job over. */
-void record_take_over(const struct app *app, struct record *record)
+/* This process takes the job over. On an error the record still names the one before. */
+int record_take_over(const struct app *app, struct record *record)
 {
 	if (!record)
-		return;
+		return 0;
 	set_process(app, record->object);
-	save(record);
+	return save(record);
 }
 
 /* Nothing was started after all. */

@@ -152,11 +152,13 @@ static void close_terminal(void)
 
 static void go_on_alone(struct run *run, int ready)
 {
-	int code;
+	int code, err;
 
 	setsid();
 	follow_alone();
-	record_take_over(run->app, run->record);
+	err = record_take_over(run->app, run->record);
+	if (write(ready, &err, sizeof(err)) != sizeof(err) || err)
+		_exit(EXIT_FAILED);
 	close(ready);
 	close_terminal();
 	if (chdir("/"))
@@ -171,48 +173,58 @@ static void go_on_alone(struct run *run, int ready)
 	_exit(EXIT_OK);
 }
 
-/*
- * Somebody has to stay until the end: to move the pages, where there is no
- * engine that does, and to keep the account. A process of its own, with no
- * terminal, does when this one has left.
- */
-static int leave_to_child(struct run *run)
+/* A process that goes on alone once it is the one on record: till then we are. */
+static int start_child(struct run *run)
 {
-	int ready[2];
-	char none;
+	int ready[2], err = -ECHILD;
 	pid_t pid;
 
 	if (pipe2(ready, O_CLOEXEC))
-		return fail(run->app, EXIT_FAILED, "cannot make a pipe: %s",
-			    strerror(errno));
+		return -errno;
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
 		close(ready[0]);
 		go_on_alone(run, ready[1]);
 	}
+	if (pid < 0)
+		err = -errno;
 	close(ready[1]);
-	if (pid < 0)
-		fail(run->app, EXIT_FAILED, "cannot start a process to go on: %s",
-		     strerror(errno));
-	else	/* ended by the child's close: until then we are the one on record */
-		(void)!read(ready[0], &none, 1);
+	if (pid > 0)	/* of one that was killed first nothing comes */
+		(void)!read(ready[0], &err, sizeof(err));
 	close(ready[0]);
-	if (pid < 0)
-		return EXIT_FAILED;
-	cgm_job_leave(run->job);
-	run->job = NULL;
-	return 0;
+	return err;
+}
+
+/*
+ * Somebody has to stay until the end: to move the pages, where there is no
+ * engine that does, and to keep the account. A process of its own, with no
+ * terminal, does when this one has left. False: there is none, and this one stays.
+ */
+static bool leave_to_child(struct run *run)
+{
+	int err = start_child(run);
+
+	if (!err) {
+		cgm_job_leave(run->job);
+		run->job = NULL;
+		return true;
+	}
+	warn(run->app, "the move cannot be left to a process of its own: %s; it is waited for",
+	     strerror(-err));
+	follow_alone();
+	run->follow.timeout_usec = 0;
+	return false;
 }
 
 static int follow(struct run *run)
 {
 	int code;
 
-	if (follow_job(run->app, run->job, &run->follow, &code))
-		return finish(run, code, false);
-	if (leave_to_child(run))
-		return EXIT_FAILED;
+	do {
+		if (follow_job(run->app, run->job, &run->follow, &code))
+			return finish(run, code, false);
+	} while (!leave_to_child(run));
 	tell_running(run->app, run->object, code);
 	if (code == EXIT_CANCELLED && !run->app->json)
 		print_ways_on(run->plan, run->object);
@@ -262,15 +274,10 @@ static int start(struct run *run, const struct cgm_job_options *how, bool no_wai
 		record_drop(run->record);
 		return code;
 	}
-	if (no_wait) {
-		code = leave_to_child(run);
-		if (!code)
-			code = tell_running(app, run->object, EXIT_OK);
-	} else {
+	if (no_wait && leave_to_child(run))
+		code = tell_running(app, run->object, EXIT_OK);
+	else
 		code = follow(run);
-	}
-	if (run->job)	/* nobody goes on with it */
-		thaw(run, run->object, NULL);
 	record_free(run->record);
 	cgm_job_free(run->job);
 	return code;

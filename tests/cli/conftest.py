@@ -133,8 +133,8 @@ def waiting(kernel):
     """Start commands that wait, for moves of /web, until the test ends."""
     processes = []
 
-    def one(verb, *args, prefix=()):
-        processes.append(start([*prefix, COMMAND, verb], kernel, *args))
+    def one(verb, *args, prefix=(), **streams):
+        processes.append(start([*prefix, COMMAND, verb], kernel, *args, **streams))
         return processes[-1]
 
     yield one

@@ -17,13 +17,12 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def start(words, kernel, *args):
+def start(words, kernel, *args, **streams):
     """A command, up to its verb, whose moves of /web the kernel does not end."""
     kernel.engine("/web", pending=1)
     return subprocess.Popen(
         [*words, "--sysroot", kernel.path, "--write-sysroot", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         text=True,
     )
 

@@ -2,12 +2,13 @@
 """cgmigrate move --freeze: who stands still, until when, and what a killed one says."""
 
 import os
+import pty
 import signal
 import subprocess
 
 import pytest
 
-from conftest import COMMAND, Command, unwritable
+from conftest import COMMAND, Command, failing, unwritable
 from moving import MEMS, PATIENCE, STOP, killed, moves_end, wait_until, written
 from tree import Tree
 
@@ -44,7 +45,7 @@ def test_until_the_end(kernel, moving):
     assert kernel.read(FREEZE) == "0"
 
 
-@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
 def test_until_interrupted(kernel, moving, sig):
     moving.send_signal(sig)
     wait_until(lambda: kernel.read(STOP) == "1")
@@ -63,6 +64,31 @@ def test_a_terminal_that_goes_away(kernel, moving):
     assert kernel.read(FREEZE) == "0"
 
 
+def test_a_terminal_that_nobody_reads(kernel, begin):
+    """Ctrl-S, or whoever shows it is frozen: it takes no byte more."""
+    screen, terminal = pty.openpty()
+    os.write(screen, b"\x13")
+    process = begin("--to", "2-3", "--freeze", stderr=terminal)
+    written(kernel, "2-3")
+    assert kernel.read(FREEZE) == "1"
+    moves_end(kernel)
+    try:
+        wait_until(lambda: kernel.read(FREEZE) == "0")
+    finally:
+        os.write(screen, b"\x11")
+        process.communicate(timeout=PATIENCE)
+        os.close(screen)
+        os.close(terminal)
+
+
+def test_a_terminal_that_wants_it_to_stop(moving):
+    """Ctrl-Z, and "stty tostop"."""
+    with open(f"/proc/{moving.pid}/status", encoding="ascii") as file:
+        (mask,) = [line.split()[1] for line in file if line.startswith("SigIgn:")]
+    for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        assert int(mask, 16) >> number - 1 & 1
+
+
 @pytest.mark.parametrize("how", [["--no-wait"], ["--timeout", "100ms"]])
 def test_until_the_process_left_behind_has_ended(kernel, live, how):
     kernel.engine("/web", pending=1)
@@ -79,6 +105,24 @@ def test_a_start_that_fails(kernel):
     result = live("move", "/web", "--to", "2-3", "--freeze", "--rate", "10")
     assert result.returncode == 4
     assert kernel.read(FREEZE) == "0"
+
+
+def test_a_start_that_fails_and_nobody_goes_on(kernel, live):
+    """It is told at once, and as long as it is so."""
+    stuck = failing(kernel, FREEZE, "write", when="2+")
+    stuck.prefix += ["-P", f"{kernel.path}/{MEMS}.migrate.max"]
+    result = stuck("move", "/web", "--to", "2-3", "--freeze", "--rate", "10")
+    assert result.returncode == 4 and kernel.read(MEMS) == "0-1\n"
+    assert f"it is still frozen: {HOW['thaw']}\n" in result.stderr
+    kernel.write(FREEZE, "1\n")  # which the kernel has kept
+    (job,) = live.json("report", "j1")["jobs"]
+    assert job["state"] == "refused" and job["frozen"] == [HOW]
+    said = f"/web: job j1 has left it frozen: {HOW['thaw']}\n"
+    assert said in live("wait", "/web").stderr
+    kernel.write(FREEZE, "0\n")
+    assert live.json("report", "j1")["jobs"][0]["frozen"] == []
+    assert live("wait", "/web").stderr == ""
+    assert "frozen" not in live.json("report", "j1")["jobs"][0]
 
 
 def test_what_was_frozen_stays_so(kernel, live):

@@ -157,6 +157,7 @@ struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
 	bool cancel;		/* stop the job after that time */
 	bool leave;		/* SIGHUP leaves the job, it does not stop it */
+	bool silent;		/* no progress: a terminal can keep us waiting */
 	sigset_t waiting;	/* from follow_prepare() */
 };
 
@@ -354,6 +355,7 @@ int freeze_plan(struct app *app, const struct cgm_plan *plan, json_t **out);
 void freeze_report(json_t *frozen, json_t *object);
 int freeze_start(struct app *app, const json_t *frozen);
 json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes);
+bool freeze_left(const json_t *record);
 void freeze_look(struct app *app, json_t *record);
 void print_frozen(const json_t *record);
 void freeze_remind(struct app *app);

@@ -25,7 +25,9 @@ static void on_signal(int sig)
 }
 
 /* What a job's process is told with. */
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP, FOLLOW_PAUSE, FOLLOW_RESUME };
+static const int signals[] = {
+	SIGINT, SIGQUIT, SIGTERM, SIGHUP, FOLLOW_PAUSE, FOLLOW_RESUME,
+};
 
 /* As nohup(1) has it. */
 static bool is_ignored(int sig)
@@ -180,7 +182,7 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code)
 {
-	bool show = !app->json && !app->quiet && isatty(STDERR_FILENO);
+	bool show = !app->json && !app->quiet && !options->silent && isatty(STDERR_FILENO);
 	bool ended = wait_for_end(app, job, options, show, code);
 
 	if (show)

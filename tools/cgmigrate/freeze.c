@@ -4,6 +4,9 @@
  * as it is. A command that is killed lets nobody go on; the job's record says whom it
  * has stopped, and every later command how to end that: by hand, because by then
  * somebody else may want them to stand still.
+ *
+ * As long as they stand nothing keeps the command waiting that may depend on them, or on
+ * somebody who has gone away: it does not stop with its terminal, and writes nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -91,30 +94,32 @@ json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes)
 	return left;
 }
 
-/* Stop them, all or none. 0 or an exit code. */
+/* Stop them. 0, or -errno: some may have been stopped, and nobody is told why yet. */
 int freeze_start(struct app *app, const json_t *frozen)
 {
+	/* Of a terminal, or a pipe, that is closed, or that somebody else has. */
+	static const int ignored[] = { SIGHUP, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU };
 	json_t *object;
+	int err = 0;
 	size_t i;
 
-	/* Whoever closes the terminal or the pipe does not leave them frozen. */
-	if (json_array_size(frozen)) {
-		signal(SIGHUP, SIG_IGN);
-		signal(SIGPIPE, SIG_IGN);
-	}
+	for (i = 0; json_array_size(frozen) && i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
 	json_array_foreach(frozen, i, object) {
-		int err = set(app, object, true);
-		int code = err ? fail_errno(app, err) : 0;
-
-		if (!code)
-			continue;
-		json_decref(freeze_end(app, frozen, NULL));
-		return code;
+		err = set(app, object, true);
+		if (err)
+			break;
 	}
-	return 0;
+	return err;
 }
 
-/* What of a killed job still stands still. */
+/* Has a job that does not run any more left somebody standing still? Perhaps. */
+bool freeze_left(const json_t *record)
+{
+	return !record_runs(record) && json_array_size(json_object_get(record, KEY));
+}
+
+/* What of such a job still stands still. */
 static json_t *still_frozen(struct app *app, const json_t *record)
 {
 	struct cgm_freezer freezer = { .size = sizeof(freezer) };
@@ -136,7 +141,7 @@ static json_t *still_frozen(struct app *app, const json_t *record)
 	return list;
 }
 
-/* For a record of a killed command that is told: only what is true now. */
+/* For such a record that is told: only what is true now. */
 void freeze_look(struct app *app, json_t *record)
 {
 	if (json_object_get(record, KEY))
@@ -154,7 +159,7 @@ void print_frozen(const json_t *record)
 			say("%s: is still frozen\nto thaw:    %s\n", cgroup, thaw);
 }
 
-/* Whom killed commands have left standing still, until somebody lets them go on. */
+/* Whom commands have left standing still, until somebody lets them go on. */
 void freeze_remind(struct app *app)
 {
 	json_t *records = records_read(app), *record, *object, *list;
@@ -164,14 +169,15 @@ void freeze_remind(struct app *app)
 	json_array_foreach(records, i, record) {
 		const char *id = json_string_value(json_object_get(record, "job"));
 
-		if (!id || !record_unwatched(record) || !json_object_get(record, KEY))
+		if (!id || !freeze_left(record))
 			continue;
 		list = still_frozen(app, record);
 		json_array_foreach(list, j, object)
 			if (!json_unpack(object, "{s:s, s:s}", "cgroup", &cgroup, "thaw",
 					 &thaw))
-				warn(app, "%s: job %s, which was killed, has left it frozen: %s",
-				     cgroup, id, thaw);
+				warn(app, "%s: job %s%s has left it frozen: %s", cgroup, id,
+				     record_unwatched(record) ? ", which was killed," : "",
+				     thaw);
 		if (!json_array_size(list))
 			record_forget(app, id, KEY);
 		json_decref(list);

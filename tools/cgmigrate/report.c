@@ -248,21 +248,23 @@ static int read_jobs(struct app *app, char **jobs, json_t **out)
 	return 0;
 }
 
-/* Where the cpusets of killed commands stand now. */
-static int look_at_unwatched(struct app *app, json_t *records)
+/* Where the cpusets of killed commands stand now, and who stands still. */
+static int look_at_left(struct app *app, json_t *records)
 {
 	json_t *record;
 	size_t i;
 	int code = 0;
 
 	json_array_foreach(records, i, record) {
-		if (!record_unwatched(record))
+		if (!record_unwatched(record) && !freeze_left(record))
 			continue;
 		if (!app->ctx)
 			code = app_open(app);
 		if (code)
 			break;
-		json_object_set_new(record, "interrupted", interrupted_state(app, record));
+		if (record_unwatched(record))
+			json_object_set_new(record, "interrupted",
+					    interrupted_state(app, record));
 		freeze_look(app, record);
 	}
 	return code;
@@ -298,7 +300,7 @@ int cmd_report(struct app *app, int argc, char **argv)
 		return metrics_write(app, !strcmp(report.metrics, "--openmetrics"), report.file);
 	code = read_jobs(app, argv, &records);
 	if (!code && (*argv || app->json))
-		code = look_at_unwatched(app, records);
+		code = look_at_left(app, records);
 	if (!code && app->json)
 		print_json(app, json_pack("{s:s, s:s, s:i, s:O}", "command", app->verb, "state",
 					  "done", "exit", 0, "jobs", records));

@@ -78,6 +78,7 @@ struct run {
 	struct cpus *cpus;
 	json_t *frozen;		/* until the end; NULL: nobody */
 	struct follow_options follow;
+	int stays;		/* -errno: why this process could not leave it */
 	struct record *record;
 	json_t *object;		/* what is told of it */
 };
@@ -86,6 +87,16 @@ static void set_id(const struct run *run, json_t *object)
 {
 	if (run->record)
 		json_object_set_new(object, "job", json_string(record_id(run->record)));
+}
+
+/* Whoever stands still does not wait for somebody to read this. */
+static void tell_stays(struct run *run)
+{
+	if (run->frozen || !run->stays)
+		return;
+	warn(run->app, "the move cannot be left to a process of its own: %s; it is waited for",
+	     strerror(-run->stays));
+	run->stays = 0;
 }
 
 /* Whoever was frozen goes on. */
@@ -101,6 +112,7 @@ static bool thaw(struct run *run, json_t *object, json_t *notes)
 	all = !json_array_size(left);
 	freeze_report(left, object);
 	json_decref(left);
+	tell_stays(run);
 	return all;
 }
 
@@ -203,15 +215,13 @@ static int start_child(struct run *run)
  */
 static bool leave_to_child(struct run *run)
 {
-	int err = start_child(run);
-
-	if (!err) {
+	run->stays = start_child(run);
+	if (!run->stays) {
 		cgm_job_leave(run->job);
 		run->job = NULL;
 		return true;
 	}
-	warn(run->app, "the move cannot be left to a process of its own: %s; it is waited for",
-	     strerror(-err));
+	tell_stays(run);
 	follow_alone();
 	run->follow.timeout_usec = 0;
 	return false;
@@ -231,23 +241,42 @@ static int follow(struct run *run)
 	return code;
 }
 
+/* Nothing was started; but somebody may stand still all the same, and is recorded then. */
+static void thaw_unstarted(struct run *run, int code)
+{
+	json_t *notes = json_array(), *note;
+	size_t i;
+
+	if (!thaw(run, run->object, notes)) {
+		json_object_set_new(run->object, "state", json_string(code_name(code)));
+		json_object_set_new(run->object, "exit", json_integer(code));
+		record_end(run->app, run->record, run->object);
+		run->record = NULL;
+	}
+	json_array_foreach(notes, i, note)
+		warn(run->app, "%s", json_string_value(note));
+	json_decref(notes);
+}
+
 /* What is to be done before memory moves is undone when it does not. */
 static int start_job(struct run *run, const struct cgm_job_options *how)
 {
-	int err, code = cpus_widen(run->app, run->cpus);
+	struct app *app = run->app;
+	int err, code = cpus_widen(app, run->cpus);
 
 	if (code)
 		return code;
-	code = freeze_start(run->app, run->frozen);
-	if (!code) {
+	err = freeze_start(app, run->frozen);
+	if (!err)
 		err = cgm_job_start(run->plan, how, &run->job);
-		if (!err)
-			return 0;
-		code = fail_errno(run->app, err);
-		thaw(run, run->object, NULL);
-	}
+	if (!err)
+		return 0;
+	app->quiet = true;	/* until they go on */
+	code = fail_errno(app, err);
+	app->quiet = false;
+	thaw_unstarted(run, code);
 	cpus_undo(run->cpus);
-	return code;
+	return fail_late(app, code);
 }
 
 static int start(struct run *run, const struct cgm_job_options *how, bool no_wait)
@@ -319,6 +348,7 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		.follow.timeout_usec = options->timeout_usec,
 		.follow.cancel = options->cancel_on_timeout,
 		.follow.leave = true,
+		.follow.silent = json_array_size(frozen),
 	};
 	const char *refused;
 	int code;

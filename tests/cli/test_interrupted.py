@@ -131,6 +131,32 @@ def test_where_a_killed_attach_stands(machine, run, where):
     assert told.get("finish") == FINISH[where] and "undo" not in told
 
 
+def test_all_of_many_are_told_and_nobody_else(machine, run):
+    """Who has the number of one of them by now has not been asked for."""
+    many = list(range(NOBODY - 699, NOBODY + 1))
+    gone, unknown = many[7], many[9]
+    (target,) = record("j3")["targets"]
+    starts = [0 if pid == unknown else 1000 for pid in many]
+    target.update(action="attach", cgroup="/db", pids=many, starts=starts)
+    add(machine, "j3", state="running", result=None, targets=[target])
+    for pid in many:
+        machine.write(f"proc/{pid}/cgroup", "0::/web\n")
+        start = 1001 if pid in (gone, unknown) else 1000
+        stat = f"{pid} (a) b) S {'0 ' * 18}{start} 0\n"
+        machine.write(f"proc/{pid}/stat", stat)
+    (told,) = run.json("report", "j3")["jobs"][0]["interrupted"]
+    words = told["finish"].split()
+    assert words[:2] == ["cgmigrate", "move"] and words[-2:] == ["--into", "/db"]
+    assert list(map(int, words[2:-2])) == [pid for pid in many if pid != gone]
+
+
+def test_a_move_records_when_they_began(machine, run):
+    machine.write("proc/101/stat", f"101 (worker) S {'0 ' * 18}1000 0\n")
+    out = run.json("move", "/web", "--into", "/db", "--dry-run")
+    assert out["targets"][0]["pids"] == [100, 101]
+    assert out["targets"][0]["starts"] == [0, 1000]
+
+
 # A step of a job sets its timer, if nothing else.
 CHANGES = "move_pages,write,timerfd_settime"
 

@@ -248,6 +248,7 @@ struct record *record_new(struct app *app, const json_t *plan);
 void record_free(struct record *record);
 const char *record_id(const struct record *record);
 json_t *record_object(const struct record *record);
+void stat_start(const char *stat, char *buf, size_t size);
 int record_save(struct record *record);
 int record_take_over(const struct app *app, struct record *record);
 void record_drop(struct record *record);

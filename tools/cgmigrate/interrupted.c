@@ -91,38 +91,62 @@ static json_t *way_by_move(const char *path, const cgm_nodeset *now, const cgm_n
 	return way;
 }
 
-/* Those that are elsewhere, as words of a command. "": all have come, or are gone. */
-static void absent(struct app *app, const json_t *target, const char *path, char *words,
-		   size_t size)
+/* Has another the number of this process by now? Older records do not tell. */
+static bool is_another(const struct app *app, json_int_t pid, json_int_t start)
 {
-	struct cgm_group *group;
-	const json_t *pid;
-	size_t i, len = 0;
+	char name[64], stat[1024], now[32];
 
-	*words = '\0';
-	json_array_foreach(json_object_get(target, "pids"), i, pid) {
-		if (len >= size ||
-		    cgm_group_open_pid(app->ctx, json_integer_value(pid), &group))
+	if (!start)
+		return false;
+	snprintf(name, sizeof(name), "proc/%" JSON_INTEGER_FORMAT "/stat", pid);
+	read_text(app, name, stat, sizeof(stat));
+	stat_start(stat, now, sizeof(now));
+	return strtoll(now, NULL, 10) != start;
+}
+
+/*
+ * Those that are elsewhere, as words of a command. "": all have come, or are gone. To be
+ * given to free(3); NULL is a shortage.
+ */
+static char *absent(struct app *app, const json_t *target, const char *path)
+{
+	const json_t *starts = json_object_get(target, "starts"), *value;
+	struct cgm_group *group;
+	char *words = NULL;
+	size_t i, len;
+	FILE *out = open_memstream(&words, &len);
+
+	json_array_foreach(out ? json_object_get(target, "pids") : NULL, i, value) {
+		json_int_t pid = json_integer_value(value);
+
+		if (is_another(app, pid, json_integer_value(json_array_get(starts, i))) ||
+		    cgm_group_open_pid(app->ctx, pid, &group))
 			continue;
 		if (strcmp(cgm_group_path(group), path))
-			len += snprintf(words + len, size - len, " %" JSON_INTEGER_FORMAT,
-					json_integer_value(pid));
+			fprintf(out, " %" JSON_INTEGER_FORMAT, pid);
 		cgm_group_unref(group);
 	}
+	if (out && !fclose(out))
+		return words;
+	free(words);
+	shortage_note();
+	return NULL;
 }
 
 /* Processes that were to enter a cgroup, which has these nodes now. */
 static json_t *look_at_attach(struct app *app, const json_t *target, const char *path,
 			      const cgm_nodeset *now)
 {
-	char words[4096];
 	cgm_nodeset from, to;
 	enum stage stage;
 	json_t *found;
+	char *words;
 
 	if (!nodes_of(target, "from", &from) || !nodes_of(target, "to", &to))
 		return NULL;
-	absent(app, target, path, words, sizeof(words));
+	words = absent(app, target, path);
+	if (!words)
+		return NULL;
 	/* One without nodes of its own was never widened. */
 	stage = cgm_nodeset_weight(now) ? stage_of(now, &from, &to) : STAGE_NEW;
 	if (stage == STAGE_NEW)
@@ -140,6 +164,7 @@ static json_t *look_at_attach(struct app *app, const json_t *target, const char 
 		json_object_set_new(found, "finish", way_by_settle(path, target));
 	else if (stage == STAGE_BOTH)
 		json_object_set_new(found, "finish", way_by_move(path, now, &to, target, false));
+	free(words);
 	return found;
 }
 

@@ -93,11 +93,25 @@ static int list_numbers(int dirfd, long **out, size_t *count)
 	return err;
 }
 
+/* When a process began, in what its "stat" has: as text, "" where it has ended. */
+void stat_start(const char *stat, char *buf, size_t size)
+{
+	const char *p = strrchr(stat, ')');
+
+	buf[0] = '\0';
+	if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3)))
+		return;
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		snprintf(buf, size, "%.*s", (int)strcspn(p + 1, " \n"), p + 1);
+}
+
 /* When a process started, as text; "" when there is none, or it has ended. */
 static void process_start(const struct app *app, pid_t pid, char *buf, size_t size)
 {
 	bool recorded = app->sysroot && !app->write_sysroot;
-	char path[4096], stat[1024], *p;
+	char path[4096], stat[1024];
 	ssize_t n;
 	int fd;
 
@@ -111,13 +125,7 @@ static void process_start(const struct app *app, pid_t pid, char *buf, size_t si
 	n = read(fd, stat, sizeof(stat) - 1);
 	close(fd);
 	stat[n < 0 ? 0 : n] = '\0';
-	p = strrchr(stat, ')');
-	if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3)))
-		return;
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (p)
-		snprintf(buf, size, "%.*s", (int)strcspn(p + 1, " \n"), p + 1);
+	stat_start(stat, buf, size);
 }
 
 static void set_process(const struct app *app, json_t *object)

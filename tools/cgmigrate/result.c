@@ -49,13 +49,28 @@ static json_t *json_flows(const struct app *app, const struct cgm_plan *plan, si
 	return flows;
 }
 
+/* Those that were named, or were there; and when they began, by which they are known. */
+static void json_processes(json_t *object, const struct cgm_plan_item *item)
+{
+	json_t *pids, *starts;
+
+	if (!item->pid_count)
+		return;
+	pids = json_array();
+	starts = json_array();
+	for (size_t i = 0; i < item->pid_count; i++) {
+		json_array_append_new(pids, json_integer(item->pids[i]));
+		json_array_append_new(starts, json_integer(item->starts ? item->starts[i] : 0));
+	}
+	json_object_set_new(object, "pids", pids);
+	json_object_set_new(object, "starts", starts);
+}
+
 static json_t *json_item(const struct app *app, const struct cgm_plan *plan, size_t index,
 			 const struct cgm_plan_item *item)
 {
-	json_t *object, *pids = json_array(), *map = json_nodemap(app, plan, index, item);
+	json_t *object, *map = json_nodemap(app, plan, index, item);
 
-	for (size_t i = 0; i < item->pid_count; i++)
-		json_array_append_new(pids, json_integer(item->pids[i]));
 	object = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:o, s:o}",
 			   "action", action_name(item->action),
 			   "backend", cgm_backend_name(item->backend),
@@ -71,10 +86,7 @@ static json_t *json_item(const struct app *app, const struct cgm_plan *plan, siz
 	if (map)
 		json_object_set_new(object, "map", map);
 	json_cache(object, item);
-	if (item->pid_count)
-		json_object_set_new(object, "pids", pids);
-	else
-		json_decref(pids);
+	json_processes(object, item);
 	return object;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cpumove.h"
+#include "procs.h"
 #include "unit.h"
 
 /* Threads that come while others are pinned anew: as long as any come. */
@@ -479,13 +480,20 @@ static int check_wide(struct cgm_cpumove *move, const cgm_cpuset *wanted)
 			move->group->path, nodes_name(&now, list, sizeof(list)));
 }
 
+/* Unless another has its number by now. */
 static void pin(struct cgm_cpumove *move, const struct thread *thread,
 		const cgm_cpuset *cpus)
 {
-	int err = thread_pin(move->group->ctx, thread->tid, cpus);
+	struct cgm_context *ctx = move->group->ctx;
+	uint64_t start;
+	int err = thread->start ? thread_start(ctx, thread->tid, &start) : 0;
 
+	if (!err && thread->start && start != thread->start)
+		err = -ESRCH;
+	if (!err)
+		err = thread_pin(ctx, thread->tid, cpus);
 	if (err && err != -ESRCH) {
-		cgm_fail(move->group->ctx, err, "thread %d: cannot be pinned: %s",
+		cgm_fail(ctx, err, "thread %d: cannot be pinned: %s",
 			 thread->tid, strerror(-err));
 		move->failed++;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* CPUs that go along with memory, and the threads that are pinned to them. */
 #include "fixture.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -259,6 +260,47 @@ static void is_taken_over(void **state)
 	cgm_cpumove_free(move);
 }
 
+static struct {
+	struct fixture *f;
+	int next;	/* is another once the first was pinned */
+	int tids[8];
+	int count;
+} pinning;
+
+int __wrap_thread_pin(struct cgm_context *ctx, pid_t tid, const cgm_cpuset *cpus)
+{
+	(void)ctx;
+	(void)cpus;
+	if (!pinning.f)
+		return 0;
+	if (pinning.next)
+		tree_start(&pinning.f->tree, pinning.next, 1001);
+	pinning.next = 0;
+	pinning.tids[pinning.count++] = tid;
+	return 0;
+}
+
+/* A number that is another thread's by its turn. */
+static void pins_nobody_else(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_cpumove *move;
+
+	thread(f, 103, "0");
+	for (int tid = 101; tid < 104; tid++)
+		tree_start(&f->tree, tid, 1000);
+	move = begin(f, "4-7");
+	assert_int_equal(cgm_cpumove_widen(move), 0);
+	pinning.f = f;
+	pinning.next = 102;
+	assert_int_equal(cgm_cpumove_finish(move), 0);
+	pinning.f = NULL;
+	cgm_cpumove_free(move);
+	assert_int_equal(pinning.count, 2);
+	assert_int_equal(pinning.tids[0], 101);
+	assert_int_equal(pinning.tids[1], 103);
+}
+
 /* ---- several at once ---- */
 
 static struct cgm_group *child(struct fixture *f, const char *cpus, const char *tids)
@@ -494,6 +536,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(does_nothing_without_a_change, setup,
 						fixture_end),
 		cmocka_unit_test_setup_teardown(is_taken_over, setup, fixture_end),
+		cmocka_unit_test_setup_teardown(pins_nobody_else, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(changes_together, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(heeds_what_is_between, setup, fixture_end),
 		cmocka_unit_test_setup_teardown(turns_round, setup, fixture_end),

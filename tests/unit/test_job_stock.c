@@ -85,15 +85,6 @@ static void write_process(const struct tree *tree, int pid)
 		   "proc/%d/maps", pid);
 }
 
-static void write_start(const struct tree *tree, int pid, int start)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text),
-		 "%d (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0\n", pid, start);
-	tree_write(tree, text, "proc/%d/stat", pid);
-}
-
 static void exits(const struct tree *tree, int pid)
 {
 	static const char *const files[] = { "cgroup", "numa_maps", "maps" };
@@ -226,10 +217,10 @@ static void named_became_another(void **state)
 {
 	struct fixture *f = *state;
 
-	write_start(&f->tree, 8, 1000);
-	write_start(&f->tree, 9, 1000);
+	tree_start(&f->tree, 8, 1000);
+	tree_start(&f->tree, 9, 1000);
 	assert_int_equal(plan_processes(f, 3, NULL), 3);
-	write_start(&f->tree, 9, 1001);
+	tree_start(&f->tree, 9, 1001);
 	assert_int_equal(go(f), CGM_STATE_DONE);
 	assert_file(f, PROCS, "8");
 }

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dl.h"
+#include "wrap.h"
 #include "systemd.h"
 
 static int opened, closed;

@@ -159,6 +159,15 @@ void tree_pages(const struct tree *tree, int pid, uint64_t start, uint64_t end)
 	close(fd);
 }
 
+void tree_start(const struct tree *tree, int tid, int start)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "%d (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0\n", tid, start);
+	tree_write(tree, text, "proc/%d/stat", tid);
+}
+
 struct cgm_context *tree_context(const struct tree *tree)
 {
 	struct cgm_context_options options = {

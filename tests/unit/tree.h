@@ -33,6 +33,8 @@ void tree_cgroup(const struct tree *tree, const char *path, const char *mems,
 void tree_anon(const struct tree *tree, const char *path, const uint64_t anon[4]);
 /* A process that has these pages, and no more, in one private mapping. */
 void tree_pages(const struct tree *tree, int pid, uint64_t start, uint64_t end);
+/* When a process, or a thread, began. */
+void tree_start(const struct tree *tree, int tid, int start);
 struct cgm_context *tree_context(const struct tree *tree);
 
 #endif /* TEST_TREE_H */

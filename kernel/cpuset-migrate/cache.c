@@ -23,6 +23,7 @@
 #include <linux/cgroup.h>
 #include <linux/memcontrol.h>
 #include <linux/memory_hotplug.h>
+#include <linux/mempolicy.h>
 #include <linux/pagemap.h>
 #include <linux/secretmem.h>
 
@@ -516,7 +517,10 @@ static void cache_allowed(struct cpuset_migrate_job *job, struct folio *folio,
 	rcu_read_unlock();
 }
 
-/* What the owner of a mapping keeps where it is. */
+/*
+ * What the owner of a mapping keeps where it is, or wants in a lower zone than
+ * the one pages would go to: vma_migratable() says so for what is mapped.
+ */
 static bool cache_is_immovable(struct folio *folio)
 {
 	struct address_space *mapping;
@@ -525,7 +529,9 @@ static bool cache_is_immovable(struct folio *folio)
 	rcu_read_lock();
 	mapping = cm_folio_file(folio);
 	immovable = mapping && (secretmem_mapping(mapping) ||
-				mapping_inaccessible(mapping));
+				mapping_inaccessible(mapping) ||
+				gfp_zone(mapping_gfp_mask(mapping)) <
+				policy_zone);
 	rcu_read_unlock();
 	return immovable;
 }

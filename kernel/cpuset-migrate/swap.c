@@ -76,9 +76,10 @@ static void swap_remember(struct cpuset_migrate_job *job, unsigned long pfn,
 		folio = page_folio(pfn_to_page(pfn));
 		if (!folio_try_get(folio))
 			continue;
+		/* What is there from an earlier pass has its reference. */
 		if (folio_pfn(folio) != pfn || !swap_is_over(folio) ||
-		    xa_err(xa_store(&job->swapping, pfn, folio,
-				    GFP_KERNEL | __GFP_NOWARN)))
+		    xa_insert(&job->swapping, pfn, folio,
+			      GFP_KERNEL | __GFP_NOWARN))
 			folio_put(folio);
 	}
 }

@@ -277,11 +277,11 @@ def stages(everything):
         build = ["scripts/libcgroup"]
         found.insert(1, Stage("libcgroup", build, libcgroup, 90, alone=True))
         stock = ["--expect-defects"]
-        found.append(guest_stage("stock-v1", "stock", stock, 600, ["--cgroup", "v1"]))
+        found.append(guest_stage("stock-v1", "stock", stock, 1240, ["--cgroup", "v1"]))
         several = ["--workers", "4", "-m", "not timing and not long"]
         found.append(guest_stage("engine-workers", "engine", several, 840, disk))
         hybrid = ["--cgroup", "hybrid"]
-        found.append(guest_stage("engine-hybrid", "engine", [], 600, hybrid))
+        found.append(guest_stage("engine-hybrid", "engine", [], 1300, hybrid))
         mixed = ["--expect-defects", "-k", "plugin or features"]
         found.append(guest_stage("stock-hybrid", "stock", mixed, 400, hybrid))
         nodes = ["--nodes", "8", "--mem-per-node", "384M"]

@@ -300,7 +300,7 @@ kernel_make() {
 # command TELL gets seconds and compiled files about once a minute; errors from the log on
 # failure. Ends with this script, whatever ends that.
 kernel_compile() {
-	local tree=$1 log=$2 tell=$3 pid start=$SECONDS next=60 elapsed
+	local tree=$1 log=$2 tell=$3 pid start=$SECONDS next=60 elapsed status=0
 
 	shift 3
 	set -m
@@ -317,9 +317,9 @@ kernel_compile() {
 			next=$((next + 60))
 		fi
 	done
-	wait "$pid" || {
-		grep -E -A 3 'error:|undefined reference|No space left|\*\*\* ' "$log" | head -n 40 >&2
-		return 1
-	}
+	wait "$pid" || status=1
 	trap - INT TERM HUP
+	[ "$status" = 0 ] ||
+		grep -E -A 3 'error:|undefined reference|No space left|\*\*\* ' "$log" | head -n 40 >&2
+	return "$status"
 }

@@ -135,10 +135,8 @@ def compact(node):
     machine.write(f"{machine.NODE}/node{node}/compact", "1")
 
 
-@pytest.mark.long
-def test_moved_by_compaction(top, spawn):
-    """Holes beside its pages are filled, so some of them get other frames."""
-    load = spawn(top.mkdir("a", mems="2"))
+def moved_by_compaction(load):
+    """Pages of exempt memory that have got other frames, with holes beside them."""
     # Frames above are taken, never those below: of what is around one is above.
     around = [("near", mib(48)), ("far", mib(48))]
     load.alloc(*around[0])
@@ -158,7 +156,13 @@ def test_moved_by_compaction(top, spawn):
 
     after = pages.frames(load.pid, address, PAGES)
     assert len(after) == len(before) == PAGES
-    moved = sum(now != was for was, now in zip(before, after))
-    assert moved
     assert load.where("memory") == {2: PAGES}
     load.verify()
+    return sum(now != was for was, now in zip(before, after))
+
+
+@pytest.mark.long
+def test_moved_by_compaction(top, spawn):
+    """Within their node. Where they lie, and so whether any have to move, is chance."""
+    cpuset = top.mkdir("a", mems="2")
+    assert any(moved_by_compaction(spawn(cpuset)) for _ in range(5))

@@ -292,7 +292,10 @@ def test_a_build_with_symbolic_functions(pair, tools, group, tmp_path, how):
     assert load.pid in new.procs()
     assert set(load.where("anon")) == {2, 3}
     load.verify()
-    within = [move["purpose"] for move in record["moves"]]
+    # On v1 threads go one by one, and those that are yet to go may touch new pages.
+    within = [
+        move["purpose"] for move in record["moves"] if move["purpose"] != "settle"
+    ]
     assert within == (["attach"] if how == "group" else [])
 
 

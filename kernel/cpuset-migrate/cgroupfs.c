@@ -53,7 +53,7 @@ static ssize_t hold_write(struct kernfs_open_file *of, char *buf,
 
 	if (val < 0)
 		return val;
-	WRITE_ONCE(css_cs(of_css(of))->migrate.hold, val);
+	cm_hold_set(css_cs(of_css(of)), val);
 	cm_jobs_recheck();
 	return nbytes;
 }

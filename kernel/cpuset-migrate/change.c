@@ -68,9 +68,13 @@ static atomic64_t cm_last_name;
  */
 void cpuset_migrate_css_init(struct cpuset *cs)
 {
+	int i;
+
 	cs->migrate.placement = atomic64_inc_return(&cm_last_name);
 	cs->migrate.max = U64_MAX;
 	INIT_LIST_HEAD(&cs->migrate.parts);
+	for (i = 0; i < CM_NR_LINES; i++)
+		cm_line_init(&cs->migrate.line[i]);
 }
 
 /**
@@ -94,7 +98,7 @@ void cpuset_migrate_css_offline(struct cpuset *cs)
 	cm_cache_offline(cs);
 	if (!cs->migrate.hold && cs->migrate.max == U64_MAX)
 		return;
-	WRITE_ONCE(cs->migrate.hold, false);
+	cm_hold_set(cs, false);
 	cm_limit_set(cs, U64_MAX);
 	cm_jobs_recheck();
 }
@@ -184,6 +188,20 @@ bool cm_is_held(struct cpuset *cs)
 		if (READ_ONCE(cs->migrate.hold) || !READ_ONCE(cs->migrate.max))
 			return true;
 	return false;
+}
+
+/**
+ * cm_hold_set - hold the changes that are written to a cpuset, or do not
+ * @cs: the cpuset
+ * @hold: whether
+ *
+ * Whoever is to go on finds out through cm_jobs_recheck().
+ */
+void cm_hold_set(struct cpuset *cs, bool hold)
+{
+	spin_lock(&cm_lock);
+	WRITE_ONCE(cs->migrate.hold, hold);
+	spin_unlock(&cm_lock);
 }
 
 /**

@@ -178,6 +178,7 @@ int cm_change_wait(struct cpuset_change *change);
 struct cpuset_change *cm_change_get(struct cpuset_change *change);
 void cm_change_put(struct cpuset_change *change);
 bool cm_is_held(struct cpuset *cs);
+void cm_hold_set(struct cpuset *cs, bool hold);
 bool cm_is_below(struct cpuset *cs, struct cpuset *top);
 
 /* job.c */
@@ -328,6 +329,7 @@ void cm_job_add_before(struct cpuset_migrate_job *job,
 		       struct cpuset_change *change, struct cm_map *map);
 const struct cm_map *cm_job_before(const struct cpuset_migrate_job *job,
 				   struct folio *folio);
+struct cpuset *cm_job_written_at(const struct cpuset_migrate_job *job);
 void cm_job_start(struct cpuset_migrate_job *job);
 void cm_jobs_stop(struct cpuset *cs);
 void cm_jobs_recheck(void);
@@ -339,7 +341,9 @@ extern unsigned int cm_max_stall_usec;
 
 /* worker.c */
 
+void cm_line_init(struct cm_line *line);
 void cm_worker_queue(struct cpuset_migrate_job *job);
+void cm_worker_unqueue(struct cpuset_migrate_job *job);
 bool cm_worker_queue_mate(struct cpuset_migrate_job *job,
 			  struct work_struct *work);
 void cm_worker_leave(struct cpuset_migrate_job *job);

@@ -188,7 +188,7 @@ static void job_end(struct cpuset_migrate_job *job)
 	job->next = NULL;
 	/* Nobody's worker: what it would have had. */
 	if (!list_empty(&job->line)) {
-		list_del_init(&job->line);
+		cm_worker_unqueue(job);
 		job_put(job);
 	}
 	cm_limit_leave(job);
@@ -337,8 +337,13 @@ static bool job_is_cut_off(const struct cpuset_migrate_job *job,
 	return job->part->move && !next->part->move;
 }
 
-/* Where was a change written?  Who enters a cpuset writes there. */
-static struct cpuset *job_written_at(const struct cpuset_migrate_job *job)
+/**
+ * cm_job_written_at - where was a job's change written?
+ * @job: the job
+ *
+ * Return: the cpuset; who enters one writes there.
+ */
+struct cpuset *cm_job_written_at(const struct cpuset_migrate_job *job)
 {
 	struct cpuset_change *change = job->part->change;
 
@@ -355,8 +360,8 @@ static bool job_waits_for(const struct cpuset_migrate_job *job,
 			  const struct cpuset_migrate_job *cur)
 {
 	struct cpuset *above = *cur->slot == cur ? cur->origin :
-						   job_written_at(cur);
-	struct cpuset *origin = job_written_at(job);
+						   cm_job_written_at(cur);
+	struct cpuset *origin = cm_job_written_at(job);
 
 	if (cm_is_held(cur->origin))
 		return false;
@@ -550,7 +555,6 @@ static enum job_verdict job_check(struct cpuset_migrate_job *job)
 	spin_lock(&cm_lock);
 	if (job->state == CM_JOB_ENDED)
 		goto out;
-	/* Once: somebody may write to a hold file meanwhile. */
 	overtaken = job_is_overtaken(job);
 	job_look_behind(job);
 	if (job->exited || (!job->mm && cm_cache_is_stale(job))) {

@@ -103,12 +103,14 @@ static void limit_charge(struct cpuset *cs, u64 bytes, bool back, s64 now)
 /*
  * May bytes be moved that are charged from @cs upwards?  0 if they may, and
  * @bytes, which is what is wanted, is lowered to what there is; at least a page.
- * Else how long it takes until it is worth asking again, in nanoseconds.
+ * Else how long it takes until it is worth asking again, in nanoseconds.  Before
+ * somebody has a @turn, that much has to be there for him whatever he wants: who
+ * wants little does not get it first.
  */
-static s64 limit_wait(struct cpuset *cs, u64 *bytes, s64 now)
+static s64 limit_wait(struct cpuset *cs, u64 *bytes, bool turn, s64 now)
 {
+	s64 wait = 0, saved, need;
 	u64 grant = *bytes;
-	s64 wait = 0, saved;
 
 	for (; cs; cs = parent_cs(cs)) {
 		struct cpuset_migrate *m = &cs->migrate;
@@ -116,8 +118,10 @@ static s64 limit_wait(struct cpuset *cs, u64 *bytes, s64 now)
 		if (!has_rate(m))
 			continue;
 		saved = limit_saved(m, now);
-		if (saved < min_t(s64, bytes_to_nsec(*bytes, m->max),
-				  CM_TURN_NSEC))
+		need = CM_TURN_NSEC;
+		if (turn)
+			need = min(need, bytes_to_nsec(*bytes, m->max));
+		if (saved < need)
 			wait = max_t(s64, wait, (s64)CM_TURN_NSEC - saved);
 		else
 			grant = min(grant, nsec_to_bytes(saved, m->max));
@@ -143,7 +147,7 @@ static s64 job_take(struct cpuset_migrate_job *job, s64 now)
 
 	if (!is_limited(job->origin))
 		return 0;
-	wait = limit_wait(job->origin, &bytes, now);
+	wait = limit_wait(job->origin, &bytes, job->turn, now);
 	if (!wait) {
 		limit_charge(job->origin, bytes, false, now);
 		job->granted = bytes;

@@ -147,7 +147,7 @@ enum cpuset_migrate_stat cm_share_check(struct cpuset_migrate_job *job,
 {
 	struct cm_share share = {
 		.mm = job->mm,
-		.moving = job->part->change->origin,
+		.moving = cm_job_written_at(job),
 		.to = to,
 		.verdict = CM_MOVED,
 	};

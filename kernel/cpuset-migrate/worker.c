@@ -7,6 +7,12 @@
  * is done lets the next one in.  Cache, which nobody waits for, has a line of
  * its own and keeps nobody else from his turn.
  *
+ * The line is one of cpusets: those of which somebody waits have a turn each,
+ * however many jobs they have.  What was written at a cpuset has every other
+ * turn that this and those below it get together.  So who was given a subtree
+ * keeps neither his neighbours from theirs nor what was written further up, be
+ * it by many processes or by many cpusets.
+ *
  * Who sleeps is not counted meanwhile, for the mmap_lock of an address space,
  * which its owner can make last for ever, or for pages that are busy: others are
  * not kept waiting for one whose process is stuck.
@@ -20,25 +26,27 @@
 
 /**
  * struct cm_pool - kernel threads that do the same kind of work
+ * @kind: its index in the lines of cpusets
  * @wq: where they come from, as many as are asked for
  * @max: how many may move pages at the same time
  * @nr: how many do, or have been asked to
  * @nid: the node that the last one was asked for on
- * @line: jobs that wait for their turn
+ * @line: that of the root cpuset
  *
  * Under cm_lock.
  */
 struct cm_pool {
+	unsigned int		kind;
 	struct workqueue_struct *wq;
 	unsigned int		max;
 	unsigned int		nr;
 	int			nid;
-	struct list_head	line;
+	struct cm_line		line;
 };
 
-static struct cm_pool cm_pools[] = {
-	{ .max = CM_WORKERS, .line = LIST_HEAD_INIT(cm_pools[0].line) },
-	{ .max = CM_CACHE_WORKERS, .line = LIST_HEAD_INIT(cm_pools[1].line) },
+static struct cm_pool cm_pools[CM_NR_LINES] = {
+	{ .kind = 0, .max = CM_WORKERS },
+	{ .kind = 1, .max = CM_CACHE_WORKERS },
 };
 
 static struct cm_pool *job_pool(const struct cpuset_migrate_job *job)
@@ -55,19 +63,80 @@ static void pool_start(struct cm_pool *pool, struct cpuset_migrate_job *job,
 	queue_work_node(pool->nid, pool->wq, work);
 }
 
+/**
+ * cm_line_init - a line in which nobody waits
+ * @line: the line
+ */
+void cm_line_init(struct cm_line *line)
+{
+	INIT_LIST_HEAD(&line->jobs);
+	INIT_LIST_HEAD(&line->below);
+	INIT_LIST_HEAD(&line->sibling);
+	line->below_next = false;
+}
+
+static bool line_is_empty(const struct cm_line *line)
+{
+	return list_empty(&line->jobs) && list_empty(&line->below);
+}
+
+static struct cm_line *pool_line(struct cm_pool *pool, struct cpuset *cs)
+{
+	return parent_cs(cs) ? &cs->migrate.line[pool->kind] : &pool->line;
+}
+
+/* A job stands in line where its change was written, and that in the line above. */
+static void pool_line_up(struct cm_pool *pool, struct cpuset *cs,
+			 struct list_head *job)
+{
+	struct cm_line *line = pool_line(pool, cs);
+
+	list_add_tail(job, &line->jobs);
+	for (; parent_cs(cs) && list_empty(&line->sibling); cs = parent_cs(cs)) {
+		struct cm_line *above = pool_line(pool, parent_cs(cs));
+
+		list_add_tail(&line->sibling, &above->below);
+		line = above;
+	}
+}
+
+static void pool_leave_line(struct cm_pool *pool, struct cpuset *cs,
+			    struct list_head *job)
+{
+	list_del_init(job);
+	for (; cs && line_is_empty(pool_line(pool, cs)); cs = parent_cs(cs))
+		list_del_init(&pool_line(pool, cs)->sibling);
+}
+
+/* Whose turn it is, which he has had when this returns; NULL if nobody waits. */
+static struct list_head *pool_next(struct cm_pool *pool)
+{
+	struct cm_line *line = &pool->line;
+	bool below;
+
+	while (!line_is_empty(line)) {
+		below = !list_empty(&line->below) &&
+			(line->below_next || list_empty(&line->jobs));
+		line->below_next = !below;
+		if (!below)
+			return line->jobs.next;
+		list_rotate_left(&line->below);
+		line = list_last_entry(&line->below, struct cm_line, sibling);
+	}
+	return NULL;
+}
+
 /* Let those in who wait, as far as there is room. */
 static void pool_serve(struct cm_pool *pool)
 {
 	struct cpuset_migrate_job *job;
+	struct list_head *next;
 
 	lockdep_assert_held(&cm_lock);
 
-	while (pool->nr < pool->max) {
-		job = list_first_entry_or_null(&pool->line,
-					       struct cpuset_migrate_job, line);
-		if (!job)
-			break;
-		list_del_init(&job->line);
+	while (pool->nr < pool->max && (next = pool_next(pool))) {
+		job = list_entry(next, struct cpuset_migrate_job, line);
+		pool_leave_line(pool, cm_job_written_at(job), next);
 		pool_start(pool, job, &job->work);
 	}
 }
@@ -82,8 +151,22 @@ void cm_worker_queue(struct cpuset_migrate_job *job)
 {
 	struct cm_pool *pool = job_pool(job);
 
-	list_add_tail(&job->line, &pool->line);
+	pool_line_up(pool, cm_job_written_at(job), &job->line);
 	pool_serve(pool);
+}
+
+/**
+ * cm_worker_unqueue - a job that waits in line does not want a worker any more
+ * @job: the job
+ *
+ * The reference that the worker would have had is the caller's.  Call with
+ * cm_lock held.
+ */
+void cm_worker_unqueue(struct cpuset_migrate_job *job)
+{
+	lockdep_assert_held(&cm_lock);
+
+	pool_leave_line(job_pool(job), cm_job_written_at(job), &job->line);
 }
 
 /**
@@ -188,6 +271,7 @@ static int __init cm_worker_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(cm_pools); i++) {
 		cm_pools[i].nid = NUMA_NO_NODE;
+		cm_line_init(&cm_pools[i].line);
 		/*
 		 * Those that sleep for a lock count there.  Once an image of
 		 * memory is taken, nothing goes to swap any more.
@@ -201,3 +285,7 @@ static int __init cm_worker_init(void)
 	return 0;
 }
 core_initcall(cm_worker_init);
+
+#ifdef CONFIG_CPUSET_MIGRATE_KUNIT_TEST
+#include "tests/worker_kunit.h"
+#endif

@@ -27,7 +27,7 @@ static struct cpuset *cpuset_with(struct kunit *test, struct cpuset *parent,
 /* What one take gets at this time, charged; 0 if it has to wait. */
 static u64 take(struct cpuset *cs, u64 want, s64 now)
 {
-	if (limit_wait(cs, &want, now))
+	if (limit_wait(cs, &want, true, now))
 		return 0;
 	limit_charge(cs, want, false, now);
 	return want;
@@ -67,7 +67,7 @@ static void limit_test_has_rate(struct kunit *test)
 	u64 want = MIB;
 
 	KUNIT_EXPECT_FALSE(test, is_limited(cs));
-	KUNIT_EXPECT_EQ(test, limit_wait(cs, &want, SEC), 0);
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &want, true, SEC), 0);
 	KUNIT_EXPECT_EQ(test, want, MIB);
 	limit_charge(cs, MIB, false, SEC);
 	KUNIT_EXPECT_EQ(test, held->migrate.due, 0);
@@ -116,19 +116,19 @@ static void limit_test_debt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take(cs, want, SEC), 100 * KIB & PAGE_MASK);
 	/* It turned out to be a GiB */
 	limit_charge(cs, GIB - (100 * KIB & PAGE_MASK), false, SEC);
-	wait = limit_wait(cs, &want, SEC);
+	wait = limit_wait(cs, &want, true, SEC);
 	KUNIT_EXPECT_GT(test, wait, 1023 * SEC);
 	KUNIT_EXPECT_LT(test, wait, 1025 * SEC);
 	KUNIT_EXPECT_EQ(test, want, 2 * MIB);
-	KUNIT_EXPECT_EQ(test, limit_wait(cs, &want, SEC + wait), 0);
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &want, true, SEC + wait), 0);
 
 	cm_limit_set(cs, 2 * MIB);
-	KUNIT_EXPECT_LE(test, limit_wait(cs, &want, ktime_get_ns()),
+	KUNIT_EXPECT_LE(test, limit_wait(cs, &want, true, ktime_get_ns()),
 			CM_TURN_NSEC);
 	/* The same again is not another */
 	limit_charge(cs, GIB, false, ktime_get_ns());
 	cm_limit_set(cs, 2 * MIB);
-	KUNIT_EXPECT_GT(test, limit_wait(cs, &want, ktime_get_ns()),
+	KUNIT_EXPECT_GT(test, limit_wait(cs, &want, true, ktime_get_ns()),
 			500 * SEC);
 
 	/* However often, a debt ends */
@@ -136,7 +136,26 @@ static void limit_test_debt(struct kunit *test)
 	for (int i = 0; i < 10; i++)
 		limit_charge(cs, U64_MAX, false, 2 * SEC);
 	KUNIT_EXPECT_LE(test, cs->migrate.due, 2 * SEC + CM_DEBT_MAX_NSEC);
-	KUNIT_EXPECT_GT(test, limit_wait(cs, &want, 2 * SEC), 0);
+	KUNIT_EXPECT_GT(test, limit_wait(cs, &want, true, 2 * SEC), 0);
+}
+
+/* Who waits for his turn gets it no earlier for wanting little. */
+static void limit_test_turn(struct kunit *test)
+{
+	struct cpuset *cs = cpuset_with(test, NULL, 100 * MIB);
+	u64 little = 64 * KIB, much = 2 * MIB;
+	s64 now = SEC + CM_TURN_NSEC / 2;
+
+	cs->migrate.due = SEC;
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &little, false, now),
+			CM_TURN_NSEC / 2);
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &much, false, now),
+			CM_TURN_NSEC / 2);
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &little, true, now), 0);
+	KUNIT_EXPECT_EQ(test, little, 64 * KIB);
+	now = SEC + CM_TURN_NSEC;
+	KUNIT_EXPECT_EQ(test, limit_wait(cs, &much, false, now), 0);
+	KUNIT_EXPECT_EQ(test, much, 2 * MIB);
 }
 
 static void limit_test_give_back(struct kunit *test)
@@ -184,7 +203,7 @@ static s64 fake_step(struct fake_job *jobs, int nr, u64 speed,
 	now = job->next;
 	want = (16 + prandom_u32_state(rnd) % 497) * PAGE_SIZE;
 	got = want;
-	wait = limit_wait(job->cs, &got, now);
+	wait = limit_wait(job->cs, &got, true, now);
 	if (wait) {
 		/* Woken late, as the clock and others have it */
 		job->next += wait + prandom_u32_state(rnd) % (20 * NSEC_PER_MSEC);
@@ -265,6 +284,7 @@ static struct kunit_case limit_test_list[] = {
 	KUNIT_CASE(limit_test_saved),
 	KUNIT_CASE(limit_test_small),
 	KUNIT_CASE(limit_test_debt),
+	KUNIT_CASE(limit_test_turn),
 	KUNIT_CASE(limit_test_give_back),
 	KUNIT_CASE(limit_test_rate),
 	KUNIT_CASE(limit_test_hierarchy),

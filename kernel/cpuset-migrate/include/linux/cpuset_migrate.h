@@ -119,6 +119,25 @@ struct cm_before {
 	struct cm_map		*map;
 };
 
+/* Kinds of kernel threads: for address spaces, for cache */
+#define CM_NR_LINES	2
+
+/**
+ * struct cm_line - jobs that wait for a kernel thread, see worker.c
+ * @jobs: of changes that were written at a cpuset
+ * @below: the lines of its children in which somebody waits
+ * @sibling: in the parent's @below; empty if nobody waits here
+ * @below_next: it is the children's turn
+ *
+ * Under the engine's lock.
+ */
+struct cm_line {
+	struct list_head	jobs;
+	struct list_head	below;
+	struct list_head	sibling;
+	bool			below_next;
+};
+
 /**
  * struct cpuset_migrate - what every cpuset has for migration
  * @placement: names the present nodes of this cpuset, and those of no other:
@@ -138,8 +157,10 @@ struct cm_before {
  *	part of @cache_map, the last one first, and where that goes.  Under
  *	cpuset_mutex
  * @nr_cache_before: how many
+ * @line: who waits for a kernel thread, of each kind
  * @leave_cache: changes written here or below leave cache that nobody maps
- * @hold: jobs of changes written here or below do not run
+ * @hold: jobs of changes written here or below do not run.  Written with the
+ *	engine's lock held
  * @max: bytes a second that those changes may move; U64_MAX is no limit and
  *	0 holds them.  Written with the engine's lock held
  * @due: when what they have moved is paid for at that rate, ktime_get_ns()
@@ -164,6 +185,7 @@ struct cpuset_migrate {
 	bool			cache_begun;
 	struct cm_before	cache_before[CM_MAX_BEFORE];
 	unsigned int		nr_cache_before;
+	struct cm_line		line[CM_NR_LINES];
 	bool			leave_cache;
 	bool			hold;
 	u64			max;

@@ -730,7 +730,7 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 	    nodes_equal(from, part->mems)) {
 		looked_after = mm->cpuset_change == ~part->change->id;
 		if (!looked_after && !READ_ONCE(mm->cpuset_job)) {
-			if (!part->change->behind || !part->move)
+			if (!part->change->behind)
 				goto out;
 			/* Forked by who was moved, it may have pages of its own. */
 			pass = 1;
@@ -751,6 +751,39 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 		part_add_mm(part, mm, part->map, pass);
 out:
 	mmdrop(mm);
+}
+
+/**
+ * cpuset_change_late - bring in an address space that nobody could find
+ * @task: the task that has it now
+ *
+ * A child gets copies of pages and policies long before it is in its cpuset, and
+ * exec has pages of the new program before it is anybody's.  Of who changes the
+ * nodes meanwhile neither is seen.
+ *
+ * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages.
+ */
+void cpuset_change_late(struct task_struct *task)
+{
+	struct cpuset_change *change;
+	struct cm_part *part;
+	struct cpuset *cs;
+	nodemask_t mems;
+
+	cpuset_lock();
+	rcu_read_lock();
+	cs = task_cs(task);
+	rcu_read_unlock();
+	nodes_and(mems, task->mems_allowed, node_states[N_MEMORY]);
+	change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
+				     GFP_KERNEL | __GFP_NOFAIL);
+	/* As if it had come from the same nodes elsewhere, too late for that. */
+	change->behind = true;
+	part = cpuset_change_add_cpuset(change, cs, &mems,
+					is_memory_migrate(cs));
+	cpuset_change_add_task(part, task, &mems);
+	cpuset_change_end(change);
+	cpuset_unlock();
 }
 
 /**

@@ -668,7 +668,7 @@ static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
 static bool walk_run(struct cm_walk *w)
 {
 	struct mm_struct *mm = w->job->mm;
-	unsigned long end = min(mm->task_size, w->job->limit);
+	unsigned long end = w->job->limit;
 	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
 	bool contended;
 	u64 begin;

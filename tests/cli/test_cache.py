@@ -173,15 +173,15 @@ def test_of_a_killed_command_is_put_back(full, live, begin):
     killed(process)
     full.write(CACHE, "leave\n")  # as if that had been a moment earlier
     assert live.json("report", "j1")["jobs"][0]["caches"] == ["/web"]
-    result = live("limit", "/db")
+    result = live("wait", "/db")
     assert result.stderr == (
-        "cgmigrate: limit: /web: page cache follows again; job j1, which was killed, "
+        "cgmigrate: wait: /web: page cache follows again; job j1, which was killed, "
         "had changed that\n"
     )
     assert full.read(CACHE) == "move"
     assert "caches" not in live.json("report", "j1")["jobs"][0]
     full.write(CACHE, "leave\n")
-    assert live("limit", "/db").stderr == ""
+    assert live("wait", "/db").stderr == ""
 
 
 def test_setting_of_others_stays(full, live):

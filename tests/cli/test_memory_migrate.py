@@ -57,12 +57,17 @@ def test_killed_at_any_write(tmp_path, way):
     for number in range(1, 60):
         tree = machine(tmp_path / str(number), before, way.startswith("engine"))
         killed = killed_at(tree, number, args)
-        found = tree.read(FLAG).strip()
-        other = Command(tree, write=True)("limit", "/db")
+        found = tree.read(FLAG)
+        live = Command(tree, write=True)
+        shown = live("limit", "/db")
+        assert tree.read(FLAG) == found, "it only shows"
+        other = live("wait", "/db")
+        found = found.strip()
         if not found:  # a file of a tree is empty between being opened and written
             found = "0"
         if found != str(before):
             assert killed and "put back the cpuset.memory_migrate that" in other.stderr
+            assert "/web: the cpuset.memory_migrate that job j1" in shown.stderr
             changed += 1
         assert tree.read(FLAG).strip() in (str(before), ""), number
         if not killed:
@@ -80,11 +85,11 @@ def test_what_cannot_be_put_back_is_not_forgotten(tmp_path):
             break
     words = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=write"]
     words += ["-P", os.path.join(tree.path, FLAG), "-e", "inject=write:error=EIO"]
-    words += [COMMAND, "limit", "/db", "--sysroot", tree.path, "--write-sysroot"]
+    words += [COMMAND, "wait", "/db", "--sysroot", tree.path, "--write-sysroot"]
     subprocess.run(words, capture_output=True, check=False)
     assert tree.read(FLAG).strip() != "1"
 
-    out = Command(tree, write=True).json("limit", "/db")
+    out = Command(tree, write=True).json("wait", "/db")
 
     assert tree.read(FLAG).strip() == "1"
     assert any("cpuset.memory_migrate" in note["message"] for note in out["notes"])
@@ -98,7 +103,7 @@ def test_of_others_stays(tmp_path):
     assert out["state"] == "done"
     assert tree.read(FLAG).strip() == "0"
     tree.write(FLAG, "1\n")
-    assert live("limit", "/db").stderr == ""
+    assert live("wait", "/db").stderr == ""
     assert tree.read(FLAG) == "1\n"
 
 

@@ -62,12 +62,17 @@ def test_of_a_killed_command_is_put_back(kernel, live, moving):
     killed(moving)
     assert kernel.read(WEB) == str(MIB)
     # As long as the kernel goes on, it goes on at this rate.
+    assert live("wait", "/db").stderr == live("limit", "/web").stderr == ""
     assert live("limit", "/web").stdout == "/web: 1.0M/s\n"
     moves_end(kernel)
     result = live("limit", "/web")
-    assert result.stdout == "/web: no limit\n"
+    assert result.stdout == "/web: 1.0M/s\n"
     assert result.stderr == (
-        "cgmigrate: limit: /web: put back the limit that job j1, which was killed, "
+        "cgmigrate: limit: /web: the limit that job j1, which was killed, had changed "
+        "is still to be put back\n"
+    )
+    assert live("wait", "/web").stderr == (
+        "cgmigrate: wait: /web: put back the limit that job j1, which was killed, "
         "had changed\n"
     )
     assert kernel.read(WEB) == "max"
@@ -81,7 +86,8 @@ def test_of_a_killed_command_is_put_back(kernel, live, moving):
         (["wait", "/web"], 0),
         (["cancel", "/web"], 0),
         (["settle", "/db"], 0),
-        (["move", "/db", "--to", "0-1", "--dry-run"], 0),
+        (["move", "/db", "--to", "0-1"], 0),
+        (["limit", "/db", "--rate", "max"], 0),
         (["wait", "j1"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -95,16 +101,16 @@ def test_any_verb_that_changes_puts_it_back(kernel, live, moving, verb, code):
 
 def test_of_a_killed_command_that_somebody_changed_stays(kernel, live, moving):
     killed(moving)
-    kernel.engine("/web", rate=2 * MIB)
-    assert live("limit", "/web").stdout == "/web: 2.0M/s\n"
-    kernel.engine("/web", rate=MIB)
-    assert live("limit", "/web").stdout == "/web: 1.0M/s\n"
+    for rate in (2 * MIB, MIB):
+        kernel.engine("/web", rate=rate)
+        assert live("wait", "/web").stderr == ""
+        assert kernel.read(WEB) == f"{rate}\n"
 
 
 def test_of_a_killed_command_whose_cgroup_is_gone(kernel, live, moving):
     killed(moving)
     shutil.rmtree(os.path.join(kernel.path, "sys/fs/cgroup/web"))
-    assert live("limit", "/db").returncode == 0
+    assert live("wait", "/db").returncode == 0
     assert "limits" not in live.json("report", "j1")["jobs"][0]
 
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from conftest import VALIDATOR, Command, failing
+from inject import files
 from test_apply import Jobs
 from test_report import add
 from tree import MIB
@@ -23,17 +24,31 @@ OWED = {
     "cpus": (CPUS, "job j1 was killed: its CPUs are where the memory is now"),
     "frozen": ({"thaw": HOW}, f"job j1, which was killed, has left it frozen: {HOW}"),
 }
+# And what is said by those that change nothing.
+STILL = {
+    "limits": "the limit that job j1, which was killed, had changed is still to be",
+    "caches": "page cache is still to follow again; job j1, which was killed",
+    "cpus": "job j1 was killed: its CPUs are still to go where the memory is",
+    "frozen": OWED["frozen"][1],
+}
 VERBS = [
     ["wait", "/db"],
-    ["limit", "/db"],
+    ["limit", "/db", "--rate", "max"],
     ["pause", "--all"],
-    ["move", "/db", "--to", "2", "--dry-run"],
     ["move", "/db", "--to", "2"],
     ["settle", "/db", "--no-wait"],
     ["apply", "--evict", "2"],
     ["move", "/db", "--to", "9"],
     ["wait", "/nope"],
     ["pause", "/"],
+]
+SHOWS = [
+    ["limit", "/db"],
+    ["limit", "--all"],
+    ["move", "/db", "--to", "2", "--dry-run"],
+    ["settle", "/db", "--dry-run"],
+    ["apply", "--evict", "3", "--dry-run"],
+    ["undo", "--dry-run"],
 ]
 
 
@@ -69,6 +84,26 @@ def test_what_killed_jobs_have_left(live, leave, key, args):
     assert out["exit"] == result.returncode
     said = [text for text in warnings(out) if OWED[key][1] in text]
     assert len(said) == 1 and said[0].startswith("/web: "), out
+
+
+@pytest.mark.parametrize("key", OWED)
+@pytest.mark.parametrize("args", SHOWS, ids=" ".join)
+def test_what_shows_leaves_it_there(kernel, live, leave, key, args):
+    assert live("apply", "--evict", "2").returncode == 0
+    leave(key)
+    before = files(kernel.path)
+    (said,) = [text for text in warnings(live.json(*args)) if STILL[key] in text]
+    assert said.startswith("/web: ") and files(kernel.path) == before
+
+
+@pytest.mark.parametrize("args", [["limit", "/db"], ["settle", "/db", "--dry-run"]])
+def test_what_shows_forgets_nothing(kernel, live, leave, args):
+    """Nobody is frozen any more, and the record of that stays as it is."""
+    leave("frozen")
+    kernel.write(f"{WEB}/cgroup.events", "populated 1\nfrozen 0\n")
+    kernel.write(f"{WEB}/cgroup.freeze", "0\n")
+    before = files(kernel.path)
+    assert live(*args).stderr == "" and files(kernel.path) == before
 
 
 def test_without_json_they_are_text(live, leave):

@@ -550,7 +550,7 @@ static int run(struct apply *apply, char **arguments, bool back)
 	} else {
 		code = spec_read(apply->app, &apply->spec, arguments, &wishes);
 	}
-	interrupted_put_back(apply->app);
+	interrupted_put_back(apply->app, apply->dry_run);
 	if (!code)
 		code = schedule_from(apply->app, &wishes, &schedule);
 	apply->partial = wishes.partial;

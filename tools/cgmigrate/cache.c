@@ -80,9 +80,10 @@ void cache_record(json_t *object, const struct cgm_plan *plan)
 	json_decref(list);
 }
 
-/* False if it has to stay for now. */
-static bool put_back(struct app *app, const char *id, const char *path)
+/* One cgroup of a job that was killed. */
+static bool put_back(struct app *app, const char *id, const json_t *left, bool dry)
 {
+	const char *path = json_string_value(left);
 	struct cgm_activity now = { .size = sizeof(now) };
 	struct cgm_group *group;
 	int err = path ? cgm_group_open(app->ctx, path, &group) : -ENOENT;
@@ -91,9 +92,12 @@ static bool put_back(struct app *app, const char *id, const char *path)
 		return err == -ENOENT;
 	err = cgm_group_activity(group, &now);
 	if (!err && now.leave_cache) {
-		err = cgm_group_leave_cache(group, 0);
+		if (!dry)
+			err = cgm_group_leave_cache(group, 0);
 		if (!err)
-			warn(app, "%s: page cache follows again; job %s, which was killed, had changed that",
+			warn(app, dry ?
+			     "%s: page cache is still to follow again; job %s, which was killed, had changed that" :
+			     "%s: page cache follows again; job %s, which was killed, had changed that",
 			     path, id);
 	}
 	cgm_group_unref(group);
@@ -101,21 +105,7 @@ static bool put_back(struct app *app, const char *id, const char *path)
 }
 
 /* Put back what jobs that were killed have left behind. */
-void cache_put_back(struct app *app)
+void cache_put_back(struct app *app, bool dry)
 {
-	json_t *records = records_read(app), *record, *path;
-	size_t i, j;
-
-	json_array_foreach(records, i, record) {
-		const char *id = json_string_value(json_object_get(record, "job"));
-		bool done = true;
-
-		if (!id || !json_object_get(record, KEY) || !record_unwatched(record))
-			continue;
-		json_array_foreach(json_object_get(record, KEY), j, path)
-			done &= put_back(app, id, json_string_value(path));
-		if (done)
-			record_forget(app, id, KEY);
-	}
-	json_decref(records);
+	interrupted_walk(app, KEY, put_back, dry);
 }

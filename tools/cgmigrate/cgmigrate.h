@@ -236,8 +236,12 @@ json_t *json_knobs(const struct app *app);
 void print_knobs(const struct app *app);
 
 /* interrupted.c */
+/* Put back what a killed job has left, or, dry, tell of it. False: it has to stay for now. */
+typedef bool (*put_back_fn)(struct app *app, const char *id, const json_t *left, bool dry);
+
 json_t *interrupted_state(struct app *app, const json_t *record);
-void interrupted_put_back(struct app *app);
+void interrupted_put_back(struct app *app, bool dry);
+void interrupted_walk(struct app *app, const char *key, put_back_fn put_back, bool dry);
 void print_interrupted(const json_t *list);
 
 /* jobs.c */
@@ -285,7 +289,7 @@ void rate_plan(json_t *object, const struct cgm_plan *plan, uint64_t rate);
 void rate_plan_schedule(const struct app *app, json_t *object,
 			const struct cgm_schedule *schedule, uint64_t rate);
 int rate_claim(struct app *app, struct record *record);
-void rates_put_back(struct app *app);
+void rates_put_back(struct app *app, bool dry);
 
 /* cpus.c: CPUs that go along with memory */
 enum cpu_mode {
@@ -315,7 +319,7 @@ int cpus_widen(struct app *app, const struct cpus *cpus);
 void cpus_undo(const struct cpus *cpus);
 bool cpus_end(struct app *app, const struct cpus *cpus, const struct cgm_plan *plan,
 	      json_t *notes);
-void cpus_put_back(struct app *app);
+void cpus_put_back(struct app *app, bool dry);
 
 /* cache.c: page cache that no process maps */
 int parse_cache(struct app *app, const char *option, const char *text, enum cgm_cache *out);
@@ -323,13 +327,13 @@ void json_cache(json_t *target, const struct cgm_plan_item *item);
 void print_cache(const struct app *app, const json_t *target);
 const char *cache_option(const json_t *target);
 void cache_record(json_t *object, const struct cgm_plan *plan);
-void cache_put_back(struct app *app);
+void cache_put_back(struct app *app, bool dry);
 
 /* migrate.c: cpuset.memory_migrate of cgroup v1 */
 void migrate_record(const struct app *app, json_t *object, const struct cgm_plan *plan);
 void migrate_record_schedule(const struct app *app, json_t *object,
 			     const struct cgm_schedule *schedule);
-void migrate_put_back(struct app *app);
+void migrate_put_back(struct app *app, bool dry);
 
 /* placing.c: which node's memory goes where */
 struct placing {
@@ -359,7 +363,7 @@ json_t *freeze_end(struct app *app, const json_t *frozen, json_t *notes);
 bool freeze_left(const json_t *record);
 void freeze_look(struct app *app, json_t *record);
 void print_frozen(const json_t *record);
-void freeze_remind(struct app *app);
+void freeze_remind(struct app *app, bool dry);
 
 /* owners.c: whose memory stayed */
 struct stayed {

@@ -358,7 +358,7 @@ static int run(struct app *app, struct control *control, char **targets)
 					      tell_cgroup(app, control, *targets, true);
 	entry_of_change(app, control->targets, code);
 	app->quiet = false;
-	interrupted_put_back(app);
+	interrupted_put_back(app, false);
 	if (code && app->json)
 		fail_late(app, code);
 	else if (app->json)

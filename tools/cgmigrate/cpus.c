@@ -345,7 +345,7 @@ static bool is_over(int err)
 }
 
 static int end_where_idle(struct cgm_group *group, const cgm_nodeset *nodes,
-			  const struct cgm_cpumove_info *info)
+			  const struct cgm_cpumove_info *info, bool dry)
 {
 	struct cgm_cpumove *move;
 	uint64_t pending;
@@ -357,13 +357,14 @@ static int end_where_idle(struct cgm_group *group, const cgm_nodeset *nodes,
 		err = cgm_cpumove_resume(group, info, &move);
 	if (err)
 		return err;
-	err = end_move(group, nodes, move);
+	if (!dry)
+		err = end_move(group, nodes, move);
 	cgm_cpumove_free(move);
 	return err;
 }
 
-/* One cgroup of a job that was killed. False if it has to stay for now. */
-static bool end_killed(struct app *app, const char *id, const json_t *object)
+/* One cgroup of a job that was killed. */
+static bool end_killed(struct app *app, const char *id, const json_t *object, bool dry)
 {
 	const char *path = json_string_value(json_object_get(object, "cgroup"));
 	struct cgm_cpumove_info info = { .size = sizeof(info) };
@@ -379,31 +380,18 @@ static bool end_killed(struct app *app, const char *id, const json_t *object)
 	if (err == -ENOENT)
 		return true;
 	if (!err)
-		err = end_where_idle(group, &nodes, &info);
+		err = end_where_idle(group, &nodes, &info, dry);
 	if (err != -EINPROGRESS)
 		warn(app, "%s: job %s was killed: %s", path, id,
-		     err ? cgm_context_error(app->ctx) : "its CPUs are where the memory is now");
+		     err ? cgm_context_error(app->ctx) :
+		     dry ? "its CPUs are still to go where the memory is" :
+			   "its CPUs are where the memory is now");
 	cgm_group_unref(group);
 	return is_over(err);
 }
 
 /* End what jobs that were killed have begun, where nothing moves. */
-void cpus_put_back(struct app *app)
+void cpus_put_back(struct app *app, bool dry)
 {
-	json_t *records = records_read(app), *record, *object;
-	size_t i, j;
-
-	json_array_foreach(records, i, record) {
-		const char *id = json_string_value(json_object_get(record, "job"));
-		json_t *list = json_object_get(record, KEY);
-		bool done = true;
-
-		if (!id || !list || !record_unwatched(record))
-			continue;
-		json_array_foreach(list, j, object)
-			done &= end_killed(app, id, object);
-		if (done)
-			record_forget(app, id, KEY);
-	}
-	json_decref(records);
+	interrupted_walk(app, KEY, end_killed, dry);
 }

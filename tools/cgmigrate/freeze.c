@@ -160,7 +160,7 @@ void print_frozen(const json_t *record)
 }
 
 /* Whom commands have left standing still, until somebody lets them go on. */
-void freeze_remind(struct app *app)
+void freeze_remind(struct app *app, bool dry)
 {
 	json_t *records = records_read(app), *record, *object, *list;
 	const char *cgroup, *thaw;
@@ -178,7 +178,7 @@ void freeze_remind(struct app *app)
 				warn(app, "%s: job %s%s has left it frozen: %s", cgroup, id,
 				     record_unwatched(record) ? ", which was killed," : "",
 				     thaw);
-		if (!json_array_size(list))
+		if (!json_array_size(list) && !dry)
 			record_forget(app, id, KEY);
 		json_decref(list);
 	}

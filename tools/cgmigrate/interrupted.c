@@ -42,14 +42,38 @@ static enum stage stage_of(const cgm_nodeset *now, const cgm_nodeset *from,
 	return cgm_nodeset_equal(now, &both) ? STAGE_BOTH : STAGE_FOREIGN;
 }
 
-/* Put back, or end, what killed commands have left, where nothing moves any more. */
-void interrupted_put_back(struct app *app)
+/* Give @put_back what the records of killed commands have under a key, till it is done. */
+void interrupted_walk(struct app *app, const char *key, put_back_fn put_back, bool dry)
 {
-	rates_put_back(app);
-	cache_put_back(app);
-	migrate_put_back(app);
-	cpus_put_back(app);
-	freeze_remind(app);
+	json_t *records = records_read(app), *record, *left;
+	size_t i, j;
+
+	json_array_foreach(records, i, record) {
+		const char *id = json_string_value(json_object_get(record, "job"));
+		json_t *list = json_object_get(record, key);
+		bool done = true;
+
+		if (!id || !list || !record_unwatched(record))
+			continue;
+		json_array_foreach(list, j, left)
+			done &= put_back(app, id, left, dry);
+		if (done && !dry)
+			record_forget(app, id, key);
+	}
+	json_decref(records);
+}
+
+/*
+ * Put back, or end, what killed commands have left, where nothing moves any more. A
+ * command that is to change nothing only tells of it (@dry).
+ */
+void interrupted_put_back(struct app *app, bool dry)
+{
+	rates_put_back(app, dry);
+	cache_put_back(app, dry);
+	migrate_put_back(app, dry);
+	cpus_put_back(app, dry);
+	freeze_remind(app, dry);
 }
 
 static json_t *way_by_settle(const char *path, const json_t *target)

@@ -210,7 +210,7 @@ int cmd_limit(struct app *app, int argc, char **argv)
 	code = app_open_jobs(app);
 	if (code)
 		return code;
-	interrupted_put_back(app);
+	interrupted_put_back(app, !limit.set);
 	limit.targets = json_array();
 	code = limit.all ? limit_all(app, &limit) :
 			   limit_targets(app, &limit, argv + optind);

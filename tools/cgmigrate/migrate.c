@@ -72,8 +72,8 @@ void migrate_record_schedule(const struct app *app, json_t *object,
 	set(object, list);
 }
 
-/* False if it has to stay for now. */
-static bool put_back(struct app *app, const char *id, const json_t *entry)
+/* One cgroup of a job that was killed. */
+static bool put_back(struct app *app, const char *id, const json_t *entry, bool dry)
 {
 	const char *path = json_string_value(json_object_get(entry, "cgroup"));
 	int before = json_integer_value(json_object_get(entry, "before"));
@@ -83,9 +83,12 @@ static bool put_back(struct app *app, const char *id, const json_t *entry)
 	if (err)
 		return err == -ENOENT;
 	if (cgm_group_memory_migrate(group) != before) {
-		err = cgm_group_set_memory_migrate(group, before);
+		if (!dry)
+			err = cgm_group_set_memory_migrate(group, before);
 		if (!err)
-			warn(app, "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
+			warn(app, dry ?
+			     "%s: the cpuset.memory_migrate that job %s, which was killed, had changed is still to be put back" :
+			     "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
 			     path, id);
 	}
 	cgm_group_unref(group);
@@ -93,21 +96,7 @@ static bool put_back(struct app *app, const char *id, const json_t *entry)
 }
 
 /* Put back what jobs that were killed have left behind. */
-void migrate_put_back(struct app *app)
+void migrate_put_back(struct app *app, bool dry)
 {
-	json_t *records = records_read(app), *record, *entry;
-	size_t i, j;
-
-	json_array_foreach(records, i, record) {
-		const char *id = json_string_value(json_object_get(record, "job"));
-		bool done = true;
-
-		if (!id || !json_object_get(record, KEY) || !record_unwatched(record))
-			continue;
-		json_array_foreach(json_object_get(record, KEY), j, entry)
-			done &= put_back(app, id, entry);
-		if (done)
-			record_forget(app, id, KEY);
-	}
-	json_decref(records);
+	interrupted_walk(app, KEY, put_back, dry);
 }

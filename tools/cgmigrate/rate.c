@@ -139,8 +139,8 @@ int rate_claim(struct app *app, struct record *record)
 			  strerror(-err)) : 0;
 }
 
-/* One limit of a job that was killed. False if it has to stay for now. */
-static bool put_back(struct app *app, const char *id, const json_t *limit)
+/* One limit of a job that was killed. */
+static bool put_back(struct app *app, const char *id, const json_t *limit, bool dry)
 {
 	const char *path = json_string_value(json_object_get(limit, "cgroup"));
 	json_t *before = json_object_get(limit, "before");
@@ -160,9 +160,11 @@ static bool put_back(struct app *app, const char *id, const json_t *limit)
 	if (!err && now.engine && now.rate == rate) {
 		rate = json_is_null(before) ? CGM_RATE_MAX :
 			       (uint64_t)json_integer_value(before);
-		done = !now.pending && !cgm_group_set_rate(group, rate);
+		done = !now.pending && (dry || !cgm_group_set_rate(group, rate));
 		if (done && now.rate != rate)
-			warn(app, "%s: put back the limit that job %s, which was killed, had changed",
+			warn(app, dry ?
+			     "%s: the limit that job %s, which was killed, had changed is still to be put back" :
+			     "%s: put back the limit that job %s, which was killed, had changed",
 			     path, id);
 	}
 	cgm_group_unref(group);
@@ -170,22 +172,7 @@ static bool put_back(struct app *app, const char *id, const json_t *limit)
 }
 
 /* Put back what jobs that were killed have left behind, where nothing moves. */
-void rates_put_back(struct app *app)
+void rates_put_back(struct app *app, bool dry)
 {
-	json_t *records = records_read(app), *record, *limit;
-	size_t i, j;
-
-	json_array_foreach(records, i, record) {
-		const char *id = json_string_value(json_object_get(record, "job"));
-		json_t *limits = json_object_get(record, KEY);
-		bool done = true;
-
-		if (!id || !limits || !record_unwatched(record))
-			continue;
-		json_array_foreach(limits, j, limit)
-			done &= put_back(app, id, limit);
-		if (done)
-			record_forget(app, id, KEY);
-	}
-	json_decref(records);
+	interrupted_walk(app, KEY, put_back, dry);
 }

@@ -434,7 +434,7 @@ int run_targets(struct app *app, char **targets, add_target_fn add, const void *
 		return code;
 	if (cgm_plan_new(app->ctx, &plan))
 		return fail(app, EXIT_FAILED, "out of memory");
-	interrupted_put_back(app);
+	interrupted_put_back(app, options->dry_run);
 	for (; *targets && !code; targets++)
 		code = add(app, plan, *targets, data);
 	if (!code)

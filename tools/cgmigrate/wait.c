@@ -203,7 +203,7 @@ int cmd_wait(struct app *app, int argc, char **argv)
 					     wait_for_cgroup(app, argv[i], deadline);
 	app->quiet = false;
 	if (app->ctx)
-		interrupted_put_back(app);
+		interrupted_put_back(app, false);
 	if (code && app->json)
 		fail_late(app, code);
 	else if (app->json)

@@ -87,6 +87,12 @@ def test_units(complete):
     assert complete("cancel", "j") == ["j1", "j12", "jam.service"]
 
 
+@pytest.mark.parametrize("word", ["", "j", "j1", "/", "s"])
+def test_report_takes_jobs_only(complete, word):
+    jobs = [job for job in ("j1", "j12") if job.startswith(word)]
+    assert complete("report", word) == jobs
+
+
 def test_nodes(complete):
     """One by one, or all as the kernel lists them."""
     assert complete("move", "/web", "--to", "") == ["0", "1", "3", "0-1,3"]
@@ -109,6 +115,8 @@ def test_values(complete):
     assert complete("move", "/web", "--into", "/d") == ["/db"]
     assert complete("plan", "--swap", "/d") == ["/db"]
     assert complete("limit", "/web", "--rate", "m") == ["max"]
+    for verb in ("move", "settle", "apply", "undo", "run", "bench"):
+        assert complete(verb, "--rate", "") == ["100M", "500M", "1G"]
     assert complete("move", "/web", "--cpus", "") == ["follow", "keep"]
     assert complete("apply", "--cpus", "f") == ["follow"]
     assert complete("move", "/web", "--map", "") == ["relative", "distance"]

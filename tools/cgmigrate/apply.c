@@ -54,8 +54,9 @@ static const char apply_help[] =
 	"       cgmigrate apply [OPTION...] --swap A B | --evict NODES | --balance\n"
 	"       cgmigrate apply --continue\n"
 	"\n"
-	"Carry out what \"cgmigrate plan\" wrote, or anything it takes. The order is worked\n"
-	"out again from where everything is now, and printed first.\n"
+	"Carry out what \"cgmigrate plan\" wrote, or anything it takes; \"-\" is the standard\n"
+	"input. The order is worked out again from where everything is now, and printed\n"
+	"first.\n"
 	OPTIONS_HEAD
 	"      --continue         go on with what was interrupted or killed\n"
 	"      --dry-run          print the plan, change nothing\n"

@@ -38,7 +38,8 @@ static const char help[] =
 	"       cgmigrate move TARGET... --into CGROUP\n"
 	"\n"
 	"Move memory to other nodes (sets cpuset.mems), or processes with their memory\n"
-	"into a cgroup.\n"
+	"into a cgroup; --map, --from, --cpus, --cache, --freeze and --persist go with\n"
+	"--to only.\n"
 	OPTIONS_HEAD
 	"      --to NODES         the nodes to move to, such as 2-3\n"
 	"      --into CGROUP      the cgroup to move processes into\n"

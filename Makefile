@@ -2,7 +2,7 @@
 #
 # Everything starts here; `make` alone lists what there is.
 
-# KERNEL: stock, engine or debug. MINUTES, SEED: of stress and servers. SERVER: one or some of
+# KERNEL: stock, engine, debug or coverage. MINUTES, SEED: of stress and servers. SERVER: one or some of
 # the servers. FUZZ, RUNS: of fuzzing. VM: more options of tests/vm/vm. PREFIX, DESTDIR: as usual.
 KERNEL ?= engine
 VM ?=
@@ -12,7 +12,7 @@ build := $(abspath build)
 parts := O=$(build) PREFIX=$(PREFIX)
 
 help: ## list the targets
-	@echo "Targets (KERNEL=stock|engine|debug where a kernel is meant, $(KERNEL) if not given):"
+	@echo "Targets (KERNEL=stock|engine|debug|coverage where a kernel is meant, $(KERNEL) if not given):"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1 \2/p' Makefile | \
 		while read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
 
@@ -81,7 +81,7 @@ check-lint: ## run the linters only
 	@scripts/lint
 
 shell: tools ## a root shell in a NUMA guest, with build/bin on PATH (VM=options of tests/vm/vm)
-	@scripts/deps build guest
+	@scripts/deps build guest demo
 	@tests/vm/vm --kernel $(KERNEL) $(VM)
 
 libcgroup-patches: ## build libcgroup 3 without and with libcgroup-plugin/patches

@@ -113,7 +113,7 @@ typedef part_type {
 	byte	rounds;
 	bit	map;
 	bit	stopped;
-	bit	close;			/* part_close_work() is queued */
+	bit	close;			/* parts_close_work() is queued */
 	byte	closing;		/* how often that is counted in busy */
 	bit	adder;			/* who adds jobs is counted in nr_jobs */
 };
@@ -268,7 +268,7 @@ inline invariants()
 
 /* change.c */
 
-inline change_put(c)
+inline cm_change_put(c)
 {
 	assert(change[c].live && change[c].ref);
 	change[c].ref--;
@@ -1007,7 +1007,7 @@ proctype writer(byte c)
 		printf("writer %d returns\n", c);
 		change[c].waiter = 0;
 		change[c].woken = 0;
-		change_put(c);
+		cm_change_put(c);
 		writers--
 	}
 }
@@ -1059,14 +1059,14 @@ inline part_finish(p)
 		part[p].rounds = 0;
 		part[p].origin = 0;
 		css--;
-		change_put(CHANGE_OF(p));
+		cm_change_put(CHANGE_OF(p));
 		/* and the sweep's own reference */
-		change_put(CHANGE_OF(p));
+		cm_change_put(CHANGE_OF(p));
 		look = 0
 	}
 }
 
-proctype part_close_work(byte p)
+proctype parts_close_work(byte p)
 {
 	byte m;
 	bit on, unused, missed, look;
@@ -1109,7 +1109,7 @@ end:	do
 		d_step {
 			missed = 0;
 			look = 0;
-			change_put(CHANGE_OF(p))
+			cm_change_put(CHANGE_OF(p))
 		}
 	   :: else -> part_finish(p)
 	   fi
@@ -1347,7 +1347,7 @@ init {
 		od;
 		i = 0;
 		do
-		:: i < NR_PARTS -> run part_close_work(i); i++
+		:: i < NR_PARTS -> run parts_close_work(i); i++
 		:: else -> break
 		od;
 		if

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """The model of the engine's jobs: it is right, and what would be wrong is seen."""
 
+import glob
 import os
 import re
 import subprocess
 
 import pytest
 
-MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "job.pml")
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODEL = os.path.join(HERE, "job.pml")
+ENGINE = os.path.join(HERE, "..", "..", "kernel", "cpuset-migrate")
+# What the engine does not do itself, or the model has to say in another way.
+OWN = """invariants_of_job invariants_of_part invariants_of_change invariants
+    change_busy_inc change_busy_dec choose_deny job_put_on job_may_run mm_users_dec
+    mmput_last change_make writer holder stopper exiter forker final"""
 # Faster to compile than to run, and the other way round
 QUICK, THOROUGH = "-O0", "-O2"
 SAFETY = ["-DSAFETY"]
@@ -146,3 +153,28 @@ def test_what_is_wrong_is_seen(searcher, bug, bounds, said):
     searcher.compile({**bounds, "BUG": bug}, [QUICK, *SAFETY])
     error, _ = searcher.search()
     assert error and re.search(said, error), error
+
+
+def sources():
+    """The text of the engine, without its own tests."""
+    paths = glob.glob(f"{ENGINE}/*.[ch]") + glob.glob(f"{ENGINE}/include/linux/*.h")
+    text = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            text.append(file.read())
+    return "\n".join(text)
+
+
+def test_names_are_those_of_the_code():
+    """Whoever reads one finds the other: states, and what changes them."""
+    with open(MODEL, encoding="utf-8") as file:
+        model = file.read()
+    code = sources()
+
+    states = re.search(r"mtype = {(.* ENDED.*)}", model)[1].replace(",", "").split()
+    assert {f"CM_JOB_{state}" for state in states[1:-1]} == set(
+        re.findall(r"\bCM_JOB_\w+", code)
+    )
+    steps = set(re.findall(r"^(?:active )?(?:inline|proctype) (\w+)", model, re.M))
+    functions = set(re.findall(r"\b(\w+)\(", code))
+    assert steps - functions == set(OWN.split())

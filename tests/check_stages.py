@@ -298,6 +298,8 @@ def stages(everything):
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
         found.append(hotplug_stage())
+        area = ["--mem-per-node", "1G,3G,1G,1G", "--append", "hugetlb_cma=1:1G"]
+        found.append(guest_stage("cma", "engine", ["-k", "test_cma"], 30, area))
         found.append(modules_stage("engine"))
         found += [files_stage(kind) for kind in ("xfs", "btrfs")]
         found.append(stress_stage())

@@ -8,11 +8,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
 
 pytestmark = pytest.mark.core
 
@@ -25,7 +25,7 @@ def script(tmp_path):
     interpreter = tmp_path / "sh"
     shutil.copy("/bin/sh", interpreter)
     path = tmp_path / "script"
-    path.write_text(f"#!{interpreter}\nread line\n")
+    path.write_text(f"#!{interpreter}\necho I run\nread line\n")
     path.chmod(0o755)
     return path, interpreter
 
@@ -57,20 +57,21 @@ class Lease:
 
 @contextlib.contextmanager
 def executing(cpuset, path):
-    """A process of a cpuset that executes a script with much to say to it."""
-    ours, theirs = os.pipe()
+    """A process of a cpuset that executes a script, and a socket to it."""
+    ours, theirs = socket.socketpair()
     pid = os.fork()
     if not pid:
-        os.dup2(ours, 0)
+        os.dup2(theirs.fileno(), 0)
+        os.dup2(theirs.fileno(), 1)
         cpuset.attach(os.getpid())
         os.execv(path, [str(path), *ARGUMENTS])
-    os.close(ours)
+    theirs.close()
     try:
-        yield pid
+        yield pid, ours
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        os.close(theirs)
+        ours.close()
 
 
 def stack(pid):
@@ -81,10 +82,6 @@ def stack(pid):
             for node, pages in re.findall(r" N(\d+)=(\d+)", line):
                 found[int(node)] += int(pages)
     return dict(found)
-
-
-def is_running(pid, path):
-    return machine.read(f"/proc/{pid}/comm").strip() == path.name
 
 
 def attached(top, _source, pid):
@@ -103,11 +100,11 @@ def test_what_exec_has_filled_comes_along(top, script, how):
     """Arguments are there before the program is, where nobody finds them."""
     path, interpreter = script
     source = top.mkdir("a", mems="0")
-    with Lease(interpreter) as lease, executing(source, path) as pid:
+    with Lease(interpreter) as lease, executing(source, path) as (pid, script_says):
         lease.wait()
         target = how(top, source, pid)
         lease.release()
-        wait_until(lambda: is_running(pid, path), "the script runs")
+        assert script_says.recv(100) == b"I run\n"
         target.wait_idle()
         placed = stack(pid)
         assert set(placed) == {1} and placed[1] > 250

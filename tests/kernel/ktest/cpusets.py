@@ -132,11 +132,16 @@ class Cpuset:
     def events(self):
         return self._keyed("events")
 
+    def _is_idle(self):
+        # Who is told that a move has ended finds nothing pending, not the other way.
+        events = self.events()
+        return not self.stat()["migrate_pending"] and events["migrate_start"] == ends(
+            events
+        )
+
     def wait_idle(self):
         """Wait until nothing is queued or running for this cpuset."""
-        return wait_until(
-            lambda: self.stat()["migrate_pending"] == 0, f"moves of {self.path}"
-        )
+        return wait_until(self._is_idle, f"moves of {self.path}")
 
     def control(self, enable=True):
         """v2: hand the cpuset controller to the children, or take it away."""
@@ -198,6 +203,11 @@ def sum_of(stat, pattern):
     return sum(value for key, value in stat.items() if re.fullmatch(pattern, key))
 
 
+def ends(events):
+    """Moves that have ended, one way or the other."""
+    return sum_of(events, r"migrate_(done|partial|stopped)")
+
+
 def accounted(stat):
     """Pages of every final outcome; must equal migrate_scanned."""
     outcomes = r"migrate_(moved|inplace|gone|swapped|skip_\w+|fail_\w+)"
@@ -216,8 +226,7 @@ def complaints(cpuset):
     found = []
     if stat["migrate_scanned"] != accounted(stat):
         found.append(f"{cpuset.path}: the account does not add up: {stat}")
-    ends = sum_of(events, r"migrate_(done|partial|stopped)")
-    if events["migrate_start"] != ends:
+    if events["migrate_start"] != ends(events):
         found.append(f"{cpuset.path}: moves began and did not end: {events}")
     if stat["migrate_pending"] or stat["migrate_held"]:
         found.append(f"{cpuset.path}: something is pending: {stat}")

@@ -242,18 +242,14 @@ static inline void cpuset_migrate_exit(struct mm_struct *mm)
 static inline void cpuset_migrate_exec_begin(struct mm_struct *mm)
 {
 	if (current->mm)
-		mm->cpuset_placed = READ_ONCE(current->mm->cpuset_placed);
+		mm->cpuset_change = READ_ONCE(current->mm->cpuset_change);
 }
 
-/*
- * current has @mm now, in place of @old, which may have followed its cpuset since
- * exec began, or is about to.
- */
+/* current has @mm now, in place of @old: has that been named since exec began? */
 static inline void cpuset_migrate_exec(struct mm_struct *mm,
 				       const struct mm_struct *old)
 {
-	if (unlikely(READ_ONCE(old->cpuset_job) ||
-		     mm->cpuset_placed != READ_ONCE(old->cpuset_placed)))
+	if (unlikely(mm->cpuset_change != READ_ONCE(old->cpuset_change)))
 		mm->cpuset_change = CPUSET_CHANGE_LATE;
 }
 

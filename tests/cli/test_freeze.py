@@ -117,6 +117,8 @@ def test_a_start_that_fails_and_nobody_goes_on(kernel, live):
     kernel.write(FREEZE, "1\n")  # which the kernel has kept
     (job,) = live.json("report", "j1")["jobs"]
     assert job["state"] == "refused" and job["frozen"] == [HOW]
+    text = live("report", "j1").stdout
+    assert f"refused: {job['error']['message']}\n/web: is still frozen\n" in text
     said = f"/web: job j1 has left it frozen: {HOW['thaw']}\n"
     assert said in live("wait", "/web").stderr
     kernel.write(FREEZE, "0\n")

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import parser as prometheus_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from conftest import Command
+from conftest import Command, unwritable
 from tree import MIB
 
 RUN = "run/cgmigrate"
@@ -118,6 +118,32 @@ def test_one_job(machine, run):
     assert text[-1] == (
         "done: 100.0M moved in 2.00 s, 50.0M/s, longest batch 1.50 ms, job j9"
     )
+
+
+@pytest.mark.parametrize("result", [{}, {"result": None}], ids=["some", "none"])
+def test_one_that_failed(machine, run, result):
+    error = {"message": "/web: cannot write cpuset.mems: Invalid argument"}
+    more = {"ended": "2026-01-01T00:00:02Z", "error": error, **result}
+    add(machine, "j9", state="failed", **more)
+    text = run("report", "j9").stdout
+    assert text.endswith(f"\nfailed: {error['message']}\n")
+    assert "unwatched" not in text
+    assert ("failed: 100.0M moved in 2.00 s" in text) is ("result" not in result)
+
+
+def test_one_that_ended_without_an_account(machine, run):
+    add(machine, "j9", state="cancelled", ended="2026-01-01T00:00:02Z", result=None)
+    assert run("report", "j9").stdout.splitlines()[-1] == "cancelled"
+
+
+def test_an_apply_that_failed(kernel, live):
+    kernel.cgroup("/db", "2-3", charged={"anon": [0, 0, MIB, 0]})
+    kernel.engine("/db")
+    broken = unwritable(kernel, "sys/fs/cgroup/web/cpuset.mems")
+    said = broken("apply", "--swap", "/web", "/db").stderr.splitlines()[0]
+    error = live.json("report", "j1")["jobs"][0]["error"]["message"]
+    assert said == f"cgmigrate: apply: {error}"
+    assert live("report", "j1").stdout.endswith(f": {error}\n")
 
 
 def test_a_killed_command_is_told(machine, run):

@@ -154,6 +154,21 @@ static int print_list(struct app *app, const struct report *report, const json_t
 	return EXIT_OK;
 }
 
+/* How it ended, as far as anybody knows. */
+static void print_end(struct app *app, const json_t *record)
+{
+	const json_t *error = json_object_get(record, "error");
+
+	if (json_is_object(json_object_get(record, "result")))
+		print_result(app, record);
+	else if (record_unwatched(record))
+		puts("unwatched: the command was killed before the end; \"cgmigrate show\" tells where memory is");
+	else if (!error)
+		say("%s\n", word(record, "state"));
+	if (error)
+		say("%s: %s\n", word(record, "state"), word(error, "message"));
+}
+
 static void print_record(struct app *app, const json_t *record)
 {
 	char command[1024];
@@ -168,15 +183,10 @@ static void print_record(struct app *app, const json_t *record)
 		print_schedule(app, record);
 	else
 		print_plan(app, record);
-	if (json_is_object(json_object_get(record, "result")))
-		print_result(app, record);
-	else if (record_runs(record))
-		puts("running");
-	else
-		puts("unwatched: the command was killed before the end; \"cgmigrate show\" tells where memory is");
+	print_end(app, record);
 	if (json_object_get(record, "interrupted"))
 		print_interrupted(json_object_get(record, "interrupted"));
-	if (record_unwatched(record))
+	if (freeze_left(record))
 		print_frozen(record);
 }
 

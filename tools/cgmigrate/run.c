@@ -250,6 +250,8 @@ static void thaw_unstarted(struct run *run, int code)
 	if (!thaw(run, run->object, notes)) {
 		json_object_set_new(run->object, "state", json_string(code_name(code)));
 		json_object_set_new(run->object, "exit", json_integer(code));
+		json_object_set_new(run->object, "error",
+				    json_pack("{s:o}", "message", json_text(run->app->error)));
 		record_end(run->app, run->record, run->object);
 		run->record = NULL;
 	}

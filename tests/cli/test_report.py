@@ -154,6 +154,26 @@ def test_a_killed_command_is_told(machine, run):
     assert run.json("report", "j3")["jobs"][0]["state"] == "running"
 
 
+def two(**more):
+    """A job of a cgroup and of a process that is named."""
+    job = record("j9", **more)
+    process = {**job["targets"][0], "cgroup": "/db", "action": "attach", "pids": [200]}
+    job["targets"].append(process)
+    return job
+
+
+def test_whose_row_it_is(machine, run):
+    machine.write(f"{RUN}/j9.json", json.dumps(two()))
+    text = run("report", "j9").stdout
+    head = next(line for line in text.splitlines() if "REASON" in line)
+    assert head.split() == "CGROUP FROM TO KIND BYTES REASON".split()
+    rows = re.findall(r"^(\S+) +0 +2 anon ~100.0M moved", text, re.M)
+    assert rows == ["/web", "200"]
+    add(machine, "j9")
+    text = run("report", "j9").stdout
+    assert "CGROUP" not in text and re.search("^ *FROM TO KIND ", text, re.M)
+
+
 def test_wait_for_a_job(machine, run):
     add(machine, "j1", exit=0)
     add(machine, "j2", exit=3, state="partial")

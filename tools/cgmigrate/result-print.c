@@ -117,10 +117,24 @@ static const char *reason_text(const char *name)
 	return "";
 }
 
-static int add_row(struct app *app, struct libscols_table *table, const json_t *row)
+/* Which of several it is: the process, where one was named, else the cgroup. */
+static const char *item_name(const json_t *item, char *buf, size_t size)
+{
+	const json_t *pids = json_object_get(item, "pids");
+
+	if (json_array_size(pids) != 1)
+		return word(item, "cgroup");
+	snprintf(buf, size, "%lld", json_integer_value(json_array_get(pids, 0)));
+	return buf;
+}
+
+/* @item: whose row it is, where there are several. */
+static int add_row(struct app *app, struct libscols_table *table, const json_t *item,
+		   const json_t *row)
 {
 	const char *reason = word(row, "reason");
 	struct libscols_line *line;
+	size_t pos = 0;
 	char buf[64];
 
 	if (!strcmp(reason, cgm_reason_name(CGM_INPLACE)))
@@ -128,16 +142,19 @@ static int add_row(struct app *app, struct libscols_table *table, const json_t *
 	line = table_line(table);
 	if (!line)
 		return -1;
+	if (item)
+		table_cell(line, pos++, item_name(item, buf, sizeof(buf)));
 	node_text(buf, sizeof(buf), json_object_get(row, "from"));
-	table_cell(line, 0, buf);
+	table_cell(line, pos++, buf);
 	node_text(buf, sizeof(buf), json_object_get(row, "to"));
-	table_cell(line, 1, buf);
-	table_cell(line, 2, word(row, "kind"));
+	table_cell(line, pos++, buf);
+	table_cell(line, pos++, word(row, "kind"));
 	size_text(app, number(row, "bytes"), buf + 1, sizeof(buf) - 1);
 	buf[0] = '~';
-	table_cell(line, 3, json_is_true(json_object_get(row, "estimated")) ? buf : buf + 1);
-	table_cell(line, 4, reason);
-	table_cell(line, 5, reason_text(reason));
+	table_cell(line, pos++,
+		   json_is_true(json_object_get(row, "estimated")) ? buf : buf + 1);
+	table_cell(line, pos++, reason);
+	table_cell(line, pos, reason_text(reason));
 	return 0;
 }
 
@@ -145,6 +162,8 @@ static int add_row(struct app *app, struct libscols_table *table, const json_t *
 static void print_rows(struct app *app, const json_t *object)
 {
 	static const char * const heads[] = { "FROM", "TO", "KIND", "BYTES", "REASON", "" };
+	const json_t *targets = json_object_get(object, "targets");
+	bool several = json_array_size(targets) > 1;
 	struct libscols_table *table = scols_new_table();
 	json_t *item, *row;
 	size_t i, r;
@@ -153,11 +172,13 @@ static void print_rows(struct app *app, const json_t *object)
 		shortage_note();
 		return;
 	}
+	if (several)
+		table_column(table, "CGROUP", 0);
 	for (i = 0; i < ARRAY_SIZE(heads); i++)
 		table_column(table, heads[i], i == 0 || i == 1 || i == 3 ? SCOLS_FL_RIGHT : 0);
-	json_array_foreach(json_object_get(object, "targets"), i, item)
+	json_array_foreach(targets, i, item)
 		json_array_foreach(json_object_get(item, "rows"), r, row)
-			if (add_row(app, table, row))
+			if (add_row(app, table, several ? item : NULL, row))
 				break;
 	if (scols_table_get_nlines(table))
 		table_print(table);

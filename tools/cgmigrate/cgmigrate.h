@@ -114,6 +114,7 @@ int parse_nodes(struct app *app, const char *option, const char *text,
 		cgm_nodeset *set);
 int parse_size(struct app *app, const char *option, const char *text, uint64_t *bytes);
 int parse_time(struct app *app, const char *option, const char *text, uint64_t *usec);
+int parse_stall(struct app *app, const char *text, uint64_t *usec);
 
 /* target.c */
 struct target {
@@ -390,8 +391,6 @@ void print_result(struct app *app, const json_t *object);
 void print_ways_on(const struct cgm_plan *plan, const json_t *object);
 
 /* run.c: plan, start, follow and report; shared by move and settle */
-#define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */
-
 struct run_options {
 	uint64_t rate;
 	uint64_t max_stall_usec;

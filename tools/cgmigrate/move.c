@@ -113,7 +113,7 @@ static int take_option(struct app *app, int c, void *data)
 	case OPT_RATE:
 		return parse_size(app, "--rate", optarg, &args->run.rate);
 	default:
-		return parse_time(app, "--max-stall", optarg, &args->run.max_stall_usec);
+		return parse_stall(app, optarg, &args->run.max_stall_usec);
 	}
 }
 
@@ -139,8 +139,6 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 		return usage_error(app, "--timeout: means nothing with --no-wait");
 	if (args->run.cancel_on_timeout && !args->run.timeout_usec)
 		return usage_error(app, "--cancel-on-timeout: goes with --timeout");
-	if (args->run.max_stall_usec > MAX_STALL_USEC)
-		return usage_error(app, "--max-stall: at most 10s");
 	return args->has_to ? placing_check(app, &args->placing, &args->to) : 0;
 }
 

@@ -7,6 +7,8 @@
 
 #include "cgmigrate.h"
 
+#define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */
+
 /* Take one of the options of COMMON_LONG and TABLE_LONG. */
 static bool take_common(struct app *app, int c)
 {
@@ -168,7 +170,8 @@ int parse_size(struct app *app, const char *option, const char *text, uint64_t *
 	return 0;
 }
 
-int parse_time(struct app *app, const char *option, const char *text, uint64_t *usec)
+/* @unit: what follows the number, "" for seconds. */
+static bool read_time(const char *text, const char **unit, uint64_t *usec)
 {
 	static const struct {
 		const char *unit;
@@ -182,6 +185,7 @@ int parse_time(struct app *app, const char *option, const char *text, uint64_t *
 
 	errno = 0;
 	value = strtod(text, &end);
+	*unit = end;
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (strcmp(end, units[i].unit))
 			continue;
@@ -189,8 +193,32 @@ int parse_time(struct app *app, const char *option, const char *text, uint64_t *
 		if (errno || end == text || !(value >= 1) || value >= 1e15)
 			break;
 		*usec = value;
-		return 0;
+		return true;
 	}
+	return false;
+}
+
+int parse_time(struct app *app, const char *option, const char *text, uint64_t *usec)
+{
+	const char *unit;
+
+	if (read_time(text, &unit, usec))
+		return 0;
 	return usage_error(app, "%s %s: not a time such as 2ms, 30 (seconds) or 5min",
 			   option, text);
+}
+
+/* A thousandth of a second is the usual thing, so that a number alone may mean that. */
+int parse_stall(struct app *app, const char *text, uint64_t *usec)
+{
+	const char *unit;
+
+	if (!read_time(text, &unit, usec))
+		return usage_error(app, "--max-stall %s: not a time such as 2ms or 500us", text);
+	if (!*unit)
+		return usage_error(app, "--max-stall %s: needs a unit, such as 2ms or 500us",
+				   text);
+	if (*usec > MAX_STALL_USEC)
+		return usage_error(app, "--max-stall: at most 10s");
+	return 0;
 }

@@ -220,7 +220,7 @@ def test_without_cpuset(run):
 
 def test_process_in_company(run):
     text = refused(run, 100, "--to", "2-3")
-    assert "shares its cgroup /web with 1 other" in text
+    assert "shares its cgroup /web with 1 other process; move them" in text
     assert "--into CGROUP" in text
 
 
@@ -356,7 +356,7 @@ def test_a_user_in_company(alice, run):
     alice.process(201, "psql", [("", {0: 256}, "")])
     alice.status(201, "psql", uid=1000)
     text = refused(run, "@alice", "--to", "2-3")
-    assert "@alice: shares the cgroup /db with 1 processes of others" in text
+    assert "@alice: shares the cgroup /db with 1 process of others; move" in text
 
 
 def zombie(tree, pid, path, threads=1):

@@ -87,7 +87,7 @@ def test_version(verb):
 USAGE = [
     (["move"], "no target named"),
     (["move", "/web"], "one of --to NODES and --into CGROUP"),
-    (["move", "/web", "--to", "1", "--into", "/db"], "one of --to NODES"),
+    (["move", "/web", "--to", "1", "--into", "/db"], "only one of --to NODES and"),
     (["move", "/web", "--to", "x"], '--to "x": not a list of nodes such as 2-3 or 0,4'),
     (["move", "/web", "--to", ""], '--to "": not a list of nodes'),
     (["move", "/web", "--to", "3-1"], '--to "3-1": not a list of nodes'),

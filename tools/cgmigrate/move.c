@@ -121,8 +121,10 @@ static int check_arguments(struct app *app, int targets, const struct move_argum
 {
 	if (!targets)
 		return usage_error(app, "no target named");
-	if (args->has_to == !!args->into)
+	if (!args->has_to && !args->into)
 		return usage_error(app, "one of --to NODES and --into CGROUP is needed");
+	if (args->has_to && args->into)
+		return usage_error(app, "only one of --to NODES and --into CGROUP");
 	if (args->run.persist && args->into)
 		return usage_error(app, "--persist: goes with --to");
 	if (args->run.cpus.mode != CPUS_KEEP && args->into)
@@ -164,8 +166,8 @@ static int pid_stands_for_group(struct app *app, const struct target *target)
 	if (alone && strcmp(path, "/"))
 		return 0;
 	return fail(app, EXIT_REFUSED,
-		    "%d: shares its cgroup %s with %zu other processes; move them all with \"move %s --to ...\", or this one into a cgroup of its own with \"move %d --into CGROUP\"",
-		    target->pid, path, count - 1, path, target->pid);
+		    "%d: shares its cgroup %s with %zu other process%s; move them all with \"move %s --to ...\", or this one into a cgroup of its own with \"move %d --into CGROUP\"",
+		    target->pid, path, count - 1, count == 2 ? "" : "es", path, target->pid);
 }
 
 static int add_to(struct app *app, struct cgm_plan *plan, const struct target *target,
@@ -233,8 +235,9 @@ static int all_named(struct app *app, struct cgm_group *group, const struct targ
 	if (!strangers)
 		return 0;
 	return fail(app, EXIT_REFUSED,
-		    "%s: shares the cgroup %s with %zu processes of others; move them all with \"move %s --to ...\", or the user's into a cgroup of their own with \"move %s --into CGROUP\"",
-		    target->text, path, strangers, path, target->text);
+		    "%s: shares the cgroup %s with %zu process%s of others; move them all with \"move %s --to ...\", or the user's into a cgroup of their own with \"move %s --into CGROUP\"",
+		    target->text, path, strangers, strangers == 1 ? "" : "es", path,
+		    target->text);
 }
 
 /* All cgroups a user's processes are in, each once. */

@@ -120,10 +120,12 @@ USAGE = [
     (["map", "/web", "-o", "x.gif"], "--output x.gif: not the name of a picture"),
     (["map", "/web", "--pid", "one"], "--pid one: not a process number"),
     (["settle"], "no cgroup named"),
-    (["settle", "100"], "100: settle takes cgroups"),
+    (["settle", "100"], "100: settle takes cgroups and units; this process is in /web"),
     (["wait"], "name cgroups or jobs, or say --all"),
     (["wait", "/web", "--all"], "name cgroups or jobs, or say --all"),
-    (["wait", "100"], "100: wait takes cgroups"),
+    (["wait", "100"], "100: wait takes cgroups, units and jobs (j17); this proce"),
+    (["wait", "@0"], "@0: wait takes cgroups, units and jobs (j17)"),
+    (["limit", "100"], "100: limit takes cgroups, units and jobs (j17); this process"),
     (["plan"], "name a file, or one of --swap, --evict and --balance"),
     (["plan", "a", "b"], "one file at a time"),
     (["plan", "--swap", "/web"], "--swap: takes two cgroups"),
@@ -213,6 +215,12 @@ def test_what_is_not_there(run, args, text):
     out = run.json(*args, code=1)
     assert out["state"] == "failed" and out["changed"] is False
     assert text in out["error"]["message"]
+
+
+def test_nobody_is_waited_for_before_all_are_there(kernel, live):
+    kernel.engine("/web", pending=1)
+    result = live("wait", "/web", "/nope", "--timeout", "100ms")
+    assert result.returncode == 1 and "/nope: no such cgroup" in result.stderr
 
 
 def test_path_upwards_is_no_cgroup(run):

@@ -108,22 +108,33 @@ void target_close(struct target *target)
 	target->pids = NULL;
 }
 
-/* The same where only a cgroup makes sense. */
-int target_open_cgroup(struct app *app, const char *text, struct target *target)
+/* @takes: what makes sense, in words. */
+static int open_cgroup(struct app *app, const char *text, const char *takes,
+		       struct target *target)
 {
 	int code = target_open(app, text, target);
 
-	if (!code && (target->pid || target->pids)) {
-		target_close(target);
-		code = usage_error(app, "%s: %s takes cgroups", text, app->verb);
-	}
+	if (code || (!target->pid && !target->pids))
+		return code;
+	if (target->group)
+		code = usage_error(app, "%s: %s takes %s; this process is in %s", text,
+				   app->verb, takes, cgm_group_path(target->group));
+	else
+		code = usage_error(app, "%s: %s takes %s", text, app->verb, takes);
+	target_close(target);
 	return code;
+}
+
+/* The same where only a cgroup makes sense. */
+int target_open_cgroup(struct app *app, const char *text, struct target *target)
+{
+	return open_cgroup(app, text, "cgroups and units", target);
 }
 
 static int check_cgroup(struct app *app, const char *text)
 {
 	struct target target;
-	int code = target_open_cgroup(app, text, &target);
+	int code = open_cgroup(app, text, "cgroups, units and jobs (j17)", &target);
 
 	if (!code)
 		target_close(&target);

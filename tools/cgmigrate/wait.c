@@ -195,6 +195,8 @@ int cmd_wait(struct app *app, int argc, char **argv)
 		return usage_error(app, "name cgroups or jobs, or say --all");
 	app->quiet = app->json;	/* an error goes into one object with what is told below */
 	code = app_open_jobs(app);
+	if (!code)
+		code = check_cgroups_and_jobs(app, argv + optind);
 	deadline = wait.timeout_usec ? now_usec() + wait.timeout_usec : 0;
 	if (wait.all && !code)
 		code = wait_for_all(app, deadline);

@@ -174,6 +174,16 @@ def test_whose_row_it_is(machine, run):
     assert "CGROUP" not in text and re.search("^ *FROM TO KIND ", text, re.M)
 
 
+def test_none(machine, run):
+    said = f"no jobs so far ({machine.path}/{RUN})\n"
+    assert run("report").stdout == said
+    for option in ("--raw", "--noheadings"):
+        assert run("report", option).stdout == ""
+    assert run("report", "-o", "job").stdout == said
+    add(machine, "j1")
+    assert "no jobs" not in run("report").stdout
+
+
 def test_wait_for_a_job(machine, run):
     add(machine, "j1", exit=0)
     add(machine, "j2", exit=3, state="partial")

@@ -130,6 +130,19 @@ static const char *cell_text(struct app *app, int column, const json_t *record, 
 	return buf;
 }
 
+/* For people; who reads a table knows what no line means. */
+static void print_none(const struct app *app)
+{
+	char dir[4096];
+
+	if (app->raw || app->noheadings)
+		return;
+	if (state_path(app, STATE_RUN, dir, sizeof(dir)))
+		puts("no jobs so far");
+	else
+		say("no jobs so far (%s)\n", dir);
+}
+
 static int print_list(struct app *app, const struct report *report, const json_t *records)
 {
 	struct libscols_table *table = table_new(app);
@@ -149,7 +162,10 @@ static int print_list(struct app *app, const struct report *report, const json_t
 			table_cell(line, c, cell_text(app, report->chosen.columns[c], record,
 						      buf, sizeof(buf)));
 	}
-	table_print(table);
+	if (scols_table_get_nlines(table))
+		table_print(table);
+	else
+		print_none(app);
 	scols_unref_table(table);
 	return EXIT_OK;
 }

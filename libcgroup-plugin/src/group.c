@@ -82,8 +82,9 @@ int group_new(struct cgm_context *ctx, const char *path, struct cgm_group **out)
 	group->dirfd = fs_open_below(ctx->cpuset.dirfd, group_below(group->path),
 				     O_PATH | O_DIRECTORY);
 	if (group->dirfd < 0) {
-		err = cgm_fail(ctx, errno, "%s: no such cgroup below %s: %s", group->path,
-			       ctx->cpuset.mount, strerror(errno));
+		err = cgm_fail(ctx, errno, "%s: no such cgroup below %s%s%s", group->path,
+			       ctx->cpuset.mount, errno == ENOENT ? "" : ": ",
+			       errno == ENOENT ? "" : strerror(errno));
 		cgm_group_unref(group);
 		return err;
 	}

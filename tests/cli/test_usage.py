@@ -95,7 +95,12 @@ USAGE = [
     (["move", "/web", "--to"], "--to: needs a value"),
     (["move", "/web", "--frob"], "--frob: no such option"),
     (["move", "/web", "-x"], "-x: no such option"),
-    (["move", "web", "--to", "1"], "web: not a target"),
+    (["move", "nope", "--to", "1"], "nope: not a target; a cgroup starts with"),
+    (["move", "web", "--to", "1"], "web: not a target; did you mean /web?"),
+    (["move", "cpuset:web", "--to", "1"], "cpuset:web: not a target; did you mean"),
+    (["show", "cpuset,cpu:/db"], "cpuset,cpu:/db: not a target; did you mean /db?"),
+    (["show", "cpuset:"], "cpuset:: not a target; a cgroup starts with"),
+    (["show", "../db"], "../db: not a target; a cgroup starts with"),
     (["move", "12x", "--to", "1"], "12x: not a process number"),
     (["move", "0", "--to", "1"], "0: not a process number"),
     (["move", "/web", "--to", "1", "--timeout", "soon"], "--timeout soon: not a time"),
@@ -221,6 +226,16 @@ def test_nobody_is_waited_for_before_all_are_there(kernel, live):
     kernel.engine("/web", pending=1)
     result = live("wait", "/web", "/nope", "--timeout", "100ms")
     assert result.returncode == 1 and "/nope: no such cgroup" in result.stderr
+
+
+def test_what_is_not_there_is_told_once(run, machine):
+    said = "/nope: no such cgroup below /sys/fs/cgroup"
+    assert run("show", "/nope").stderr == f"cgmigrate: show: {said}\n"
+    machine.write("sys/fs/cgroup/file", "")
+    result = run("show", "/file")
+    assert result.returncode == 1
+    said = "/file: no such cgroup below /sys/fs/cgroup: Not a directory"
+    assert result.stderr == f"cgmigrate: show: {said}\n"
 
 
 def test_path_upwards_is_no_cgroup(run):

@@ -22,6 +22,34 @@ static bool is_unit(const char *text)
 	return false;
 }
 
+/*
+ * What is no target may be a cgroup without its slash, also as libcgroup's tools name it,
+ * after its controllers. An exit code once that was told, 0: it is none.
+ */
+static int suggest_cgroup(struct app *app, const char *text)
+{
+	const char *colon = strchr(text, ':'), *name = colon ? colon + 1 : text;
+	struct cgm_group *group;
+	char path[4096];
+	int code;
+
+	if (!*name || snprintf(path, sizeof(path), "/%s", name) >= (int)sizeof(path) ||
+	    cgm_group_open(app->ctx, path, &group))
+		return 0;
+	code = usage_error(app, "%s: not a target; did you mean %s?", text,
+			   cgm_group_path(group));
+	cgm_group_unref(group);
+	return code;
+}
+
+static int not_a_target(struct app *app, const char *text)
+{
+	return suggest_cgroup(app, text) ?:
+	       usage_error(app,
+			   "%s: not a target; a cgroup starts with \"/\", a unit ends in .service, .scope or .slice, a process is a number, a user is @name",
+			   text);
+}
+
 static int open_pid(struct app *app, struct target *target)
 {
 	char *end;
@@ -31,7 +59,8 @@ static int open_pid(struct app *app, struct target *target)
 	errno = 0;
 	pid = strtol(target->text, &end, 10);
 	if (*end || errno || pid <= 0 || pid > 1 << 22)
-		return usage_error(app, "%s: not a process number", target->text);
+		return suggest_cgroup(app, target->text) ?:
+		       usage_error(app, "%s: not a process number", target->text);
 	target->pid = pid;
 	err = cgm_group_open_pid(app->ctx, pid, &target->group);
 	if (err == -EOPNOTSUPP)		/* no cpusets: the process alone will do */
@@ -94,9 +123,7 @@ int target_open(struct app *app, const char *text, struct target *target)
 	else if (is_unit(text))
 		err = cgm_group_open_unit(app->ctx, text, &target->group);
 	else
-		return usage_error(app,
-				   "%s: not a target; a cgroup starts with \"/\", a unit ends in .service, .scope or .slice, a process is a number, a user is @name",
-				   text);
+		return not_a_target(app, text);
 	return err ? fail_errno(app, err) : 0;
 }
 

@@ -54,6 +54,7 @@ def complete(tmp_path):
 def test_verbs(complete):
     assert set(VERBS) <= set(complete(""))
     assert complete("res") == ["resume"] and complete("x") == []
+    assert complete("hel") == ["help"] and complete("help", "res") == ["resume"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -197,6 +197,21 @@ def test_no_verb():
     assert result.returncode == 2 and result.stderr.startswith("Usage:")
 
 
+def test_help():
+    def said(*words):
+        return subprocess.run([COMMAND, *words], capture_output=True, text=True)
+
+    for words in (["help"], ["help", "--help"], ["help", "help"]):
+        assert said(*words).stdout == said("--help").stdout
+    for verb in VERBS:
+        assert said("help", verb).stdout == said(verb, "--help").stdout
+    wrong = said("help", "frob")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("cgmigrate: help: frob: no such verb; verbs are ")
+    assert "help takes one verb" in said("help", "move", "/web").stderr
+    assert Command().json("help", "frob", code=2)["command"] == "help"
+
+
 def test_unknown_verb():
     result = Command()("shove")
     assert result.returncode == 2

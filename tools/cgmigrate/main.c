@@ -7,6 +7,8 @@
 
 #include "cgmigrate.h"
 
+static int cmd_help(struct app *app, int argc, char **argv);
+
 static const struct verb verbs[] = {
 	{ "show", cmd_show, "where memory is: cgroups or processes by node" },
 	{ "map", cmd_map, "picture of an address space by node" },
@@ -24,6 +26,7 @@ static const struct verb verbs[] = {
 	{ "run", cmd_run, "one of libcgroup's tools, taking memory along" },
 	{ "features", cmd_features, "what this kernel and system can do" },
 	{ "bench", cmd_bench, "how fast memory moves here, and who is held up" },
+	{ "help", cmd_help, "what there is, or what a verb takes" },
 };
 
 static void print_usage(FILE *out)
@@ -56,6 +59,39 @@ static int no_such_verb(struct app *app, const char *name)
 	return usage_error(app, "%s: no such verb; verbs are %s", name, list);
 }
 
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "-h") || !strcmp(word, "--help");
+}
+
+/* "help VERB" is "VERB --help". */
+static int cmd_help(struct app *app, int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 2 || is_help(argv[1]) || !strcmp(argv[1], app->verb)) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (argc > 2)
+		return usage_error(app, "%s: help takes one verb", argv[2]);
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return no_such_verb(app, argv[1]);
+	app->verb = verb->name;
+	argv[0] = argv[1];
+	argv[1] = "--help";
+	return verb->run(app, argc, argv);
+}
+
 /* Errors in what follows are JSON too, wherever the option stands. */
 static bool wants_json(int argc, char **argv)
 {
@@ -80,13 +116,14 @@ static void open_standard_files(void)
 int main(int argc, char **argv)
 {
 	struct app app = { .verb = "" };
+	const struct verb *verb;
 	int code;
 
 	open_standard_files();
 	shortage_watch();
 	atexit(close_stdout);
 	app.json = wants_json(argc, argv);
-	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
+	if (argc > 1 && is_help(argv[1])) {
 		print_usage(stdout);
 		return EXIT_OK;
 	}
@@ -99,14 +136,12 @@ int main(int argc, char **argv)
 			print_usage(stderr);
 		return app.json ? usage_error(&app, "no verb named") : EXIT_USAGE;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name))
-			continue;
-		app.verb = verbs[i].name;
-		app.argv = argv + 1;
-		code = verbs[i].run(&app, argc - 1, argv + 1);
-		cgm_context_free(app.ctx);
-		return code;
-	}
-	return no_such_verb(&app, argv[1]);
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return no_such_verb(&app, argv[1]);
+	app.verb = verb->name;
+	app.argv = argv + 1;
+	code = verb->run(&app, argc - 1, argv + 1);
+	cgm_context_free(app.ctx);
+	return code;
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate move --dry-run: what would move, and what is refused."""
 
+import os
+
 import pytest
 
 from conftest import Command, failing
@@ -216,6 +218,49 @@ def test_root(run):
 
 def test_without_cpuset(run):
     assert "cgroup.subtree_control" in refused(run, "/idle", "--to", "1")
+
+
+ROOM = ("--to", "2-3", "--dry-run")
+
+
+def rooms(out):
+    return {n["node"]: (n["room"], n["room_after"]) for n in out["capacity"]}
+
+
+def test_dry_run_tells_the_room(machine, run):
+    machine.node(3, free=28 * MIB)
+    told = rooms(run.json("move", "/web", *ROOM))
+    assert told == {
+        0: (504 * MIB, 604 * MIB),
+        1: (504 * MIB, 564 * MIB),
+        2: (504 * MIB, 404 * MIB),
+        3: (20 * MIB, -40 * MIB),
+    }
+    text = run("move", "/web", *ROOM, "--bytes").stdout
+    lines = [line.split() for line in text.splitlines()]
+    table = lines[lines.index(["NODE", "ROOM", "AFTER"]) + 1 :]
+    assert table == [[str(n), *map(str, pair)] for n, pair in told.items()]
+    assert "AFTER" not in run("move", "/web", "--to", "0-1", "--dry-run").stdout
+
+
+def test_huge_pages_make_room_in_their_pool_only(machine, run):
+    files = ("/anon_hugepage", {0: 10}, "huge anon=10")
+    machine.process(100, "httpd", [("", {0: 256}, ""), files])
+    machine.cgroup("/web", "0-1", pids=[100])
+    os.unlink(f"{machine.path}/sys/fs/cgroup/web/memory.numa_stat")
+    told = rooms(run.json("move", "/web", *ROOM))
+    assert told[0] == (504 * MIB, 505 * MIB) and told[2] == (504 * MIB, 503 * MIB)
+
+
+def test_dry_run_tells_how_long(run):
+    def said(*args):
+        return run("move", *args, *ROOM).stdout.splitlines()[-1]
+
+    assert said("/web", "--rate", "1M") == "at 1.0M/s it takes at least 2:40"
+    assert said("/web", "--rate", "100M") == "at 100.0M/s it takes at least 0:02"
+    many = said("/web", "/db", "--rate", "1M")
+    assert many == "at 1.0M/s for each it takes at least 2:40"
+    assert "takes at least" not in said("/web")
 
 
 def test_process_in_company(run):

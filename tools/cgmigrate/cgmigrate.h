@@ -217,6 +217,15 @@ struct libscols_line *table_line(struct libscols_table *table);
 void table_cell(struct libscols_line *line, size_t column, const char *text);
 void table_print(struct libscols_table *table);
 
+/* A size that is told of nodes. */
+struct node_column {
+	const char *head;
+	const char *key;	/* of the node's object */
+};
+
+struct libscols_table *node_table(const struct app *app, const json_t *nodes,
+				  const struct node_column *columns, size_t count);
+
 /* state.c */
 enum state_dir {
 	STATE_RUN,		/* /run/cgmigrate: forgotten when the machine boots */
@@ -386,6 +395,8 @@ const char *code_name(int code);
 
 /* result-print.c: and those as text */
 void print_plan(struct app *app, const json_t *object);
+void print_rooms(struct app *app, const json_t *object);
+void print_pace(struct app *app, const json_t *object, uint64_t rate);
 void print_notes(struct app *app, const json_t *object);
 void print_result(struct app *app, const json_t *object);
 void print_ways_on(const struct cgm_plan *plan, const json_t *object);

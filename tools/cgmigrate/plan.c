@@ -119,16 +119,6 @@ static const char *word(const json_t *object, const char *key)
 	return text && *text ? text : "-";
 }
 
-static const char *signed_text(struct app *app, json_int_t bytes, char *buf, size_t size)
-{
-	buf[0] = '-';
-	if (bytes < 0)
-		size_text(app, -(uint64_t)bytes, buf + 1, size - 1);
-	else
-		size_text(app, bytes, buf, size);
-	return buf;
-}
-
 static void print_steps(struct app *app, const json_t *object)
 {
 	static const char * const heads[] = { "ROUND", "STEP", "CGROUP", "FROM", "TO", "BYTES" };
@@ -160,43 +150,13 @@ static void print_steps(struct app *app, const json_t *object)
 	scols_unref_table(table);
 }
 
-static void print_rooms(struct app *app, const json_t *object)
-{
-	static const char * const heads[] = { "NODE", "ROOM", "AFTER" };
-	struct libscols_table *table = table_new(app);
-	char buf[64];
-	json_t *node;
-	size_t i;
-
-	if (!table)
-		return;
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_column(table, heads[i], SCOLS_FL_RIGHT);
-	json_array_foreach(json_object_get(object, "capacity"), i, node) {
-		struct libscols_line *line = table_line(table);
-
-		if (!line)
-			break;
-		snprintf(buf, sizeof(buf), "%lld",
-			 json_integer_value(json_object_get(node, "node")));
-		table_cell(line, 0, buf);
-		table_cell(line, 1, signed_text(app,
-			json_integer_value(json_object_get(node, "room")), buf, sizeof(buf)));
-		table_cell(line, 2, signed_text(app,
-			json_integer_value(json_object_get(node, "room_after")), buf,
-			sizeof(buf)));
-	}
-	putchar('\n');
-	table_print(table);
-	scols_unref_table(table);
-}
-
 void print_schedule(struct app *app, const json_t *object)
 {
 	bool steps = json_array_size(json_object_get(object, "steps")), cpus;
 
 	if (steps) {
 		print_steps(app, object);
+		putchar('\n');
 		print_rooms(app, object);
 	}
 	cpus = print_schedule_cpus(object);

@@ -86,6 +86,39 @@ void print_plan(struct app *app, const json_t *object)
 		print_item(app, item);
 }
 
+/* How much room there is on the nodes, and how much is to be left. */
+void print_rooms(struct app *app, const json_t *object)
+{
+	static const struct node_column columns[] = {
+		{ "ROOM", "room" }, { "AFTER", "room_after" },
+	};
+	struct libscols_table *table = node_table(app, json_object_get(object, "capacity"),
+						  columns, ARRAY_SIZE(columns));
+
+	if (table)
+		table_print(table);
+	scols_unref_table(table);
+}
+
+/* What the largest part takes at that rate, which each target has to itself. */
+void print_pace(struct app *app, const json_t *object, uint64_t rate)
+{
+	const json_t *targets = json_object_get(object, "targets");
+	uint64_t most = 0, seconds;
+	char size[32];
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(targets, i, item)
+		if (number(item, "bytes") > most)
+			most = number(item, "bytes");
+	seconds = most / rate + !!(most % rate);
+	printf("at %s/s%s it takes at least %llu:%02llu\n",
+	       size_text(app, rate, size, sizeof(size)),
+	       json_array_size(targets) > 1 ? " for each" : "",
+	       (unsigned long long)seconds / 60, (unsigned long long)seconds % 60);
+}
+
 /* Remarks, on stderr; a refusal is told as the error it is. */
 void print_notes(struct app *app, const json_t *object)
 {

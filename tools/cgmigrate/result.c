@@ -90,6 +90,25 @@ static json_t *json_item(const struct app *app, const struct cgm_plan *plan, siz
 	return object;
 }
 
+/* What leaves a node makes room there, but huge pages do in their pool only. */
+static uint64_t freed(const struct app *app, const struct cgm_plan *plan, int node)
+{
+	const cgm_nodeset *online = &app->features.online;
+	struct cgm_plan_item item = { .size = sizeof(item) };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; !cgm_plan_item(plan, i, &item); i++) {
+		uint64_t huge = cgm_placement_bytes(item.before, CGM_KIND_HUGETLB, node);
+		uint64_t leaves = 0;
+
+		for (int to = cgm_nodeset_next(online, -1); to >= 0;
+		     to = cgm_nodeset_next(online, to))
+			leaves += cgm_plan_bytes(plan, i, node, to);
+		sum += leaves > huge ? leaves - huge : 0;
+	}
+	return sum;
+}
+
 static json_t *json_capacity(const struct app *app, const struct cgm_plan *plan)
 {
 	const cgm_nodeset *online = &app->features.online;
@@ -97,11 +116,17 @@ static json_t *json_capacity(const struct app *app, const struct cgm_plan *plan)
 	json_t *nodes = json_array();
 
 	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
+		json_int_t room;
+
 		node.size = sizeof(node);
 		if (cgm_plan_node(plan, n, &node))
 			continue;
+		room = (json_int_t)node.free - (json_int_t)node.low;
 		json_array_append_new(nodes,
-			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "node", n,
+			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+				  "node", n, "room", room, "room_after",
+				  room + (json_int_t)freed(app, plan, n) -
+				  (json_int_t)node.incoming,
 				  "incoming", (json_int_t)node.incoming,
 				  "outgoing", (json_int_t)node.outgoing,
 				  "free", (json_int_t)node.free,

@@ -372,6 +372,10 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 			tell_unchanged(app, plan);
 		code = tell(app, run.object, "unchanged", EXIT_OK, false);
 	} else if (options->dry_run) {
+		if (!app->json)
+			print_rooms(app, run.object);
+		if (!app->json && options->rate)
+			print_pace(app, run.object, options->rate);
 		code = tell(app, run.object, "planned", EXIT_OK, false);
 	} else {
 		code = start(&run, &how, options->no_wait);

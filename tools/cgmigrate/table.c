@@ -84,6 +84,46 @@ void table_cell(struct libscols_line *line, size_t column, const char *text)
 		shortage_note();
 }
 
+static void node_cells(const struct app *app, struct libscols_line *line,
+		       const json_t *node, const struct node_column *columns, size_t count)
+{
+	char buf[64];
+
+	snprintf(buf, sizeof(buf), "%lld", json_integer_value(json_object_get(node, "node")));
+	table_cell(line, 0, buf);
+	for (size_t i = 0; i < count; i++) {
+		json_int_t bytes = json_integer_value(json_object_get(node, columns[i].key));
+
+		buf[0] = '-';
+		size_text(app, bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes,
+			  buf + (bytes < 0), sizeof(buf) - 1);
+		table_cell(line, i + 1, buf);
+	}
+}
+
+/* A line for each object of a list, with sizes; NULL without memory. */
+struct libscols_table *node_table(const struct app *app, const json_t *nodes,
+				  const struct node_column *columns, size_t count)
+{
+	struct libscols_table *table = table_new(app);
+	json_t *node;
+	size_t i;
+
+	if (!table)
+		return NULL;
+	table_column(table, "NODE", SCOLS_FL_RIGHT);
+	for (i = 0; i < count; i++)
+		table_column(table, columns[i].head, SCOLS_FL_RIGHT);
+	json_array_foreach(nodes, i, node) {
+		struct libscols_line *line = table_line(table);
+
+		if (!line)
+			break;
+		node_cells(app, line, node, columns, count);
+	}
+	return table;
+}
+
 void table_print(struct libscols_table *table)
 {
 	if (scols_print_table(table))

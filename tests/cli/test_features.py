@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """cgmigrate features on machines of every kind."""
 
+import ctypes.util
+
 import pytest
 
 from conftest import Command
@@ -16,6 +18,61 @@ def test_features(run):
     text = run("features").stdout
     assert "backend         stock-v2" in text
     assert all(len(line.split()) > 1 for line in text.splitlines())
+
+
+def meaning(run, name):
+    """Whether something is there, and what that means."""
+    lines = [line.split(maxsplit=2) for line in run("features").stdout.splitlines()]
+    (line,) = [line for line in lines if line[0] == name]
+    known = run.json("features")["features"][name]
+    assert line[1] == ("yes" if known else "no")
+    return known, line[2]
+
+
+def test_own_nodes(machine, run):
+    text = run("features").stdout
+    assert "own nodes       0-3  cgmigrate can move pages to each" in text
+    machine.status("self", "cgmigrate", allowed="0-1")
+    text = run("features").stdout
+    assert "own nodes       0-1  to others cgmigrate cannot move pages itself" in text
+    assert run.json("features")["own_nodes"] == "0-1"
+
+
+def test_page_cache_that_can_be_given_back(machine, run):
+    known, text = meaning(run, "memory_reclaim")
+    assert not known and "--cache drop is refused" in text
+    machine.write("sys/fs/cgroup/memory.reclaim", "")
+    assert meaning(run, "memory_reclaim")[0]
+
+
+def test_freezer(tmp_path, run):
+    assert meaning(run, "freezer")[0]
+    old = Tree(tmp_path / "v1", version=1)
+    known, text = meaning(Command(old), "freezer")
+    assert not known and "--freeze is refused" in text
+    line = "27 21 0:25 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n"
+    old.write("proc/self/mountinfo", old.read("proc/self/mountinfo") + line)
+    old.write("sys/fs/cgroup/freezer/freezer.state", "")
+    assert meaning(Command(old), "freezer")[0]
+    bare = Tree(tmp_path / "bare", version=0)
+    assert not meaning(Command(bare), "freezer")[0]
+
+
+def test_what_is_installed(run, machine):
+    known, text = meaning(run, "plugin")
+    assert known and text.startswith("cgmigrate run: ")
+    library = ctypes.util.find_library("systemd")
+    assert meaning(run, "libsystemd")[0] is bool(library)
+
+
+def test_every_line_tells_what_it_means(machine, run):
+    """Also of what is not there."""
+    machine.status("self", "cgmigrate")
+    for text in (run("features").stdout, Command()("features").stdout):
+        lines = text.splitlines()
+        assert lines[5].startswith("with memory  ")
+        assert all(len(line.split()) > 4 for line in lines[6:]), text
+    assert "see pagemap_pfn" in meaning(run, "cap_sys_admin")[1]
 
 
 def test_features_of_the_engine(machine, run):

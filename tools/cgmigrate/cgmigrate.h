@@ -170,6 +170,7 @@ int follow_job(struct app *app, struct cgm_job *job, const struct follow_options
 
 /* tool.c */
 char *find_tool(const char *name);
+bool plugin_is_there(struct app *app);
 
 /* watch.c */
 void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64_t usec);

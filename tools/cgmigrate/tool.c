@@ -162,6 +162,17 @@ static int find_plugin(struct app *app, char *path, size_t size)
 	return 0;
 }
 
+bool plugin_is_there(struct app *app)
+{
+	bool quiet = app->quiet, found;
+	char path[PATH_MAX];
+
+	app->quiet = true;
+	found = !find_plugin(app, path, sizeof(path));
+	app->quiet = quiet;
+	return found;
+}
+
 /* Before what is preloaded already. */
 static int preload(struct app *app, const char *plugin)
 {

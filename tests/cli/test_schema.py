@@ -19,6 +19,7 @@ def test_the_schema_is_one():
     [
         ["show"],
         ["show", "/web", "--by", "vma"],
+        ["show", "--nodes"],
         ["map", "/web"],
         ["features"],
         ["wait", "/web"],

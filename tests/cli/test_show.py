@@ -92,6 +92,30 @@ def test_full_path_means_the_same(run):
     assert run.rows("show", "//web/") == run.rows("show", "/web")
 
 
+NODES = ["NODE", "TOTAL", "FREE", "ROOM", "CACHE"]
+
+
+def test_nodes(machine, run):
+    machine.node(3, free=4 * MIB, cache=0)
+    three = {"node": 3, "total": GIB, "free": 4 * MIB, "low_watermark": 8 * MIB}
+    out = run.json("show", "--nodes")
+    assert [node["node"] for node in out["capacity"]] == [0, 1, 2, 3]
+    assert out["capacity"][3] == {**three, "room": -4 * MIB, "reclaimable": 0}
+    assert out["capacity"][0]["room"] == 504 * MIB
+    rows = run.rows("show", "--nodes", "/web")
+    assert rows[0] == HEAD and rows[2:4] == [[], NODES] and len(rows) == 8
+    assert rows[-1] == ["3", *map(str, (GIB, 4 * MIB, -4 * MIB, 0))]
+    text = run("show", "--nodes").stdout
+    assert text.startswith(run("show").stdout + "\n")
+    assert text.splitlines()[-1].split() == ["3", "1.0G", "4.0M", "-4.0M", "0"]
+    assert "capacity" not in run.json("show") and "CACHE" not in run("show").stdout
+
+
+def test_nodes_where_there_is_no_cgroup(empty):
+    lines = Command(empty)("show", "--nodes").stdout.splitlines()
+    assert lines[0].split() == NODES and len(lines) == 5
+
+
 def test_json(run):
     out = run.json("show", "/db")
     assert out["command"] == "show" and out["nodes"] == "0-3"
@@ -531,6 +555,14 @@ def test_watch_tells_why_it_ended(machine):
     code, rest = screen.end()
     assert code == 1
     assert rest.split("\033[?1049l")[1].startswith("cgmigrate: show: /web: no such")
+
+
+def test_watch_has_the_nodes(machine):
+    words = [COMMAND, "show", "--sysroot", machine.path, "--nodes", "--watch=50ms"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        seen = [next(process.stdout).split() for _ in range(15)]
+        process.send_signal(signal.SIGINT)
+    assert seen.count(NODES) >= 1 and HEAD in seen
 
 
 def test_watch_writes_no_json(run):

@@ -86,12 +86,14 @@ static json_t *json_entry(const struct show *show, const struct entry *e)
 
 void show_print_json(const struct show *show)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *object;
 
 	for (size_t i = 0; i < show->count; i++)
 		json_array_append_new(list, json_entry(show, &show->entries[i]));
-	print_json(show->app,
-		   json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", show->app->verb, "state",
-			     "done", "exit", 0, "nodes",
-			     json_nodes(&show->app->features.online), "targets", list));
+	object = json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", show->app->verb, "state",
+			   "done", "exit", 0, "nodes",
+			   json_nodes(&show->app->features.online), "targets", list);
+	if (show->nodes)
+		json_object_set_new(object, "capacity", show_json_nodes(show));
+	print_json(show->app, object);
 }

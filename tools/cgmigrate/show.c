@@ -5,12 +5,13 @@
 
 #include "show.h"
 
-enum { OPT_ALL = 1, OPT_BY, OPT_WATCH };
+enum { OPT_ALL = 1, OPT_BY, OPT_NODES, OPT_WATCH };
 
 static const struct option long_options[] = {
 	COMMON_LONG,
 	{ "all", no_argument, NULL, OPT_ALL },
 	{ "by", required_argument, NULL, OPT_BY },
+	{ "nodes", no_argument, NULL, OPT_NODES },
 	{ "watch", optional_argument, NULL, OPT_WATCH },
 	{ "output", required_argument, NULL, 'o' },
 	TABLE_LONG,
@@ -29,6 +30,7 @@ static const char help[] =
 	"      --by kind          a line for anon, file, shmem, hugetlb and kernel memory\n"
 	"      --by process       a line for every process\n"
 	"      --by vma           a line for every mapping of every process\n"
+	"      --nodes            and how much of each node is free\n"
 	"      --watch[=TIME]     again every 2 seconds, or so often\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
@@ -54,6 +56,21 @@ static void warn_of_drift(const struct show *show)
 	}
 }
 
+/* The table, and that of the nodes where it was asked for; NULL without memory. */
+static char *text_of(const struct show *show)
+{
+	char *table = show_table(show), *nodes, *text;
+
+	if (!table || !show->nodes)
+		return table;
+	nodes = show_nodes(show);
+	if (!nodes || asprintf(&text, "%s%s%s", table, *table ? "\n\n" : "", nodes) < 0)
+		text = NULL;
+	free(nodes);
+	free(table);
+	return text;
+}
+
 static int tell(struct show *show)
 {
 	char *text;
@@ -62,11 +79,9 @@ static int tell(struct show *show)
 		show_print_json(show);
 		return EXIT_OK;
 	}
-	if (!show->count) {
+	if (!show->count)
 		warn(show->app, "no cgroup has nodes of its own; --all shows every one");
-		return EXIT_OK;
-	}
-	text = show_table(show);
+	text = text_of(show);
 	if (!text)
 		return fail(show->app, EXIT_FAILED, "out of memory");
 	fputs(text, stdout);
@@ -90,7 +105,7 @@ static char *watch_text(void *data)
 
 	watched->code = show_collect(watched->show, watched->targets);
 	if (!watched->code)
-		text = show_table(watched->show);
+		text = text_of(watched->show);
 	show_forget(watched->show);
 	return text;
 }
@@ -124,6 +139,9 @@ static int take_option(struct app *app, int c, void *data)
 		else
 			return usage_error(app, "--by %s: can be kind, process or vma",
 					   optarg);
+		return 0;
+	case OPT_NODES:
+		show->nodes = true;
 		return 0;
 	case OPT_WATCH:
 		show->watch_usec = 2000000;

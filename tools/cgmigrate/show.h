@@ -21,6 +21,7 @@ struct show {
 	struct app *app;
 	enum by by;
 	bool all;
+	bool nodes;			/* and what there is on each node */
 	const char *output;		/* columns the user asked for */
 	uint64_t watch_usec;		/* 0: once */
 	struct chosen chosen;
@@ -45,6 +46,12 @@ void show_print_columns(void);
 bool show_tells_marks(const struct show *show);
 /* The table as text, to be given to free(3); NULL without memory. */
 char *show_table(const struct show *show);
+
+/* show-nodes.c: the nodes themselves */
+
+/* A table as text, to be given to free(3); NULL without memory. */
+char *show_nodes(const struct show *show);
+json_t *show_json_nodes(const struct show *show);
 
 /* show-json.c: for programs */
 

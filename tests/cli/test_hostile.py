@@ -374,7 +374,12 @@ NAMES = {
     "backslash": "a\\x1b\\nb",
     "dash": "-rf *",
     "long": "x" * 255,
+    "letters": "žluťoučký 猫",
+    "turned": "a‮b⁦c⁩d",
 }
+UTF8 = "C.UTF-8"
+LOCALES = ("C", UTF8)
+TURNS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 
 @pytest.fixture(params=NAMES)
@@ -400,11 +405,22 @@ def odd(kernel, request):
     return path
 
 
-def bytes_of(kernel, *args):
+def bytes_of(kernel, locale, *args):
     """What a command writes, which a terminal would get."""
-    words = [COMMAND, args[0], "--sysroot", kernel.path, "--write-sysroot", *args[1:]]
+    words = ["env", f"LC_ALL={locale}", COMMAND, args[0], "--sysroot", kernel.path]
+    words += ["--write-sysroot", *args[1:]]
     result = subprocess.run(words, capture_output=True, timeout=60, check=False)
     return result.stdout, result.stderr
+
+
+def obeyed(text, locale):
+    """What of a text a terminal would not only show."""
+    try:
+        characters = map(ord, text.decode("utf-8" if locale == UTF8 else "ascii"))
+    except UnicodeDecodeError:
+        return text
+    control = {*range(32), *range(0x7F, 0xA0)} - {10}
+    return [char for char in characters if char in control | TURNS]
 
 
 def talks(path):
@@ -422,12 +438,42 @@ def talks(path):
     yield from (["run", "--", path], ["features", path], [path])
 
 
-def test_a_terminal_gets_no_command(kernel, odd):
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_terminal_gets_no_command(kernel, odd, locale):
     for args in talks(odd):
-        for text in bytes_of(kernel, *args):
-            wrong = [byte for byte in text if byte != 10 and not 32 <= byte < 127]
-            assert not wrong, (args, text)
+        for text in bytes_of(kernel, locale, *args):
+            assert not obeyed(text, locale), (args, text)
             assert b"-J" not in args or VALIDATOR.validate(json.loads(text)) is None
+            assert text.isascii() or not {"-J", "-r"} & {*args}
+
+
+LETTERS = f"/{NAMES['letters']}"
+
+
+@pytest.mark.parametrize("odd", ["letters"], indirect=True)
+def test_names_are_read_by_people(kernel, odd):
+    """In a table and in a line; what is to be copied is ASCII."""
+    name = odd.encode()
+    said = {
+        locale: [
+            *bytes_of(kernel, locale, "show", "--all")[:1],
+            *bytes_of(kernel, locale, "move", odd, "--to", "1", "--dry-run")[:1],
+            *bytes_of(kernel, locale, "move", odd, "--to", "0")[:1],
+        ]
+        for locale in LOCALES
+    }
+    for text in said[UTF8]:
+        assert name in text and b"\\x" not in text
+    assert b"cgmigrate settle $'/\\305" in said[UTF8][2]
+    escaped = "".join(chr(b) if b < 128 else f"\\x{b:02x}" for b in name).encode()
+    for text in said["C"][:2]:
+        assert escaped in text
+
+
+@pytest.mark.parametrize("odd", ["turned"], indirect=True)
+def test_what_turns_text_is_told(kernel, odd):
+    text, _ = bytes_of(kernel, UTF8, "move", odd, "--to", "1", "--dry-run")
+    assert rb"/a\xe2\x80\xaeb\xe2\x81\xa6c\xe2\x81\xa9d: nodes 0 -> 1" in text
 
 
 def as_shell(words):

@@ -139,6 +139,7 @@ int fail_late(struct app *app, int code);
 int fail_errno(struct app *app, int err);
 void warn(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *plain_text(const char *text);
 char *shell_word(const char *text);
 const char *size_text(const struct app *app, uint64_t bytes, char *buf, size_t size);
 const char *nodes_text(const cgm_nodeset *set, char *buf, size_t size);

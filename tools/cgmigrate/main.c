@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cgmigrate: see and move the memory of cgroups between NUMA nodes. */
 #include <fcntl.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
 	int code;
 
 	open_standard_files();
+	setlocale(LC_CTYPE, "");	/* what is a character of a name */
 	shortage_watch();
 	atexit(close_stdout);
 	app.json = wants_json(argc, argv);

@@ -167,6 +167,17 @@ static size_t row_width(size_t terminal)
 	return terminal < 40 ? 16 : terminal - 24;
 }
 
+/* As much of the end of a text as has no more than so many bytes, from a character on. */
+static const char *end_of(const char *text, size_t size)
+{
+	size_t len = strlen(text);
+
+	text += len > size ? len - size : 0;
+	while ((*text & 0xc0) == 0x80)	/* the middle of one, in UTF-8 */
+		text++;
+	return text;
+}
+
 /* What is at the end of a row; of a long name the end, which tells more. */
 static void print_label(const char *label, size_t row, size_t terminal)
 {
@@ -175,7 +186,7 @@ static void print_label(const char *label, size_t row, size_t terminal)
 	if (!terminal || len <= room)
 		say("  %s", label);
 	else
-		say("  ...%s", label + len - (room - 3));
+		say("  ...%s", end_of(label, room - 3));
 }
 
 static char node_symbol(int node)

@@ -80,8 +80,11 @@ struct libscols_line *table_line(struct libscols_table *table)
 
 void table_cell(struct libscols_line *line, size_t column, const char *text)
 {
-	if (scols_line_set_data(line, column, text))
+	char *plain = plain_text(text);
+
+	if (scols_line_set_data(line, column, plain ? plain : text))
 		shortage_note();
+	free(plain);
 }
 
 static void node_cells(const struct app *app, struct libscols_line *line,

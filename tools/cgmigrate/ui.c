@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Words, numbers and errors, for people and for programs. */
 #include <errno.h>
+#include <langinfo.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "cgmigrate.h"
 
@@ -16,17 +19,81 @@ uint64_t now_usec(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
+static bool is_utf8(void)
+{
+	return !strcmp(nl_langinfo(CODESET), "UTF-8");
+}
+
+/* In UTF-8: U+202A to U+202E, U+2066 to U+2069, which change where what follows is shown. */
+static bool turns(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	return p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+				(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 /*
- * Names of cgroups and processes are any bytes, and terminals obey some of them.
- * What is not printable ASCII is written as it is in tables, \x1b; lines end as ours do.
+ * The bytes of the character at the start of a text, if a terminal only shows it and does
+ * not obey it; beyond ASCII that can be told where text is UTF-8. Else 0.
+ */
+static size_t plain_length(const char *text)
+{
+	unsigned char first = *text;
+	mbstate_t state = { 0 };
+	wchar_t c;
+	size_t len;
+
+	if (first < 0x80)
+		return first >= ' ' && first < 0x7f;
+	if (!is_utf8())
+		return 0;
+	len = mbrtowc(&c, text, MB_LEN_MAX, &state);
+	return len > MB_LEN_MAX || c < 0xa0 || turns(text) ? 0 : len;
+}
+
+/*
+ * Names of cgroups and processes are any bytes, and terminals obey some of them. What is
+ * not only shown is written as it is in tables, \x1b; lines end as ours do.
  */
 static void put_plain(FILE *out, const char *text, bool lines)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if ((*p >= ' ' && *p < 0x7f) || (lines && *p == '\n'))
-			fputc(*p, out);
+	size_t len;
+
+	for (const char *p = text; *p; p += len) {
+		len = lines && *p == '\n' ? 1 : plain_length(p);
+		if (len)
+			fwrite(p, 1, len, out);
 		else
-			fprintf(out, "\\x%02x", *p);
+			fprintf(out, "\\x%02x", (unsigned char)*p);
+		len = len ? len : 1;
+	}
+}
+
+/*
+ * For tables. libscols writes what is no printable character of the locale as \x1b, too,
+ * and takes what turns text for one. NULL: there is none of that; else to be given to
+ * free(3).
+ */
+char *plain_text(const char *text)
+{
+	const char *p = text;
+	char *plain = NULL;
+	size_t size;
+	FILE *out;
+
+	if (!is_utf8())
+		return NULL;
+	while (*p && !turns(p))
+		p++;
+	if (!*p)
+		return NULL;
+	out = open_memstream(&plain, &size);
+	if (out)
+		put_plain(out, text, false);
+	if (!out || fclose(out))
+		shortage_note();
+	return plain;
 }
 
 /* Print to the standard output what has names in it that are not ours. */
@@ -67,8 +134,8 @@ static char *quote(const char *text)
 	out = open_memstream(&word, &len);
 	if (!out)
 		return NULL;
-	for (const char *p = text; *p; p++)
-		odd |= *p < ' ' || *p == 0x7f;
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		odd |= *p < ' ' || *p >= 0x7f;
 	fputs(odd ? "$'" : "'", out);
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
 		if (odd && (*p < ' ' || *p >= 0x7f))
@@ -88,7 +155,8 @@ static char *quote(const char *text)
 
 /*
  * A word as a shell reads it, for commands that people copy: whatever a name has in it,
- * it is that name, and nothing else is run. To be given to free(3). NULL is a shortage.
+ * it is that name, and nothing else is run. ASCII, because records keep such commands,
+ * and others read those. To be given to free(3). NULL is a shortage.
  */
 char *shell_word(const char *text)
 {

@@ -10,6 +10,7 @@ from prometheus_client import parser as prometheus_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from conftest import Command, unwritable
+from moving import PATIENCE, moves_are, moves_end, wait_until, written
 from tree import MIB
 
 RUN = "run/cgmigrate"
@@ -182,6 +183,32 @@ def test_none(machine, run):
     assert run("report", "-o", "job").stdout == said
     add(machine, "j1")
     assert "no jobs" not in run("report").stdout
+
+
+HALF = "migrate_moved 20480\n"
+
+
+def test_how_far_it_is(kernel, live, begin):
+    def job():
+        return live.json("report", "j1")["jobs"][0]
+
+    move = begin("--to", "2-3")
+    written(kernel, "2-3")
+    moves_are(kernel, 1, HALF)
+    wait_until(lambda: job().get("progress", {}).get("moved") == 80 * MIB)
+    progress = job()["progress"]
+    assert progress["total"] == 160 * MIB and progress["held"] is False
+    text = live("report", "j1").stdout
+    assert re.search(r"\nrunning: 80.0M of 160.0M  50%  \S+/s  ETA \d+:\d\d\n$", text)
+    moves_end(kernel, "migrate_moved 40960\n")
+    assert move.wait(PATIENCE) == 0
+    assert job()["state"] == "done" and "progress" not in job()
+
+
+def test_how_far_an_apply_is(kernel, live, waiting):
+    waiting("apply", "--evict", "0")
+    words = "running, of this round: 0 of 100.0M  0%  0/s\n"
+    wait_until(lambda: live("report", "j1").stdout.endswith(words))
 
 
 def test_wait_for_a_job(machine, run):

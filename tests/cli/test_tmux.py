@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from conftest import BUILD
-from moving import MEMS, STOP, moves_are, moves_end, wait_until
+from moving import MEMS, STOP, moves_are, moves_end, wait_until, written
 from terminal import PROMPT, Terminal
 from test_apply import Jobs
 from tree import MIB
@@ -241,6 +241,20 @@ def test_progress_of_a_move(kernel, moving):
     moves_end(kernel, "migrate_moved 40960\n")
     code, lines = ended(moving)
     assert code == 0 and any(line.startswith("done: 160.0M moved") for line in lines)
+
+
+def test_progress_of_a_job_that_is_waited_for(kernel, begin, terminal):
+    begin("--to", "2-3")
+    written(kernel, "2-3")
+    moves_are(kernel, 1, HALF)
+    term = terminal(kernel)
+    term.run("true")
+    term.type("cgmigrate wait j1 --sysroot . --write-sysroot")
+    term.key("Enter")
+    term.see("  80.0M of 160.0M  50%")
+    moves_end(kernel, "migrate_moved 40960\n")
+    code, lines = term.ended()
+    assert code == 0 and not any("%" in line for line in lines)
 
 
 def test_ctrl_c_stops_a_move(kernel, moving):

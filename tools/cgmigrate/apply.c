@@ -429,6 +429,12 @@ static void print_end(struct app *app, const json_t *object, int code)
 		     "to go back: cgmigrate undo");
 }
 
+/* How far the round is that is under way. */
+static void note_progress(const struct cgm_progress *progress, void *data)
+{
+	record_progress(data, progress);
+}
+
 /* With everything written down. What a round could not do was told by it. */
 static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json_t *object,
 			bool back, struct record *record)
@@ -440,6 +446,7 @@ static int run_schedule(struct apply *apply, struct cgm_schedule *schedule, json
 		.targets = json_object_get(apply->journal, "targets"),
 		.by_journal = back || apply->go_on, .back = back,
 		.save = save_again, .data = apply, .follow.waiting = apply->waiting,
+		.follow.note = note_progress, .follow.data = record,
 	};
 	int code, failed;
 

@@ -160,6 +160,9 @@ struct follow_options {
 	bool cancel;		/* stop the job after that time */
 	bool leave;		/* SIGHUP leaves the job, it does not stop it */
 	bool silent;		/* no progress: a terminal can keep us waiting */
+	/* Called once a second while the job runs, or NULL. */
+	void (*note)(const struct cgm_progress *progress, void *data);
+	void *data;
 	sigset_t waiting;	/* from follow_prepare() */
 };
 
@@ -168,6 +171,10 @@ void follow_alone(void);
 bool follow_interrupted(const struct follow_options *options);
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code);
+const char *progress_text(const struct app *app, const struct cgm_progress *p, char *buf,
+			  size_t size);
+bool progress_wanted(const struct app *app);
+void progress_draw(const struct app *app, const struct cgm_progress *p, const char *more);
 
 /* tool.c */
 char *find_tool(const char *name);
@@ -266,6 +273,8 @@ const char *record_id(const struct record *record);
 json_t *record_object(const struct record *record);
 void stat_start(const char *stat, char *buf, size_t size);
 int record_save(struct record *record);
+void record_progress(struct record *record, const struct cgm_progress *progress);
+bool record_has_progress(const json_t *object, struct cgm_progress *progress);
 int record_take_over(const struct app *app, struct record *record);
 void record_drop(struct record *record);
 void record_end(const struct app *app, struct record *record, const json_t *object);

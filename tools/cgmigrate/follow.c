@@ -9,6 +9,7 @@
 #include "cgmigrate.h"
 
 #define REDRAW_USEC 200000
+#define NOTE_USEC 1000000
 
 static volatile sig_atomic_t interrupts, hangups, paused;
 
@@ -68,7 +69,9 @@ void follow_alone(void)
 	hangups = 0;
 }
 
-static void draw(struct app *app, const struct cgm_progress *p, bool cancelled)
+/* How far a job is: bytes, rate, and when it may be done. */
+const char *progress_text(const struct app *app, const struct cgm_progress *p, char *buf,
+			  size_t size)
 {
 	char moved[32], total[32], rate[32], eta[32] = "";
 	uint64_t speed = p->elapsed_usec ?
@@ -83,11 +86,29 @@ static void draw(struct app *app, const struct cgm_progress *p, bool cancelled)
 
 		snprintf(eta, sizeof(eta), "  ETA %llu:%02llu", left / 60, left % 60);
 	}
-	fprintf(stderr, "\r  %s of %s  %u%%  %s/s%s%s%s\033[K",
-		size_text(app, p->moved, moved, sizeof(moved)),
-		size_text(app, p->total, total, sizeof(total)), percent,
-		size_text(app, speed, rate, sizeof(rate)), eta, p->held ? "  held" : "",
-		cancelled ? "  stopping" : "");
+	snprintf(buf, size, "%s of %s  %u%%  %s/s%s%s",
+		 size_text(app, p->moved, moved, sizeof(moved)),
+		 size_text(app, p->total, total, sizeof(total)), percent,
+		 size_text(app, speed, rate, sizeof(rate)), eta, p->held ? "  held" : "");
+	return buf;
+}
+
+/* Is there somebody to see how far it is? */
+bool progress_wanted(const struct app *app)
+{
+	return !app->json && !app->quiet && isatty(STDERR_FILENO);
+}
+
+/* One line, written over again and again; @p NULL: none any more. */
+void progress_draw(const struct app *app, const struct cgm_progress *p, const char *more)
+{
+	char text[160];
+
+	if (p)
+		fprintf(stderr, "\r  %s%s\033[K", progress_text(app, p, text, sizeof(text)),
+			more);
+	else
+		fputs("\r\033[K", stderr);
 	fflush(stderr);
 }
 
@@ -129,7 +150,7 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 			 const struct follow_options *options, bool show, int *code)
 {
 	struct cgm_progress progress = { .size = sizeof(progress) };
-	uint64_t start = now_usec(), drawn = 0;
+	uint64_t start = now_usec(), drawn = 0, noted = 0;
 	bool timed_out = false, cancelled = false;
 
 	while (paused || cgm_job_dispatch(job)) {
@@ -137,10 +158,14 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 		struct timespec tick = { .tv_nsec = REDRAW_USEC * 1000 };
 		uint64_t now = now_usec();
 
+		cgm_job_progress(job, &progress);
+		progress.held |= paused;
+		if (options->note && now - noted >= NOTE_USEC) {
+			options->note(&progress, options->data);
+			noted = now;
+		}
 		if (show && now - drawn >= REDRAW_USEC) {
-			cgm_job_progress(job, &progress);
-			progress.held |= paused;
-			draw(app, &progress, cancelled);
+			progress_draw(app, &progress, cancelled ? "  stopping" : "");
 			drawn = now;
 		}
 		ppoll(&pfd, paused ? 0 : 1, &tick, &options->waiting);
@@ -182,10 +207,10 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code)
 {
-	bool show = !app->json && !app->quiet && !options->silent && isatty(STDERR_FILENO);
+	bool show = !options->silent && progress_wanted(app);
 	bool ended = wait_for_end(app, job, options, show, code);
 
 	if (show)
-		fputs("\r\033[K", stderr);
+		progress_draw(app, NULL, "");
 	return ended;
 }

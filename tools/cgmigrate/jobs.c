@@ -304,6 +304,41 @@ int record_save(struct record *record)
 	return save(record);
 }
 
+#define PROGRESS "progress"	/* of a job that runs: how far it was a moment ago */
+
+/* For those who look at it meanwhile; nobody misses it. */
+void record_progress(struct record *record, const struct cgm_progress *progress)
+{
+	if (!record)
+		return;
+	json_object_set_new(record->object, PROGRESS,
+		json_pack("{s:I, s:I, s:I, s:I, s:b}", "total", (json_int_t)progress->total,
+			  "moved", (json_int_t)progress->moved, "stayed",
+			  (json_int_t)progress->stayed, "elapsed_usec",
+			  (json_int_t)progress->elapsed_usec, "held", progress->held));
+	save(record);
+}
+
+static uint64_t number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* How far a job that runs is, if its process has told that yet. */
+bool record_has_progress(const json_t *object, struct cgm_progress *progress)
+{
+	const json_t *told = json_object_get(object, PROGRESS);
+
+	if (!record_runs(object) || !json_is_object(told))
+		return false;
+	progress->total = number(told, "total");
+	progress->moved = number(told, "moved");
+	progress->stayed = number(told, "stayed");
+	progress->elapsed_usec = number(told, "elapsed_usec");
+	progress->held = json_is_true(json_object_get(told, "held"));
+	return true;
+}
+
 /* This process takes the job over. On an error the record still names the one before. */
 int record_take_over(const struct app *app, struct record *record)
 {
@@ -375,6 +410,7 @@ void record_end(const struct app *app, struct record *record, const json_t *obje
 {
 	if (!record)
 		return;
+	json_object_del(record->object, PROGRESS);
 	json_object_update(record->object, (json_t *)object);
 	json_object_set_new(record->object, "ended", json_time(time(NULL)));
 	if (!save(record))

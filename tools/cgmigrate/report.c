@@ -170,6 +170,18 @@ static int print_list(struct app *app, const struct report *report, const json_t
 	return EXIT_OK;
 }
 
+static void print_running(const struct app *app, const json_t *record)
+{
+	struct cgm_progress progress = { .size = sizeof(progress) };
+	char text[160];
+
+	if (record_has_progress(record, &progress))
+		printf("running%s: %s\n", record_has_rounds(record) ? ", of this round" : "",
+		       progress_text(app, &progress, text, sizeof(text)));
+	else
+		puts("running");
+}
+
 /* How it ended, as far as anybody knows. */
 static void print_end(struct app *app, const json_t *record)
 {
@@ -179,6 +191,8 @@ static void print_end(struct app *app, const json_t *record)
 		print_result(app, record);
 	else if (record_unwatched(record))
 		puts("unwatched: the command was killed before the end; \"cgmigrate show\" tells where memory is");
+	else if (record_runs(record))
+		print_running(app, record);
 	else if (!error)
 		say("%s\n", word(record, "state"));
 	if (error)

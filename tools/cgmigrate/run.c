@@ -83,6 +83,15 @@ struct run {
 	json_t *object;		/* what is told of it */
 };
 
+/* Whoever asks how far it is reads that in the record. */
+static void note_progress(const struct cgm_progress *progress, void *data)
+{
+	struct run *run = data;
+
+	if (!run->frozen)	/* who stands still waits for no disk either */
+		record_progress(run->record, progress);
+}
+
 static void set_id(const struct run *run, json_t *object)
 {
 	if (run->record)
@@ -351,6 +360,8 @@ static int run_plan(struct app *app, struct cgm_plan *plan, struct cpus *cpus,
 		.follow.cancel = options->cancel_on_timeout,
 		.follow.leave = true,
 		.follow.silent = json_array_size(frozen),
+		.follow.note = note_progress,
+		.follow.data = &run,
 	};
 	const char *refused;
 	int code;

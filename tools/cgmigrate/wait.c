@@ -134,34 +134,47 @@ static int wait_for_all(struct app *app, uint64_t deadline)
 
 /* ---- a job ---- */
 
+/* Until a job has ended, or time is up: its record, NULL where there is none. */
+static json_t *watch_job(struct app *app, const char *id, uint64_t deadline)
+{
+	struct cgm_progress progress = { .size = sizeof(progress) };
+	struct timespec tick = { .tv_nsec = 50000000 };
+	bool show = progress_wanted(app);
+	json_t *record;
+
+	for (;;) {
+		record = record_read(app, id);
+		if (!record || !record_runs(record) || (deadline && now_usec() >= deadline))
+			break;
+		if (show && record_has_progress(record, &progress))
+			progress_draw(app, &progress, "");
+		json_decref(record);
+		nanosleep(&tick, NULL);
+	}
+	if (show)
+		progress_draw(app, NULL, "");
+	return record;
+}
+
 /* Wait for a job; its exit status is ours. */
 static int wait_for_job(struct app *app, const char *id, uint64_t deadline)
 {
-	struct timespec tick = { .tv_nsec = 50000000 };
+	json_t *record = watch_job(app, id, deadline);
+	const json_t *code = json_object_get(record, "exit");
+	int status = code ? (int)json_integer_value(code) : -1;
+	bool runs = record && record_runs(record);
 
-	for (;;) {
-		json_t *record = record_read(app, id), *code;
-		bool runs = record && record_runs(record);
-		int status;
-
-		if (!record)
-			return fail(app, EXIT_FAILED,
-				    "%s: no such job; \"cgmigrate report\" lists them", id);
-		code = json_object_get(record, "exit");
-		status = runs ? EXIT_OK : (int)json_integer_value(code);
-		json_decref(record);
-		if (!runs && !code)
-			return fail(app, EXIT_FAILED,
-				    "%s: nobody watched it to the end; see \"cgmigrate report %s\"",
-				    id, id);
-		if (status)
-			return fail(app, status, "%s: %s", id, code_name(status));
-		if (!runs)
-			return EXIT_OK;
-		if (deadline && now_usec() >= deadline)
-			return fail(app, EXIT_TIMEOUT, "%s: still moving", id);
-		nanosleep(&tick, NULL);
-	}
+	if (!record)
+		return fail(app, EXIT_FAILED,
+			    "%s: no such job; \"cgmigrate report\" lists them", id);
+	json_decref(record);
+	if (runs)
+		return fail(app, EXIT_TIMEOUT, "%s: still moving", id);
+	if (status < 0)
+		return fail(app, EXIT_FAILED,
+			    "%s: nobody watched it to the end; see \"cgmigrate report %s\"", id,
+			    id);
+	return status ? fail(app, status, "%s: %s", id, code_name(status)) : EXIT_OK;
 }
 
 /* ---- the verb ---- */

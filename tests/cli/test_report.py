@@ -102,6 +102,7 @@ def test_table(machine, run):
     rows = run.rows("report")
     assert [row[0] for row in rows] == ["JOB", "j9", "j10"]
     assert rows[1][3:7] == ["partial", str(100 * MIB), str(3 * MIB), "2.00"]
+    assert run.rows("report", "-o", "+user")[0] == [*rows[0], "USER"]
     assert run.rows("report", "-n", "-o", "state,job") == [
         ["partial", "j9"],
         ["done", "j10"],

@@ -139,6 +139,14 @@ def test_columns(run):
     assert result.stdout.split() == ["0", "/web", "charged"]
 
 
+def test_more_columns(run):
+    rows = run.rows("show", "-o", "+source,marks", "/web")
+    assert rows[0] == [*HEAD, "SOURCE", "MARKS"] and rows[1][-2] == "charged"
+    rows = run.rows("show", "--by", "kind", "-o", "+mems", "/web")
+    assert rows[0] == [HEAD[0], "KIND", *HEAD[2:], "MEMS"]
+    assert run.rows("show", "-o", "mems", "/web") == [["MEMS"], ["0-1"]]
+
+
 def test_nothing_to_show(empty):
     result = Command(empty)("show")
     assert result.returncode == 0 and result.stdout == ""

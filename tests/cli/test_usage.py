@@ -117,6 +117,8 @@ USAGE = [
     (["show", "--by", "colour"], "--by colour: can be kind, process or vma"),
     (["show", "-o", "cgroup,age"], "--output age: no such column"),
     (["show", "-o", ""], "--output: no column named"),
+    (["show", "-o", "+"], "--output: no column named"),
+    (["show", "-o", "+age"], "--output age: no such column"),
     (["show", "--watch=x"], "--watch x: not a time"),
     (["map", "@0"], "@0: map takes a cgroup or a process"),
     (["settle", "@0"], "@0: settle takes cgroups"),

@@ -216,8 +216,8 @@ struct chosen {
 	size_t count;
 };
 
-int choose_columns(struct app *app, const struct columns *columns, const char *list,
-		   struct chosen *chosen);
+int choose_columns(struct app *app, const struct columns *columns, const char *usual,
+		   const char *list, struct chosen *chosen);
 void print_columns(const struct columns *columns);
 bool colours_wanted(void);
 struct libscols_table *table_new(const struct app *app);

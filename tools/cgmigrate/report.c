@@ -29,7 +29,7 @@ static const char help[] =
 	"      --file FILE        replace this file instead of writing to the terminal\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
-	"  -o, --output LIST      columns, separated by commas\n"
+	"  -o, --output LIST      columns, separated by commas; +LIST: besides the usual\n"
 	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
 	COMMON_HELP;
 
@@ -49,6 +49,9 @@ static const struct column list[] = {
 };
 
 static const struct columns columns = { list, ARRAY_SIZE(list) };
+
+/* What is listed without -o. */
+#define USUAL "JOB,STARTED,USER,STATE,MOVED,STAYED,TIME,COMMAND"
 
 struct report {
 	const char *metrics;	/* the option that asks for them */
@@ -320,9 +323,7 @@ static const struct options options = {
 
 int cmd_report(struct app *app, int argc, char **argv)
 {
-	struct report report = {
-		.output = "JOB,STARTED,USER,STATE,MOVED,STAYED,TIME,COMMAND",
-	};
+	struct report report = { 0 };
 	int code = read_options(app, argc, argv, &options, &report);
 	json_t *records;
 
@@ -331,7 +332,7 @@ int cmd_report(struct app *app, int argc, char **argv)
 	argv += optind;
 	code = check_arguments(app, argv, &report);
 	if (!code)
-		code = choose_columns(app, &columns, report.output, &report.chosen);
+		code = choose_columns(app, &columns, USUAL, report.output, &report.chosen);
 	if (!code)
 		code = state_check(app);
 	if (code)

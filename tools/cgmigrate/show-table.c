@@ -47,8 +47,8 @@ static const char * const views[] = {
 
 int show_choose_columns(struct show *show)
 {
-	return choose_columns(show->app, &columns,
-			      show->output ? show->output : views[show->by], &show->chosen);
+	return choose_columns(show->app, &columns, views[show->by], show->output,
+			      &show->chosen);
 }
 
 void show_print_columns(void)

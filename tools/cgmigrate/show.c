@@ -34,7 +34,7 @@ static const char help[] =
 	"      --watch[=TIME]     again every 2 seconds, or so often\n"
 	"  -b, --bytes            print sizes in bytes\n"
 	"  -n, --noheadings       no heading\n"
-	"  -o, --output LIST      columns, separated by commas\n"
+	"  -o, --output LIST      columns, separated by commas; +LIST: besides the usual\n"
 	"  -r, --raw              words separated by single spaces, sizes in bytes\n"
 	COMMON_HELP;
 

@@ -7,11 +7,10 @@
 
 #include "cgmigrate.h"
 
-/* Read a list of columns. 0, or an exit code. */
-int choose_columns(struct app *app, const struct columns *columns, const char *list,
-		   struct chosen *chosen)
+/* Take the columns of a list, too. 0, or an exit code. */
+static int add_columns(struct app *app, const struct columns *columns, const char *list,
+		       struct chosen *chosen)
 {
-	chosen->count = 0;
 	for (const char *p = list; *p;) {
 		size_t len = strcspn(p, ","), i;
 
@@ -28,9 +27,24 @@ int choose_columns(struct app *app, const struct columns *columns, const char *l
 		chosen->columns[chosen->count++] = i;
 		p += len + (p[len] == ',');
 	}
-	if (!chosen->count)
-		return usage_error(app, "--output: no column named");
 	return 0;
+}
+
+/* Those of @usual; or of @list, after the usual ones with a plus. 0, or an exit code. */
+int choose_columns(struct app *app, const struct columns *columns, const char *usual,
+		   const char *list, struct chosen *chosen)
+{
+	bool more = list && *list == '+';
+	int code = 0;
+
+	chosen->count = 0;
+	if (list && !list[more])
+		return usage_error(app, "--output: no column named");
+	if (!list || more)
+		code = add_columns(app, columns, usual, chosen);
+	if (list && !code)
+		code = add_columns(app, columns, list + more, chosen);
+	return code;
 }
 
 void print_columns(const struct columns *columns)

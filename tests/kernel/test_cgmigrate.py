@@ -410,14 +410,28 @@ def test_timeout(top, spawn, name, engine):
     load = spawn(cpuset)
     process = slow_move(cpuset, engine, name, load, "--timeout", "700ms")
     code, text, _ = end(process)
-    assert code == 6 and json.loads(text)["exit"] == 6
-    if engine:  # it goes on
-        assert cpuset.stat()["migrate_pending"]
-        result = cgmigrate("wait", name(cpuset), "--timeout", "100ms")
-        assert result.returncode == 6
+    out = json.loads(text)
+    assert code == 6 and out["exit"] == 6 and out["state"] == "running"
+    # It goes on: in the kernel, or in a process that was left behind.
+    assert cgmigrate("wait", name(cpuset), "--timeout", "100ms").returncode == 6
+    if engine:
         cpuset.write("hold", "0")
-        assert cgmigrate("wait", name(cpuset)).returncode == 0
-        assert set(load.where("anon")) == {2, 3}
+    assert cgmigrate("wait", name(cpuset)).returncode == 0
+    assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
+    load.verify()
+
+
+def test_timeout_that_cancels(top, spawn, name, engine):
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    stop = ("--timeout", "700ms", "--cancel-on-timeout")
+    process = slow_move(cpuset, engine, name, load, *stop)
+    code, text, _ = end(process)
+    out = json.loads(text)
+    assert code == 6 and out["state"] == "timeout"
+    assert out["result"]["totals"]["left"] > 1 << 20
+    assert_adds_up(out)
+    assert set(load.where("anon")) & {0, 1}
     load.verify()
 
 

@@ -157,7 +157,7 @@ void close_stdout(void);
 #define FOLLOW_RESUME SIGUSR2
 struct follow_options {
 	uint64_t timeout_usec;	/* 0: for ever */
-	bool cancel;		/* stop the job after that time */
+	bool cancel;		/* stop the job after that time, else it is left */
 	bool leave;		/* SIGHUP leaves the job, it does not stop it */
 	bool silent;		/* no progress: a terminal can keep us waiting */
 	/* Called once a second while the job runs, or NULL. */

@@ -128,13 +128,6 @@ static int code_of(enum cgm_state state)
 	}
 }
 
-/* Does the kernel go on when we leave? */
-static bool runs_alone(const struct app *app)
-{
-	return app->features.backend == CGM_BACKEND_ENGINE_V2 ||
-	       app->features.backend == CGM_BACKEND_ENGINE_V1;
-}
-
 /* Between jobs: nothing begins while it is paused. Has anybody asked to stop? */
 bool follow_interrupted(const struct follow_options *options)
 {
@@ -188,9 +181,9 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 			continue;
 		timed_out = true;
 		*code = EXIT_TIMEOUT;
-		if (runs_alone(app) && !options->cancel)
+		if (!options->cancel)
 			return false;
-		cgm_job_cancel(job);	/* asked for, or nobody else would go on */
+		cgm_job_cancel(job);
 		paused = 0;
 	}
 	cgm_job_progress(job, &progress);
@@ -201,8 +194,8 @@ static bool wait_for_end(struct app *app, struct cgm_job *job,
 }
 
 /*
- * Follow a job to its end. Returns false when the user does not want to wait
- * for the end, or nobody does after a time-out; *code is the exit code.
+ * Follow a job to its end. Returns false when it is to be left to somebody else before;
+ * *code is the exit code.
  */
 int follow_job(struct app *app, struct cgm_job *job, const struct follow_options *options,
 	       int *code)

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "core.h"
+#include "units.h"
 
 #define PREFIX "CGMIGRATE_PLUGIN_"
+#define MOST_STALL_USEC 10000000
 
 static struct config config = { .report_fd = -1 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -24,23 +26,6 @@ static void complain(const char *name, const char *value, const char *allowed)
 
 	json_array_append_new(config.complaints,
 			      text ? text : json_sprintf(format, name, "?", allowed));
-}
-
-static uint64_t number(const char *name, uint64_t most, const char *allowed)
-{
-	const char *text = getenv(name);
-	unsigned long long value;
-	char *end;
-
-	if (!text || !*text)
-		return 0;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || *end || text[0] < '0' || text[0] > '9' || value > most) {
-		complain(name, text, allowed);
-		return 0;
-	}
-	return value;
 }
 
 /* The index of a variable's value in a list of words; 0 where it is none. */
@@ -92,15 +77,37 @@ static void read_report(void)
 	}
 }
 
+static void read_rate(void)
+{
+	static const char name[] = PREFIX "RATE";
+	const char *text = getenv(name);
+
+	if (text && *text && units_size(text, &config.rate))
+		complain(name, text, "bytes a second, such as 500M");
+}
+
+static void read_max_stall(void)
+{
+	static const char name[] = PREFIX "MAX_STALL";
+	const char *text = getenv(name);
+	uint64_t usec;
+
+	if (!text || !*text)
+		return;
+	if (units_time(text, 1, &usec) || usec > MOST_STALL_USEC)
+		complain(name, text, "a time up to 10s, such as 2ms, or microseconds");
+	else
+		config.max_stall_usec = usec;
+}
+
 static void read_config(void)
 {
 	static const char * const waits[] = { "yes", "no", NULL };
 	static const char * const settles[] = { "auto", "always", "never", NULL };
 
 	config.complaints = json_array();
-	config.rate = number(PREFIX "RATE", INT64_MAX, "bytes a second");
-	config.max_stall_usec = number(PREFIX "MAX_STALL", 10000000,
-				       "microseconds up to 10000000");
+	read_rate();
+	read_max_stall();
 	config.no_wait = word(PREFIX "WAIT", waits, "yes, no");
 	config.settle = word(PREFIX "SETTLE", settles, "auto, always, never");
 	read_report();

@@ -12,7 +12,9 @@ import subprocess
 import pytest
 
 from inject import SHIM
+from moving import moves_end, wait_until
 from plugin import PLUGIN, add_libcgroup
+from tree import MIB
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("cgset"), reason="no tools of libcgroup (Debian: cgroup-tools)"
@@ -60,13 +62,40 @@ def test_a_record(tool, tmp_path):
     assert tool.read("web/cpuset.mems") == "2-3"
 
 
-def test_settings_that_nobody_understands(tool, tmp_path):
+WRONG = [
+    {"rate": "fast", "max_stall": "-1", "wait": "maybe", "settle": "so"},
+    {"rate": "500X", "max_stall": "10001ms"},
+    {"rate": "0", "max_stall": "10000001"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=["words", "units", "numbers"])
+def test_settings_that_nobody_understands(tool, tmp_path, wrong):
     report = tmp_path / "report"
-    wrong = {"rate": "fast", "max_stall": "-1", "wait": "maybe", "settle": "so"}
     assert tool(*CGSET, report=str(report), **wrong) == DONE
     notes = "\n".join(json.loads(report.read_text())["notes"])
     for key, value in wrong.items():
         assert f"CGMIGRATE_PLUGIN_{key.upper()}={value}: not understood" in notes
+
+
+@pytest.mark.parametrize(
+    "rate, max_stall, wanted",
+    [
+        ("500M", "2ms", 500 * MIB),
+        ("1.5GiB", "10s", 1536 * MIB),
+        (str(3 * MIB), "10000000", 3 * MIB),
+    ],
+)
+def test_units(tool, kernel, tmp_path, rate, max_stall, wanted):
+    """As the command has them; a time without one is in microseconds."""
+    report = tmp_path / "report"
+    kernel.engine("/web", pending=1)
+    more = {"rate": rate, "max_stall": max_stall, "wait": "no"}
+    assert tool(*CGSET, report=str(report), **more) == DONE
+    wait_until(lambda: tool.read("web/cpuset.mems.migrate.max") == str(wanted))
+    moves_end(kernel)
+    wait_until(lambda: report.exists() and report.read_text().endswith("\n"))
+    assert "not understood" not in report.read_text()
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ static void check_config(const char *text)
 	read_config();
 	complaints = json_array_size(config.complaints);
 	CHECK(complaints <= 5);
-	CHECK(config.rate <= INT64_MAX && config.max_stall_usec <= 10000000);
+	CHECK(config.rate <= INT64_MAX && config.max_stall_usec <= MOST_STALL_USEC);
 	CHECK(config.settle <= SETTLE_NEVER && config.report_to <= REPORT_JOURNAL);
 	CHECK(!config.report_file == (config.report_to != REPORT_FILE));
 	CHECK((config.report_fd < 0) == (config.report_to != REPORT_FD));
-	if (*text)	/* what is understood by one is not by the others, but 0 and more */
+	if (*text)	/* what is understood by one is not by the others, but numbers by two */
 		CHECK(complaints >= 3);
 	else
 		CHECK(!complaints);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Options that all verbs share, and values that several read. */
-#include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../../libcgroup-plugin/plugin/units.h"
 #include "cgmigrate.h"
 
 #define MAX_STALL_USEC 10000000	/* the most that --max-stall takes */
@@ -148,74 +147,26 @@ int parse_nodes(struct app *app, const char *option, const char *text, cgm_nodes
 
 int parse_size(struct app *app, const char *option, const char *text, uint64_t *bytes)
 {
-	static const char units[] = "KMGT";
-	char *end;
-	const char *unit;
-	double value;
-
-	errno = 0;
-	value = strtod(text, &end);
-	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		for (const char *u = units; u <= unit; u++)
-			value *= 1024;
-		end++;
-		if (!strcmp(end, "iB"))
-			end += 2;
-	}
-	if (errno || end == text || *end || !(value >= 1) || value >= 1e18)
+	if (units_size(text, bytes))
 		return usage_error(app, "%s %s: not a size such as 500M or 2G", option,
 				   text);
-	*bytes = value;
 	return 0;
-}
-
-/* @unit: what follows the number, "" for seconds. */
-static bool read_time(const char *text, const char **unit, uint64_t *usec)
-{
-	static const struct {
-		const char *unit;
-		double usec;
-	} units[] = {
-		{ "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "", 1e6 }, { "m", 6e7 },
-		{ "min", 6e7 }, { "h", 3.6e9 },
-	};
-	char *end;
-	double value;
-
-	errno = 0;
-	value = strtod(text, &end);
-	*unit = end;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (strcmp(end, units[i].unit))
-			continue;
-		value *= units[i].usec;
-		if (errno || end == text || !(value >= 1) || value >= 1e15)
-			break;
-		*usec = value;
-		return true;
-	}
-	return false;
 }
 
 int parse_time(struct app *app, const char *option, const char *text, uint64_t *usec)
 {
-	const char *unit;
-
-	if (read_time(text, &unit, usec))
-		return 0;
-	return usage_error(app, "%s %s: not a time such as 2ms, 30 (seconds) or 5min",
-			   option, text);
+	if (units_time(text, 1e6, usec))
+		return usage_error(app, "%s %s: not a time such as 2ms, 30 (seconds) or 5min",
+				   option, text);
+	return 0;
 }
 
 /* A thousandth of a second is the usual thing, so that a number alone may mean that. */
 int parse_stall(struct app *app, const char *text, uint64_t *usec)
 {
-	const char *unit;
-
-	if (!read_time(text, &unit, usec))
+	if (units_time(text, 1e6, usec))
 		return usage_error(app, "--max-stall %s: not a time such as 2ms or 500us", text);
-	if (!*unit)
+	if (units_time(text, 0, usec))
 		return usage_error(app, "--max-stall %s: needs a unit, such as 2ms or 500us",
 				   text);
 	if (*usec > MAX_STALL_USEC)

@@ -32,6 +32,7 @@ struct layout_vma {
 struct cgm_layout {
 	struct cgm_context *ctx;
 	pid_t pid;
+	char asked[32];		/* what was last asked about it */
 	int nodes;
 	cgm_nodeset allowed;
 	struct layout_vma *vmas;
@@ -164,6 +165,11 @@ static int fill_pages(struct cgm_layout *layout, const struct move_page *pages, 
 	return err;
 }
 
+static void ask(struct cgm_layout *layout, const char *file)
+{
+	snprintf(layout->asked, sizeof(layout->asked), "/proc/%d/%s", layout->pid, file);
+}
+
 static int fill_exactly(struct cgm_layout *layout, pid_t pid)
 {
 	struct move_page *pages = calloc(WALK_PAGES, sizeof(*pages));
@@ -172,6 +178,7 @@ static int fill_exactly(struct cgm_layout *layout, pid_t pid)
 	struct walker walker;
 	int err = -ENOMEM, count;
 
+	ask(layout, "pagemap");
 	if (pages && found)
 		err = walker_open(&walker, layout->ctx, pid, false);
 	if (err) {
@@ -183,7 +190,9 @@ static int fill_exactly(struct cgm_layout *layout, pid_t pid)
 		for (int i = 0; i < count; i++)
 			pages[i].page = found[i];
 		err = mover_query(pid, pages, count);
-		if (!err)
+		if (err)
+			snprintf(layout->asked, sizeof(layout->asked), "move_pages");
+		else
 			err = fill_pages(layout, pages, count, &vma);
 	}
 	if (!err && count < 0)
@@ -209,6 +218,20 @@ static int make_cells(struct cgm_layout *layout, pid_t pid, size_t wanted)
 	return layout->exact ? fill_exactly(layout, pid) : fill_by_proportion(layout);
 }
 
+/* Say of what it is that we know nothing, and what would help. */
+static int fail_unread(const struct cgm_layout *layout, int err)
+{
+	struct cgm_context *ctx = layout->ctx;
+	bool closed = err == -EACCES || err == -EPERM;
+
+	if (err == -ENOENT || err == -ESRCH)
+		return cgm_fail(ctx, ESRCH, "%d: no such process", layout->pid);
+	return cgm_fail(ctx, err, "%d: cannot look at its address space: %s: %s%s",
+			layout->pid, layout->asked, strerror(-err),
+			closed && !(ctx->features.flags & CGM_FEATURE_SYS_PTRACE) ?
+			"; CAP_SYS_PTRACE is missing" : "");
+}
+
 CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t cells,
 				   struct cgm_layout **out)
 {
@@ -224,18 +247,16 @@ CGM_PUBLIC int cgm_layout_read_pid(struct cgm_context *ctx, pid_t pid, size_t ce
 		last = n;
 	layout->nodes = last + 1;
 	process_allowed(ctx, pid, &layout->allowed);
+	ask(layout, "numa_maps");
 	err = placement_each_vma(ctx, pid, add_vma, layout);
 	for (size_t i = 0; i < layout->vma_count; i++)
 		add_resident(layout, layout->vmas[i].placement);
 	if (!err && cells)
 		err = make_cells(layout, pid, cells);
 	if (err) {
+		err = fail_unread(layout, err);
 		cgm_layout_free(layout);
-		if (err == -ENOENT)
-			err = -ESRCH;
-		return cgm_fail(ctx, err, err == -ESRCH ? "%d: no such process" :
-				"%d: cannot look at its address space: %s", pid,
-				strerror(-err));
+		return err;
 	}
 	*out = layout;
 	return 0;

@@ -187,6 +187,29 @@ def test_ourselves():
     assert any(vma["name"] == "[heap]" for vma in out["vmas"])
 
 
+CLOSED = "cgmigrate: map: {0}: cannot look at its address space: {1}: {2}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is not root, who can become another")
+def test_somebody_elses_process():
+    other = Command(prefix=["setpriv", "--reuid=65534", "--clear-groups"])
+    result = other("map", os.getpid())
+    file = f"/proc/{os.getpid()}/numa_maps"
+    why = "Permission denied; CAP_SYS_PTRACE is missing"
+    assert result.stderr == CLOSED.format(os.getpid(), file, why)
+    assert result.returncode == 4 and result.stdout == ""
+
+
+def test_pages_that_cannot_be_looked_at():
+    file = f"/proc/{os.getpid()}/pagemap"
+    # It is opened below the root, by a relative path.
+    words = ["strace", "-qq", "-o", "/dev/null", "-P", file[1:], "-e", "trace=openat"]
+    closed = Command(prefix=[*words, "-e", "inject=openat:error=EIO"])
+    result = closed("map", os.getpid())
+    assert result.stderr == CLOSED.format(os.getpid(), file, "Input/output error")
+    assert result.returncode == 1 and result.stdout == ""
+
+
 @pytest.mark.long
 def test_memory_is_handled_right(big, tmp_path, valgrind):
     check = Command(big, [*valgrind, "--errors-for-leak-kinds=definite"])

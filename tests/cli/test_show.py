@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -593,6 +594,7 @@ def test_watch_in_a_pipe(machine):
 
 
 CGROUPS, PROCESSES = 2000, 10000
+SECONDS = 5
 
 
 def paths(shape):
@@ -661,6 +663,17 @@ def test_thousands(crowd, args, files):
     assert {name.split("/")[-1] for name in of_processes} == files
     assert len(of_processes) == len(files) * PROCESSES
     assert names.total() - len(of_processes) < 10 * CGROUPS
+
+
+@pytest.mark.parametrize("args", [[], ["--all"], ["--by", "process"]], ids=" ".join)
+def test_thousands_take_little_time(crowd, args):
+    """Of the CPU, and with enough to spare for a machine that is many times slower."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert Command(crowd)("show", *args).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    print(f"show {' '.join(args)}: {used:.2f} s")
+    assert used < SECONDS
 
 
 @pytest.mark.parametrize(

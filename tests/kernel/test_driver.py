@@ -13,7 +13,8 @@ from ktest.machine import mib
 from ktest.tools import BUILD
 
 DEVICE = "/dev/numa_buffer"
-FOLLOW = "/sys/module/numa_buffer/parameters/follow"
+PARAMETERS = "/sys/module/numa_buffer/parameters"
+FOLLOW = f"{PARAMETERS}/follow"
 PAGES = mib(8)
 NO_NODE = 255
 
@@ -170,6 +171,43 @@ def test_stopped(top, spawn):
 
     assert where(load) == {1: PAGES}
     assert "fail_nomem" not in reasons(change)
+    load.verify()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("reason", ["busy", "nomem"])
+def test_what_the_driver_cannot_move(top, spawn, reason):
+    """It stays, counted once, and comes when it can."""
+    every = 8
+    stays = PAGES // every
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    buffer(load, (0, 1))
+    load("work", writers=1, verifiers=1, rest=500)
+
+    with machine.settings({f"{PARAMETERS}/{reason}": every}):
+        change = moved_by(cpuset, "2-3")
+
+        assert where(load) == {
+            0: stays // 2,
+            1: stays // 2,
+            2: (PAGES - stays) // 2,
+            3: (PAGES - stays) // 2,
+        }
+        assert reasons(change)[f"fail_{reason}"] == stays
+        assert PAGES - stays <= change["migrate_moved"]
+        assert (change["migrate_done"], change["migrate_partial"]) == (0, 1)
+
+        # Asked again, it says the same.
+        change = moved_by(cpuset)
+        assert reasons(change)[f"fail_{reason}"] == stays
+
+    change = moved_by(cpuset)
+
+    load.rest()
+    assert set(where(load)) == {2, 3}
+    assert stays <= change["migrate_moved"]
+    assert (change["migrate_done"], change["migrate_partial"]) == (1, 0)
     load.verify()
 
 

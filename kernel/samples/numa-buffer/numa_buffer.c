@@ -31,6 +31,14 @@ static bool follow = true;
 module_param(follow, bool, 0644);
 MODULE_PARM_DESC(follow, "what is mapped from now on follows its owner (default: yes)");
 
+static unsigned int busy;
+module_param(busy, uint, 0644);
+MODULE_PARM_DESC(busy, "every so many-th page is in use, to see what becomes of it (default: 0, none)");
+
+static unsigned int nomem;
+module_param(nomem, uint, 0644);
+MODULE_PARM_DESC(nomem, "every so many-th page finds no memory (default: 0, none)");
+
 /**
  * struct buffer_page - one page of a buffer
  * @page: the page, or NULL if nobody has touched it
@@ -92,20 +100,34 @@ static vm_fault_t buffer_fault(struct vm_fault *vmf)
 }
 
 #ifdef CONFIG_CPUSET_MIGRATE
+/* Is a page one of those that a parameter is about? */
+static bool is_one_of(struct buffer *buffer, struct buffer_page *p,
+		      unsigned int every)
+{
+	return every && (p - buffer->pages) % every == 0;
+}
+
 /* Call with the lock held, and the page mapped nowhere. */
 static void page_migrate(struct buffer *buffer, struct buffer_page *p,
 			 struct vma_migration *m)
 {
 	int nid = page_to_nid(p->page);
 	int dst = vma_migration_node(m, nid);
-	struct page *page;
+	struct page *page = NULL;
 
 	if (dst == nid) {
 		m->inplace++;
 		return;
 	}
-	page = buffer_alloc_page(buffer, dst, GFP_HIGHUSER | __GFP_THISNODE |
-				 __GFP_NORETRY | __GFP_NOWARN);
+	/* Where a device is at work on it. */
+	if (is_one_of(buffer, p, READ_ONCE(busy))) {
+		m->busy++;
+		return;
+	}
+	if (!is_one_of(buffer, p, READ_ONCE(nomem)))
+		page = buffer_alloc_page(buffer, dst,
+					 GFP_HIGHUSER | __GFP_THISNODE |
+					 __GFP_NORETRY | __GFP_NOWARN);
 	if (!page) {
 		m->nomem++;
 		return;

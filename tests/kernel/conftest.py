@@ -165,13 +165,8 @@ def root():
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(root):
     """When all tests have ended, nobody keeps a cpuset that was removed."""
-    # Only v2 counts them.
-    before = cpusets.dying(root) if root.version == 2 else 0
-    yield
-    if root.version == 2:
-        cpusets.wait_until(
-            lambda: cpusets.dying(root) <= before, "removed cpusets to be freed"
-        )
+    with cpusets.all_freed(root):
+        yield
 
 
 @pytest.fixture(autouse=True)

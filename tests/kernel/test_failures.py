@@ -12,7 +12,7 @@ import os
 import pytest
 
 from ktest import failures, machine
-from ktest.cpusets import Since, accounted, moved_by, wait_until
+from ktest.cpusets import Since, accounted, all_freed, moved_by, wait_until
 from ktest.disks import start_writeback, under_writeback
 from ktest.failures import PAGES, SLAB, Failing, span
 from ktest.folios import folios_of
@@ -34,6 +34,13 @@ ENGINE = """
 @pytest.fixture(autouse=True)
 def able():
     failures.need()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(root):
+    """What has failed does not keep the cpusets of a test."""
+    with all_freed(root):
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cpusets of either hierarchy, so that one test serves both."""
 
+import contextlib
 import os
 import re
 import signal
@@ -218,6 +219,17 @@ def dying(root):
     """Cpusets that have no folder any more and still are there."""
     lines = root.read("cgroup.stat").splitlines()
     return int(dict(map(str.split, lines))["nr_dying_subsys_cpuset"])
+
+
+@contextlib.contextmanager
+def all_freed(root):
+    """Cpusets that are removed meanwhile are kept by nobody when it ends."""
+    if root.version == 1:  # which does not count them
+        yield
+        return
+    before = dying(root)
+    yield
+    wait_until(lambda: dying(root) <= before, "removed cpusets to be freed")
 
 
 def complaints(cpuset):

@@ -5,7 +5,7 @@
  *
  * A child of two threads has one half of a region on one node and the other
  * half on another.  The parent changes the nodes and asks move_pages() where the
- * pages are.
+ * pages are, and the child whether they still are what it wrote.
  */
 #define _GNU_SOURCE
 
@@ -48,12 +48,16 @@ static long page_size, nr_pages;
  * @to: another one, on the last two
  * @mem: its region; mapped here too, but without pages
  * @pid: the process
+ * @ask: takes a byte that asks it to look at its pages
+ * @answer: where it says 1 if they are as they should be, else 0
  */
 struct job {
 	char *from;
 	char *to;
 	char *mem;
 	pid_t pid;
+	int ask;
+	int answer;
 };
 
 /* Find @nr nodes with memory.  Returns how many there are, up to @nr. */
@@ -94,17 +98,43 @@ static int write_mems(const char *cgroup, int a, int b, int flags)
 	return ret;
 }
 
-/* Touch @len bytes at @mem, so that their pages are on node @nid. */
-static int fill_on(char *mem, size_t len, int nid)
+/* A word of a page: no other page has it there. */
+static long word_of(long page, long word)
 {
+	return (page + 1) * page_size + word;
+}
+
+static long *page_at(char *mem, long page)
+{
+	return (long *)(mem + page * page_size);
+}
+
+/* Write @nr pages of the region at @mem, so that they are on node @nid. */
+static int fill_on(char *mem, long first, long nr, int nid)
+{
+	long page, word;
 	unsigned long mask[MAX_NODES / (8 * sizeof(long))] = {};
 	unsigned long bits = 8 * sizeof(long);
 
 	mask[nid / bits] = 1UL << nid % bits;
 	if (syscall(__NR_set_mempolicy, MPOL_BIND, mask, MAX_NODES))
 		return -1;
-	memset(mem, 1, len);
+	for (page = first; page < first + nr; page++)
+		for (word = 0; word < page_size / (long)sizeof(long); word++)
+			page_at(mem, page)[word] = word_of(page, word);
 	return syscall(__NR_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+}
+
+/* Is every page of the region at @mem what was written? */
+static bool is_intact(char *mem)
+{
+	long page, word;
+
+	for (page = 0; page < nr_pages; page++)
+		for (word = 0; word < page_size / (long)sizeof(long); word++)
+			if (page_at(mem, page)[word] != word_of(page, word))
+				return false;
+	return true;
 }
 
 static void *wait_for_signal(void *arg)
@@ -113,43 +143,62 @@ static void *wait_for_signal(void *arg)
 	return NULL;
 }
 
-/* The child: says a byte when its memory and two threads are there. */
-static void run_job(const struct job *job, int ready)
+/* The child, with two threads: looks at its memory whenever it is asked. */
+static void run_job(const struct job *job, int asked, int answer)
 {
 	pthread_t thread;
+	char byte;
 
-	if (fill_on(job->mem, REGION / 2, node[0]) ||
-	    fill_on(job->mem + REGION / 2, REGION / 2, node[1]))
+	if (fill_on(job->mem, 0, nr_pages / 2, node[0]) ||
+	    fill_on(job->mem, nr_pages / 2, nr_pages / 2, node[1]))
 		exit(1);
 	if (pthread_create(&thread, NULL, wait_for_signal, NULL))
 		exit(1);
-	if (write(ready, "", 1) != 1)
-		exit(1);
-	pause();
+	while (read(asked, &byte, 1) == 1) {
+		byte = is_intact(job->mem);
+		if (write(answer, &byte, 1) != 1)
+			break;
+	}
 	exit(0);
+}
+
+/* Does the child find what it wrote? */
+static bool has_kept(const struct job *job)
+{
+	char byte = 0;
+
+	if (write(job->ask, &byte, 1) != 1 || read(job->answer, &byte, 1) != 1)
+		return false;
+	if (!byte)
+		ksft_print_msg("the contents of pages have changed\n");
+	return byte;
 }
 
 static int fork_job(struct job *job)
 {
-	int ready[2], ret;
-	char byte;
+	int ask[2], answer[2];
 
-	if (pipe(ready))
+	if (pipe(ask))
 		return -1;
+	job->ask = ask[1];
+	if (pipe(answer)) {
+		close(ask[0]);
+		return -1;
+	}
+	job->answer = answer[0];
 
 	job->pid = fork();
-	if (job->pid < 0)
-		return -1;
 	if (!job->pid) {
+		close(ask[1]);
 		if (cg_enter_current(job->from))
 			exit(1);
-		run_job(job, ready[1]);
+		run_job(job, ask[0], answer[1]);
 	}
 
-	close(ready[1]);
-	ret = read(ready[0], &byte, 1) == 1 ? 0 : -1;
-	close(ready[0]);
-	return ret;
+	close(ask[0]);
+	close(answer[1]);
+	/* Once it can say so, its memory and threads are there. */
+	return job->pid > 0 && has_kept(job) ? 0 : -1;
 }
 
 /* Where all pages of each half of the region are: the nodes @a and @b? */
@@ -183,6 +232,8 @@ static void end_job(struct job *job)
 		kill(job->pid, SIGKILL);
 		waitpid(job->pid, NULL, 0);
 	}
+	close(job->ask);
+	close(job->answer);
 	if (job->mem != MAP_FAILED)
 		munmap(job->mem, REGION);
 	cg_destroy(job->from);
@@ -194,6 +245,8 @@ static void end_job(struct job *job)
 static int start_job(struct job *job, const char *root)
 {
 	job->pid = -1;
+	job->ask = -1;
+	job->answer = -1;
 	job->from = cg_name(root, "cpuset_migrate_from");
 	job->to = cg_name(root, "cpuset_migrate_to");
 	job->mem = mmap(NULL, REGION, PROT_READ | PROT_WRITE,
@@ -449,7 +502,7 @@ static int run_test(const struct test *test, const char *root)
 
 	if (start_job(&job, root))
 		ksft_print_msg("the job did not start\n");
-	else if (test->fn(&job))
+	else if (test->fn(&job) && has_kept(&job))
 		ret = KSFT_PASS;
 	end_job(&job);
 	return ret;
@@ -475,6 +528,8 @@ int main(int argc, char *argv[])
 	if (!has_files(root))
 		ksft_exit_skip("no cpuset memory migration\n");
 
+	/* A child that could not start does not end the test. */
+	signal(SIGPIPE, SIG_IGN);
 	page_size = sysconf(_SC_PAGESIZE);
 	nr_pages = REGION / page_size;
 	ksft_set_plan(ARRAY_SIZE(tests));

@@ -16,7 +16,8 @@ import pytest
 
 from ktest import command as cgmigrate
 from ktest import cpusets, machine
-from ktest.disks import slow_file_system
+from ktest.disks import mounted, slow_file_system
+from ktest.hugetlb import Pool
 from ktest.load import NUMALOAD, Load, nearly_full
 from ktest.tools import Tools
 
@@ -275,6 +276,23 @@ def charged(top, root):
         if "memory" not in each.read("cgroup.subtree_control").split():
             each.write("cgroup.subtree_control", "+memory")
     return top.mkdir
+
+
+@pytest.fixture
+def pool():
+    """Huge pages of 2 MiB: the test says how many are where."""
+    pool = Pool(2048)
+    yield pool
+    for node in machine.memory_nodes():
+        pool.resize(node, 0)
+    assert all(pool.counts(node) == [(0, 0)] for node in machine.memory_nodes())
+
+
+@pytest.fixture
+def ramfs(tmp_path):
+    """A folder on a file system that cannot migrate its pages."""
+    with mounted(tmp_path / "ramfs", "ramfs") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import moved_by
 from ktest.machine import mib
-from ktest.placement import interleaved
+from ktest.placement import EVEN, interleaved
 
 PAGES = mib(8)
 HUGE = mib(2)
@@ -21,9 +21,6 @@ def start(top, spawn, kind, mode, mems, **flags):
     load("rewrite", "memory")
     load("work", writers=1, verifiers=1, rest=500)
     return cpuset, load, address
-
-
-EVEN = dict.fromkeys(range(4), 1)
 
 
 @pytest.mark.core

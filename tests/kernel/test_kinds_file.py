@@ -7,7 +7,6 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by, reasons
-from ktest.disks import mounted
 from ktest.machine import mib
 from ktest.timing import Repeated
 
@@ -158,12 +157,6 @@ def test_text_of_several_processes(top, spawn, path):
     moved_by(cpuset)
     assert load.where("file") == {1: FEW}
     load.verify()
-
-
-@pytest.fixture
-def ramfs(tmp_path):
-    with mounted(tmp_path / "ramfs", "ramfs") as folder:
-        yield folder
 
 
 def test_file_system_without_a_migrate_method(ramfs, top, spawn):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Huge pages of the pool: who may take which, and the pool's counts afterwards."""
 
-import os
-
 import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by, reasons
+from ktest.hugetlb import Pool, make_pool
 from ktest.load import nearly_full
 from ktest.machine import mib
 
@@ -14,59 +13,6 @@ HUGE = mib(2)
 GIGANTIC = mib(1024)
 # Nodes for pages of 1 GiB: the first is taken apart by what lies below 4 GiB.
 FROM, TO = 1, 2
-
-
-class Pool:
-    """The pool of one size of huge pages."""
-
-    def __init__(self, kib):
-        self.kib = kib
-
-    def _file(self, node, name):
-        return f"{machine.NODE}/node{node}/hugepages/hugepages-{self.kib}kB/{name}"
-
-    def exists(self):
-        return os.path.exists(self._file(0, "nr_hugepages"))
-
-    def resize(self, node, count):
-        machine.write(self._file(node, "nr_hugepages"), count)
-        return self.total(node) == count
-
-    def total(self, node):
-        return int(machine.read(self._file(node, "nr_hugepages")))
-
-    def free(self, node):
-        return int(machine.read(self._file(node, "free_hugepages")))
-
-    def surplus(self, node):
-        return int(machine.read(self._file(node, "surplus_hugepages")))
-
-    def reserved(self):
-        path = f"/sys/kernel/mm/hugepages/hugepages-{self.kib}kB/resv_hugepages"
-        return int(machine.read(path))
-
-    def counts(self, *nodes):
-        """Pages, and free ones, on each of these nodes."""
-        return [(self.total(node), self.free(node)) for node in nodes]
-
-
-def make_pool(pool, sizes):
-    """Pages on each node; skips where they cannot be had."""
-    if not pool.exists():
-        pytest.skip(f"the machine has no huge pages of {pool.kib} KiB")
-    for node, count in sizes.items():
-        if not pool.resize(node, count):
-            pytest.skip(f"no room for {count} pages of {pool.kib} KiB on node {node}")
-
-
-@pytest.fixture
-def pool():
-    """Pages of 2 MiB: the test says how many are where."""
-    pool = Pool(2048)
-    yield pool
-    for node in machine.memory_nodes():
-        pool.resize(node, 0)
-    assert all(pool.counts(node) == [(0, 0)] for node in machine.memory_nodes())
 
 
 # The pool has to be there until the processes are gone: it comes first.

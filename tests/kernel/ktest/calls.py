@@ -14,8 +14,9 @@ IO_URING_SETUP, IO_URING_REGISTER = 425, 427
 STRICT, MOVE, MOVE_ALL = 1, 2, 4  # MPOL_MF_STRICT and so on
 BIND, INTERLEAVE, WEIGHTED_INTERLEAVE = 2, 3, 6  # MPOL_BIND and so on
 CAP_SYS_NICE = 23
+HUGETLB = mmap.MAP_PRIVATE | 0x40000 | 21 << 26  # MAP_HUGETLB | MAP_HUGE_2MB
 UNTOUCHED = -9999  # a status that the kernel has not written
-NOMIGRATE, MIGRATE, SOFT_OFFLINE, REMOVE = 120, 121, 101, 9
+NOMIGRATE, MIGRATE, SOFT_OFFLINE, REMOVE, HUGEPAGE = 120, 121, 101, 9, 14
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -49,16 +50,24 @@ def addresses(address, count):
     return [address + index * machine.PAGE for index in range(count)]
 
 
-def move(pid, pages, nodes=None, flags=MOVE):
-    """What move_pages() returns, and the status of each page; without nodes, ask."""
+def try_move(pid, pages, nodes=None, flags=MOVE):
+    """What move_pages() returns, or the number of its error, and each status."""
     count = len(pages)
     pages = (ctypes.c_void_p * count)(*pages)
     if nodes is not None:
         nodes = (ctypes.c_int * count)(*nodes)
     status = (ctypes.c_int * count)(*[UNTOUCHED] * count)
     count = ctypes.c_ulong(count)
-    left = checked(libc.syscall(MOVE_PAGES, pid, count, pages, nodes, status, flags))
-    return left, list(status)
+    left = libc.syscall(MOVE_PAGES, pid, count, pages, nodes, status, flags)
+    return -ctypes.get_errno() if left < 0 else left, list(status)
+
+
+def move(pid, pages, nodes=None, flags=MOVE):
+    """What move_pages() returns, and the status of each page; without nodes, ask."""
+    left, status = try_move(pid, pages, nodes, flags)
+    if left < 0:
+        raise OSError(-left, os.strerror(-left))
+    return left, status
 
 
 def move_pages(pid, address, count, node):
@@ -102,10 +111,12 @@ def take_fd(pid, number):
 class Mapping:
     """Pages of this process, each full of its number."""
 
-    def __init__(self, count, flags=mmap.MAP_PRIVATE):
+    def __init__(self, count, flags=mmap.MAP_PRIVATE, advice=None):
         self.count = count
         self.memory = mmap.mmap(-1, count * machine.PAGE, flags)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        if advice is not None:
+            self.advise(advice)
         self.write(count)
 
     def _text(self, count):

@@ -42,6 +42,10 @@ def misplaced(before, after, masks):
     return wrong
 
 
+# Weights of nodes that get as much as the others.
+EVEN = dict.fromkeys(range(4), 1)
+
+
 def interleaved(address, count, nodes, weight, order=0):
     """The node of each page that a policy interleaves over nodes of these weights."""
     turn = [node for node in sorted(nodes) for _ in range(weight[node])]

@@ -1,70 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0
 """Pages that KSM has merged, of one cpuset and of several."""
 
-import os
-
 import pytest
 
-from ktest import machine, pages
 from ktest.cpusets import moved_by, reasons, wait_until
+from ktest.ksm import ksm, merged, merging, twins
 from ktest.machine import mib
 
-KSM = "/sys/kernel/mm/ksm"
 PAGES = mib(2)
 
 
-def ksm(name, value=None):
-    if value is None:
-        return int(machine.read(f"{KSM}/{name}"))
-    return machine.write(f"{KSM}/{name}", value)
-
-
 @pytest.fixture(params=[1, 0], ids=["across-nodes", "each-node"])
-def merging(request):
-    """KSM at work, merging pages of different nodes or of the same only."""
-    if not os.path.isdir(KSM):
-        pytest.skip("the kernel has no KSM")
-    names = ("run", "sleep_millisecs", "pages_to_scan", "merge_across_nodes")
-    before = {name: ksm(name) for name in names}
-    ksm("run", 2)
-    ksm("merge_across_nodes", request.param)
-    ksm("sleep_millisecs", 10)
-    ksm("pages_to_scan", 2000)
-    ksm("run", 1)
-    yield request.param
-    ksm("run", 2)
-    for name in reversed(names):
-        ksm(name, before[name])
+def ksm_runs(request):
+    """It merges pages of different nodes, or of the same only."""
+    with merging(request.param):
+        yield
 
 
-def merged(loads, addresses):
-    """Whether all have the same page in each place."""
-    one, *others = (
-        pages.frames(load.pid, address, PAGES)
-        for load, address in zip(loads, addresses)
-    )
-    return len(one) == PAGES and all(other == one for other in others)
-
-
-def twins(spawn, *sets):
+def start(spawn, *sets):
     """Processes of these cpusets with the same contents, merged."""
     loads = [spawn(cpuset) for cpuset in sets]
-    # The pattern depends on the name of the region and the number of the page.
-    addresses = [load.alloc("twin", PAGES, nodes=0) for load in loads]
-    for load in loads:
-        load("advise", "twin", "mergeable")
-    wait_until(lambda: merged(loads, addresses), "KSM to merge")
-    return loads, addresses
+    return loads, twins(loads, PAGES)
 
 
-def test_merged_pages_move_and_stay_merged(top, spawn, merging):
+def test_merged_pages_move_and_stay_merged(top, spawn, ksm_runs):
     cpuset = top.mkdir("a", mems="0")
-    loads, addresses = twins(spawn, cpuset, cpuset)
+    loads, addresses = start(spawn, cpuset, cpuset)
     ksm("run", 0)
 
     change = moved_by(cpuset, "1")
 
-    assert merged(loads, addresses)
+    assert merged(loads, addresses, PAGES)
     for load in loads:
         assert load.where("twin") == {1: PAGES}
         load.verify()
@@ -80,16 +46,16 @@ def test_merged_pages_move_and_stay_merged(top, spawn, merging):
 
 
 @pytest.mark.core
-def test_merged_pages_of_two_cpusets(top, spawn, merging):
+def test_merged_pages_of_two_cpusets(top, spawn, ksm_runs):
     """They stay where one wants them; where none does, the last change wins."""
     mover, other = top.mkdir("a", mems="0"), top.mkdir("b", mems="0")
-    loads, addresses = twins(spawn, mover, other)
+    loads, addresses = start(spawn, mover, other)
     ksm("run", 0)
 
     change = moved_by(mover, "1")
 
     assert reasons(change)["skip_shared"] >= PAGES
-    assert merged(loads, addresses)
+    assert merged(loads, addresses, PAGES)
     for load in loads:
         assert load.where("twin") == {0: PAGES}
         load.verify()
@@ -97,15 +63,15 @@ def test_merged_pages_of_two_cpusets(top, spawn, merging):
     change = moved_by(other, "2")
 
     assert change["migrate_moved"] >= PAGES
-    assert merged(loads, addresses)
+    assert merged(loads, addresses, PAGES)
     for load in loads:
         assert load.where("twin") == {2: PAGES}
         load.verify()
 
 
-def test_while_pages_are_merged_and_written(top, spawn, merging):
+def test_while_pages_are_merged_and_written(top, spawn, ksm_runs):
     cpuset = top.mkdir("a", mems="0-1")
-    loads, _ = twins(spawn, cpuset, cpuset)
+    loads, _ = start(spawn, cpuset, cpuset)
     loads[0]("work", writers=1, verifiers=1, rest=1000)
     loads[1]("work", verifiers=1, rest=1000)
     scans = ksm("full_scans")

@@ -2,7 +2,7 @@
 """The knob max_stall_usec: what it takes, and that batches follow it."""
 
 import errno
-import re
+import statistics
 
 import pytest
 
@@ -13,6 +13,7 @@ KNOB = f"{machine.KNOBS}/max_stall_usec"
 DEFAULT = "2000"
 CHUNK = "cpuset_migrate:cpuset_migrate_chunk"
 PAGES = mib(8)
+LARGE = mib(128)
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +40,11 @@ def test_good_input_is_kept(text):
     assert machine.read(KNOB) == f"{text}\n"
 
 
-def largest_batch(cpuset, mems):
+def chunks(cpuset, mems, field):
+    """What a field of the chunks of a move says."""
     with Trace(CHUNK) as trace:
         cpuset.set_mems(mems)
-    assert trace.lines
-    return max(int(re.search(r"isolated=(\d+)", line)[1]) for line in trace.lines)
+    return [int(each[field]) for each in trace.events("cpuset_migrate_chunk")]
 
 
 @pytest.mark.core
@@ -54,12 +55,29 @@ def test_batches_follow_it(top, spawn):
     load.alloc("memory", PAGES, nodes=0, lock=1)
 
     machine.write(KNOB, "1")
-    small = largest_batch(cpuset, "1")
+    small = max(chunks(cpuset, "1", "isolated"))
     assert load.where("memory") == {1: PAGES}
     machine.write(KNOB, "1000000")
-    large = largest_batch(cpuset, "0")
+    large = max(chunks(cpuset, "0", "isolated"))
 
     assert load.where("memory") == {0: PAGES}
     assert small <= 16
     assert large >= 256
     load.verify()
+
+
+@pytest.mark.timing
+def test_chunks_take_no_longer(top, spawn):
+    """Half of it, and for the pages at hand; of some moves one on an idle host."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", LARGE, nodes=0)
+    typical = []
+    with machine.settings({f"{machine.KNOBS}/workers": "1"}):
+        for usec in (500, 2000, 20000):
+            machine.write(KNOB, usec)
+            moves = (chunks(cpuset, mems, "walk_usec") for mems in "1210")
+            typical.append(min(map(statistics.median, moves)))
+            assert typical[-1] <= usec, typical
+            load.verify()
+    assert typical == sorted(set(typical)), typical

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Several threads of the kernel that move one address space."""
 
+import contextlib
+import glob
+import itertools
+import re
 import time
 
 import pytest
 
 from ktest import machine
 from ktest.cpusets import Since, accounted, moved_by, wait_until
-from ktest.machine import mib
-from ktest.timing import Repeated
+from ktest.machine import Trace, mib
+from ktest.timing import Repeated, timed
 
 KNOB = f"{machine.KNOBS}/workers"
+CHUNK = "cpuset_migrate_chunk"
 # Two rounds of four.
 PAGES = mib(64)
+LARGE = mib(256)
+# Moves to look at, and at most, until CPUs of the guest ran at the same time.
+FEW, MANY = 3, 6
 
 
 @pytest.fixture(autouse=True)
@@ -207,3 +215,120 @@ def test_many_leave_the_low_watermark_alone(top, spawn, fill_node):
     assert machine.vmstat("oom_kill") == killed
     for load in loads:
         load.verify()
+
+
+def test_who_allocates_there_does_not_reclaim(top, spawn, fill_node):
+    """Also when all that there was above the low watermark has been taken."""
+    cpuset, other = top.mkdir("a", mems="0"), top.mkdir("b", mems="1")
+    load, bystander = spawn(cpuset), spawn(other)
+    load.alloc("memory", PAGES, nodes=0)
+    fill_node(1, mib(12))
+    stalls = direct_reclaims()
+    bystander("churn", threads=1, ops="mmap")
+
+    change = moved_by(cpuset, "1")
+
+    assert int(bystander.calm()["done"]) > 10
+    assert change["migrate_fail_nomem"]
+    assert direct_reclaims() == stalls
+    load.verify()
+
+
+def direct_reclaims():
+    """How often somebody had to make room himself, since boot."""
+    found = re.findall(r"(?m)^allocstall_\w+ (\d+)", machine.read("/proc/vmstat"))
+    return sum(map(int, found))
+
+
+def at_once(trace):
+    """How many threads had a chunk at the same time, at most."""
+    steps = []
+    for chunk in trace.events(CHUNK):
+        took = int(chunk["walk_usec"]) + int(chunk["move_usec"])
+        steps.append((chunk["seconds"] - took / 1e6, 1))
+        steps.append((chunk["seconds"], -1))
+    return max(itertools.accumulate(step for _, step in sorted(steps)))
+
+
+def most_at_once(cpuset):
+    """The same, of several moves; it should be more than one."""
+    most = 0
+    for turn in range(MANY):
+        with Trace(f"cpuset_migrate:{CHUNK}") as trace:
+            cpuset.set_mems(str((turn + 1) % 2))
+        most = max(most, at_once(trace))
+        if turn >= FEW - 1 and most > 1:
+            break
+    return most
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_as_many_as_it_says(top, spawn, workers):
+    machine.write(KNOB, workers)
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=0)
+    load("work", writers=1, verifiers=1, rest=500)
+
+    most = most_at_once(cpuset)
+
+    assert most == 1 if workers == 1 else 1 < most <= workers
+    load.rest()
+    load.verify()
+
+
+def kworkers():
+    """CPU time of each worker of the kernel so far, in microseconds."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        folder = path.removesuffix("/comm")
+        with contextlib.suppress(OSError):
+            if machine.read(path).startswith("kworker/"):
+                run = int(machine.read(f"{folder}/schedstat").split()[0]) // 1000
+                found[int(folder.removeprefix("/proc/"))] = run
+    return found
+
+
+def cost(cpuset, mems):
+    """CPU time of a move as it is told, and as the scheduler has it; pages, seconds."""
+    since, before = Since(cpuset), kworkers()
+    with Trace(f"cpuset_migrate:{CHUNK}") as trace:
+        seconds = timed(cpuset.set_mems, mems)
+    after, change = kworkers(), since.gained()
+    movers = {chunk["thread"] for chunk in trace.events(CHUNK)}
+    spent = sum(after[each] - before.get(each, 0) for each in movers)
+    return change["migrate_usec"], spent, change["migrate_moved"], seconds
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("workers", [1, 4])
+def test_cpu_time_is_told(top, spawn, workers):
+    """As much as they had, and no more than so many can have."""
+    machine.write(KNOB, workers)
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", LARGE, nodes=0)
+
+    told, spent, _, seconds = cost(cpuset, "1")
+
+    assert told == pytest.approx(spent, rel=0.25)
+    assert told <= workers * seconds * 1e6
+    load.verify()
+
+
+@pytest.mark.timing
+def test_a_limit_bounds_cpu_time(top, spawn):
+    """An eighth of the pages a second takes less than half: its chunks are smaller."""
+    machine.write(KNOB, 1)
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", PAGES, nodes=0)
+    told, _, moved, seconds = cost(cpuset, "1")
+    free = told / seconds
+    cpuset.write("max", int(moved * machine.PAGE / seconds / 8))
+
+    told, spent, _, seconds = cost(cpuset, "0")
+
+    assert told / seconds < free / 2
+    assert spent / seconds < free / 2
+    load.verify()

@@ -236,8 +236,11 @@ class KernelLog:
 class Trace:
     """Events recorded between enter and exit, as lines of text.
 
-    SYSTEM:EVENT, or all events of a SYSTEM.
+    SYSTEM:EVENT, or all events of a SYSTEM. Their times are those of one clock.
     """
+
+    CLOCK = f"{TRACING}/trace_clock"
+    LINE = re.compile(r"-(\d+) +\[\d+\] +\S+ +([\d.]+): (\w+): (.*)")
 
     def __init__(self, event, condition="0"):
         self.event = f"{TRACING}/events/{event.replace(':', '/')}"
@@ -247,6 +250,7 @@ class Trace:
     def __enter__(self):
         if not os.path.exists(f"{TRACING}/trace"):
             raise FileNotFoundError(f"{TRACING}: tracefs is not mounted")
+        write(self.CLOCK, "mono")
         # That it is truncated empties it, not what is written.
         with open(f"{TRACING}/trace", "w", encoding="ascii"):
             pass
@@ -260,6 +264,20 @@ class Trace:
         write(f"{self.event}/filter", "0")
         lines = read(f"{TRACING}/trace").splitlines()
         self.lines = [line for line in lines if not line.startswith("#")]
+        write(self.CLOCK, "local")
+
+    def events(self, name):
+        """The fields of each event of that name, with who was there and when."""
+        found = filter(None, map(self.LINE.search, self.lines))
+        return [
+            dict(
+                (word.split("=", 1) for word in each[4].split()),
+                thread=int(each[1]),
+                seconds=float(each[2]),
+            )
+            for each in found
+            if each[3] == name
+        ]
 
 
 def jobs_of(call, stock):

@@ -2,8 +2,10 @@
 """A subtree that belongs to somebody without privilege, who tries what he can."""
 
 import contextlib
+import ctypes
 import errno
 import itertools
+import mmap
 import os
 import signal
 import time
@@ -66,11 +68,10 @@ def test_what_is_roots_he_cannot_write(mine, top, name):
             apart(as_nobody, cpuset.write, name, "1")
 
 
-def to_and_fro(mine, pid, turn):
+def to_and_fro(mine, _pid, turn):
     """Other nodes."""
     mems = str(1 - turn % 2)
     child(mine, "a").set_mems(mems, nonblock=True)
-    assert pid
 
 
 def new_limits(mine, pid, turn):
@@ -190,8 +191,8 @@ def test_what_he_shares_with_others_stays_where_they_need_it(mine, job, others):
 # ---- what root changes from above ----
 
 
-def settle_again(cpuset, turn):
-    assert turn and cpuset.write("settle", "1", nonblock=True)
+def settle_again(cpuset, _turn):
+    cpuset.write("settle", "1", nonblock=True)
 
 
 def other_mems(cpuset, turn):
@@ -201,15 +202,17 @@ def other_mems(cpuset, turn):
 
 @contextlib.contextmanager
 def over_and_over(way, cpuset):
-    """Nobody does so, as fast as he can."""
+    """Nobody does so, as fast as he can; how often that was not refused."""
+    done = ctypes.c_ulong.from_buffer(mmap.mmap(-1, PAGE))
     pid = os.fork()
     if not pid:
         os.setuid(NOBODY)
         for turn in itertools.count(1):
             with contextlib.suppress(OSError):
                 way(cpuset, turn)
+                done.value += 1
     try:
-        yield
+        yield done
         assert os.waitpid(pid, os.WNOHANG) == (0, 0)
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -227,11 +230,14 @@ def test_he_cannot_make_it_begin_again(mine, job, way):
     load.alloc("much", mib(48), nodes=0)
     since = Since(mine)
 
-    with over_and_over(way, cpuset):
-        time.sleep(0.1)
+    with over_and_over(way, cpuset) as done:
+        wait_until(lambda: done.value > 10, "him to begin")
+        before = done.value
         mine.set_mems("1-2")
+        often = done.value - before
         assert 0 not in load.where("much")
         assert since.gained()["migrate_moved"] >= mib(48)
+        assert often > 10
 
     mine.wait_idle()
     placed = load.where("much")

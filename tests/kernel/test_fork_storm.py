@@ -12,6 +12,17 @@ TURNS = ["2-3", "1-2", "0-1"] * 3
 CHILDREN = 32
 
 
+def check(loads, nodes, bound):
+    """All are on these nodes, and what is bound on one of them."""
+    for each in loads:
+        assert machine.mems_allowed(each.pid) == nodes
+        reply = each("policy", "bound")
+        assert (reply["mode"], parse_list(reply["nodes"])) == ("bind", [bound])
+        assert each.where("bound") == {bound: PAGES}
+        assert set(each.where("memory")) <= set(nodes)
+        each.verify()
+
+
 @pytest.mark.core
 def test_children_are_where_their_parent_is(top, spawn):
     """Nodes, policies and pages."""
@@ -33,14 +44,11 @@ def test_children_are_where_their_parent_is(top, spawn):
         # A page of its own.
         children[-1]("rewrite", "memory", count=1)
     changes.join()
-    cpuset.set_mems("2-3")
     cpuset.wait_idle()
 
     assert len(children) >= 4
-    for each in (load, *children):
-        assert machine.mems_allowed(each.pid) == [2, 3]
-        reply = each("policy", "bound")
-        assert (reply["mode"], parse_list(reply["nodes"])) == ("bind", [3])
-        assert each.where("bound") == {3: PAGES}
-        assert set(each.where("memory")) <= {2, 3}
-        each.verify()
+    # The next change binds all anew, also what the storm had left behind.
+    check((load, *children), [0, 1], bound=1)
+    cpuset.set_mems("2-3")
+    cpuset.wait_idle()
+    check((load, *children), [2, 3], bound=3)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """migrate_pages(2), move_pages(2) and mbind(2): the same with the engine as without."""
 
+import collections
 import contextlib
 import itertools
 import mmap
@@ -594,6 +595,7 @@ def test_migrate_pages_while_nodes_change(load):
 def test_move_pages_while_nodes_change(load):
     address = load.alloc("memory", PAGES, nodes=(0, 1))
     load("work", writers=1, verifiers=1, rest=500)
+    there = collections.Counter()
 
     def call(node):
         request = (load.pid, calls.addresses(address, PAGES), [node] * PAGES)
@@ -606,9 +608,11 @@ def test_move_pages_while_nodes_change(load):
         assert 0 <= left <= PAGES
         known = {node, -EBUSY, -ENOENT}
         assert set(status) <= (known | {UNTOUCHED} if left else known)
+        there[node] += status.count(node)
 
     while_changing(load.cpuset, call)
 
+    assert any(there.values())
     load.rest()
     load.cpuset.set_mems("0")
     assert load.where("memory") == {0: PAGES}
@@ -619,15 +623,19 @@ def test_move_pages_while_nodes_change(load):
 @both
 def test_mbind_while_nodes_change(own):
     def check(memory):
+        done = collections.Counter()
+
         def call(node):
             for mode, nodes in (BIND, [node]), (INTERLEAVE, [node, (node + 1) % 4]):
                 try:
                     memory.bind(mode, nodes, MOVE | STRICT)
+                    done[mode] += 1
                 except OSError as error:
                     assert error.errno in (EINVAL, EIO)
                 assert memory.intact()
 
         while_changing(memory.cpuset, call)
+        assert done[BIND] and done[INTERLEAVE], done
         memory.cpuset.set_mems("0")
         assert memory.nodes() == [0] * PAGES
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Waiting for a move and not waiting; holding, stopping, settling."""
 
+import contextlib
 import errno
+import fcntl
 import os
+import select
 import signal
 import time
 
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, start_slowly, wait_until
+from ktest.cpusets import Since, complaints, start_slowly, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
 from ktest.timing import Background
@@ -42,6 +45,39 @@ def test_plain_write_waits(job):
     assert cpuset.write("mems", "1") == 1
     assert cpuset.stat()["migrate_pending"] == 0
     assert load.where("memory") == {1: SMALL}
+
+
+# What Go's os.OpenFile() wants to be told of a file.
+GO = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+
+
+@pytest.mark.core
+def test_as_go_opens_a_file(job):
+    """It makes it O_NONBLOCK afterwards; what counts is how it is at the write."""
+    cpuset, load = job
+    cpuset.write("max", "1M")
+    with contextlib.ExitStack() as stack:
+        fd = os.open(cpuset.file("mems"), os.O_WRONLY | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        stack.enter_context(select.epoll()).register(fd, GO)
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+
+        assert os.write(fd, b"1") == 1
+        assert cpuset.stat()["migrate_pending"] == 1
+        assert load.where("memory")[0] > SMALL // 2
+
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+        since = Since(cpuset)
+        writer = Background(os.write, fd, b"2")
+        since.wait_moved(mib(1))
+        assert writer.running
+        cpuset.write("max", "max")
+        writer.join()
+
+    assert cpuset.stat()["migrate_pending"] == 0
+    assert load.where("memory") == {2: SMALL}
+    load.verify()
 
 
 HOLDERS = [("hold", "1", "0"), ("max", "0", "max")]
@@ -387,6 +423,9 @@ def test_exit_during_a_move(waiting_writer):
     writer.receive()
     cpuset.wait_idle()
 
+    assert not complaints(cpuset)
+    assert cpuset.stat()["migrate_moved"] < LARGE
+
 
 def test_rmdir_while_a_writer_waits(waiting_writer, top):
     """The process goes elsewhere, its job goes with it, the cgroup can go."""
@@ -409,7 +448,41 @@ def test_controller_taken_while_a_writer_waits(waiting_writer, top):
 
     assert not cpuset.has("stat")
     writer.receive()
+    top.wait_idle()
+    assert load.where("memory") == {1: LARGE}
+    assert not complaints(top)
     load.verify()
+
+
+@pytest.mark.core
+@pytest.mark.debug
+@pytest.mark.v2only("cgroup.subtree_control")
+@pytest.mark.parametrize("mems", ["1", "0-1"])
+def test_controller_taken_from_children_on_their_way(top, spawn, mems):
+    """They are their parent's, which holds nobody, and go where they were to go."""
+    parent = top.mkdir("p", mems="0-1")
+    held, slow = (parent.mkdir(name, mems="0") for name in "xy")
+    loads = [spawn(child) for child in (held, slow)]
+    for load in loads:
+        load.alloc("memory", SMALL, nodes=0)
+        load("work", writers=1, verifiers=1, rest=500)
+    held.write("hold", "1")
+    held.set_mems("1")
+    start_slowly(slow, "1", machine.PAGE)
+    parent.set_mems(mems)
+    wait_until(lambda: parent.stat()["migrate_held"] == 1, "one to be held")
+    assert parent.stat()["migrate_pending"] == 2
+    assert loads[0].where("memory") == {0: SMALL}
+
+    parent.control(False)
+
+    parent.wait_idle()
+    for load in loads:
+        assert machine.mems_allowed(load.pid) == machine.parse_list(mems)
+        assert load.where("memory") == {1: SMALL}
+        load.rest()
+        load.verify()
+    assert not complaints(parent)
 
 
 @pytest.mark.core

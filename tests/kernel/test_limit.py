@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import Since, accounted, start_slowly, wait_until
+from ktest.cpusets import Since, accounted, complaints, start_slowly, wait_until
 from ktest.machine import PAGE, mib
 from ktest.timing import Background, timed
 
@@ -576,6 +576,8 @@ def test_controller_taken_while_throttled(throttled, top):
     assert timed(top.control, False) < SOON
     assert not cpuset.has("stat")
     assert top.wait_idle() < SOON
+    assert load.where("memory") == {1: SMALL}
+    assert not complaints(top)
     load.verify()
 
 

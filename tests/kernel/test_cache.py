@@ -11,7 +11,14 @@ import time
 import pytest
 
 from ktest import calls, machine
-from ktest.cpusets import Since, accounted, moved_by, reasons, wait_until
+from ktest.cpusets import (
+    Since,
+    accounted,
+    cached_on,
+    moved_by,
+    reasons,
+    wait_until,
+)
 from ktest.disks import SlowDisk, loop_device, run
 from ktest.machine import mib
 from ktest.process import apart
@@ -60,15 +67,6 @@ def look(load):
     load.verify("cache")
     load("hide", "cache")
     return where
-
-
-def cached_on(cpuset, node):
-    """Pages of files that a cgroup has on a node, as its memory controller says."""
-    for line in cpuset.read("memory.numa_stat").splitlines():
-        key, *values = line.split()
-        if key == "file":
-            return int(dict(v.split("=") for v in values)[f"N{node}"]) // machine.PAGE
-    raise AssertionError("memory.numa_stat has no line for files")
 
 
 @pytest.mark.core
@@ -364,6 +362,37 @@ def test_next_to_nothing_is_not_looked_for(charged, spawn, shm):
     load("touch", "cache")
     assert load.where("cache") == {0: 64}
     assert change["migrate_done"] == 1
+
+
+def fill_for_nobody(cpuset, path, count):
+    """A file whose pages a process has left behind in a cpuset."""
+
+    def fill_it():
+        cpuset.attach(os.getpid())
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, count * machine.PAGE)
+
+    apart(fill_it)
+    assert cached_on(cpuset, 0) >= count - mib(1)
+
+
+def test_nothing_is_looked_for_where_there_is_none(charged, shm):
+    """However much others have; the same file is found where it belongs."""
+    cpuset, beside = charged("a", mems="0"), charged("b", mems="0")
+    fill_for_nobody(beside, shm, 16 * PAGES)
+    chunks = {}
+    for each in (cpuset, beside):
+        since = Since(each)
+        with machine.Trace("cpuset_migrate:cpuset_migrate_chunk") as trace:
+            each.set_mems("1")
+            each.wait_idle()
+        chunks[each] = len(trace.lines), since.gained()
+
+    looks, change = chunks[cpuset]
+    assert looks == change["migrate_scanned"] == change["migrate_usec"] == 0
+    looks, change = chunks[beside]
+    assert looks and change["migrate_usec"]
+    assert change["migrate_moved"] >= 16 * PAGES - mib(1)
 
 
 def test_writer_does_not_wait_for_it(charged, spawn, shm):

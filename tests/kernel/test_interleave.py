@@ -5,7 +5,8 @@ import pytest
 
 from ktest import machine
 from ktest.cpusets import moved_by
-from ktest.machine import mib
+from ktest.folios import folios_of
+from ktest.machine import PAGE, mib
 from ktest.placement import EVEN, interleaved
 
 PAGES = mib(8)
@@ -86,6 +87,46 @@ def test_as_it_would_be_allocated(top, spawn, kind, begin):
 
     moved_by(cpuset, "1-3")
     assert load.pages("memory")[begin:] == [node + 1 for node in before[begin:]]
+    load.verify()
+
+
+# Folios of these orders, and what gives them.
+SIZES = {9: ["2048kB"], 4: ["64kB"], 0: []}
+PART = 3 * HUGE
+
+
+def elsewhere(load, address, nodes):
+    """Pages that are not where one of their size has to be: [(order, index)]."""
+    nodes = machine.parse_list(nodes)
+    found = []
+    for index, order in enumerate(SIZES):
+        start = address + index * PART * PAGE
+        wanted = interleaved(start, PART, nodes, EVEN, order)
+        seen = load.pages("memory", count=PART, **{"from": index * PART})
+        found += [(order, i) for i in range(PART) if seen[i] != wanted[i]]
+    return found
+
+
+@pytest.mark.parametrize("mems, new", [("0-2", "0-1"), ("0-3", "1-3")])
+def test_folios_of_several_sizes(top, spawn, mems, new):
+    """Each size takes turns of its own, in one mapping."""
+    cpuset = top.mkdir("a", mems=mems)
+    load = spawn(cpuset)
+    address = load.alloc("memory", PART * len(SIZES), kind="thp")
+    load("mbind", "memory", mode="interleave", nodes=mems)
+    # Nothing is collapsed: huge pages are never wanted but while there is no other.
+    with folios_of():
+        for index, sizes in enumerate(SIZES.values()):
+            with folios_of(*sizes):
+                load("rewrite", "memory", count=PART, **{"from": index * PART})
+        assert not elsewhere(load, address, mems)
+        load("work", writers=1, verifiers=1, rest=500)
+
+        change = moved_by(cpuset, new)
+
+        load.rest()
+        assert not elsewhere(load, address, new)
+    assert change["migrate_done"] == 1 and change["migrate_split"] == 0
     load.verify()
 
 

@@ -215,6 +215,15 @@ def accounted(stat):
     return sum_of(stat, outcomes)
 
 
+def cached_on(cpuset, node):
+    """Pages of files that a cgroup has on a node, as its memory controller says."""
+    for line in cpuset.read("memory.numa_stat").splitlines():
+        key, *values = line.split()
+        if key == "file":
+            return int(dict(v.split("=") for v in values)[f"N{node}"]) // machine.PAGE
+    raise AssertionError("memory.numa_stat has no line for files")
+
+
 def dying(root):
     """Cpusets that have no folder any more and still are there."""
     lines = root.read("cgroup.stat").splitlines()

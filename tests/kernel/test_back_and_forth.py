@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a process has to pay later for having been moved often: nothing."""
 
+import os
+
 import pytest
 
 from ktest import machine, pages
 from ktest.machine import mib
 
 PAGES = mib(1)
-TURNS = 50
-KINDS = {
-    "anon": "anon",
-    "huge": "thp",
-    "shared": "shared",
-    "memfd": "memfd",
-    "cow": "cow",
-}
+KINDS = ("anon", "thp", "shared", "memfd", "cow")
+FILES = ("file", "private", "text")
+# Each is two moves, of which the last ends where the first began.
+MANY = pytest.param(50, marks=pytest.mark.long)
+TURNS = pytest.mark.parametrize("turns", [5, MANY])
 
 
 def faults(load):
@@ -31,36 +30,53 @@ def present(load, address, count):
     return pages.entries_with(load.pid, address, count, pages.PRESENT)
 
 
-def move_often(cpuset):
-    """A hundred moves, of which the last ends where the first began."""
-    for _ in range(TURNS):
-        cpuset.set_mems("1")
-        cpuset.set_mems("0")
-
-
-@pytest.mark.long
-def test_an_idle_process(top, spawn):
+def check_idle(load, cpuset, places, turns):
     """It runs no more, has no faults, and all pages are mapped as before."""
-    cpuset = top.mkdir("a", mems="0")
-    load = spawn(cpuset)
-    places = {}
-    for name, kind in KINDS.items():
-        count = mib(2) if kind == "thp" else PAGES
-        places[name] = load.alloc(name, count, kind=kind, nodes=0), count
-    load("rewrite", "cow", count=PAGES // 2)
     before = faults(load)
     size = page_tables(load)
 
-    move_often(cpuset)
+    for _ in range(turns):
+        cpuset.set_mems("1")
+        cpuset.set_mems("0")
 
     assert faults(load) == before
     assert page_tables(load) == size
     for name, (address, count) in places.items():
         assert present(load, address, count) == count, name
-    assert pages.smaps(load.pid, places["huge"][0], "AnonHugePages") == mib(2)
     for name, (_, count) in places.items():
-        assert load.where(name) == {0: count}
+        assert load.where(name) == {0: count}, name
     load.verify()
+
+
+@TURNS
+def test_an_idle_process(top, spawn, turns):
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    places = {}
+    for kind in KINDS:
+        count = mib(2) if kind == "thp" else PAGES
+        places[kind] = load.alloc(kind, count, kind=kind, nodes=0), count
+    load("rewrite", "cow", count=PAGES // 2)
+
+    check_idle(load, cpuset, places, turns)
+
+    assert pages.smaps(load.pid, places["thp"][0], "AnonHugePages") == mib(2)
+
+
+@TURNS
+def test_an_idle_process_with_files(top, spawn, disk, turns):
+    """Of a disk, written to it before."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    places = {}
+    for kind in FILES:
+        path = f"{disk}/cpuset-migrate-{os.getpid()}-{kind}"
+        places[kind] = load.alloc(kind, PAGES, kind=kind, path=path, nodes=0), PAGES
+        os.unlink(path)
+    load("rewrite", "private", count=PAGES // 2)
+    os.sync()
+
+    check_idle(load, cpuset, places, turns)
 
 
 @pytest.mark.core

@@ -38,10 +38,10 @@ def test_cpu_goes_and_comes(top, spawn, defects):
 
 
 def cpus_of_chunks(since):
-    """The CPUs that the next MiB is moved on."""
+    """The CPUs that the next half a MiB is moved on."""
     moved = since.gained()["migrate_moved"]
     with machine.Trace("cpuset_migrate:cpuset_migrate_chunk") as trace:
-        since.wait_moved(moved + mib(1))
+        since.wait_moved(moved + mib(1) // 2)
     return {int(re.search(r"\[(\d+)\]", line)[1]) for line in trace.lines}
 
 

@@ -3,9 +3,12 @@
 
 import pytest
 
+from ktest.cpusets import Since
 from ktest.machine import mib
 
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
+# There is more than that to move, in all steps of a round but one.
+LEAST = 2 * mib(4)
 OPS = ["mmap", "mprotect", "free", "gup", "wp", "file"]
 OPS += [
     pytest.param(op, marks=pytest.mark.debug) for op in ("dontneed", "mremap", "fork")
@@ -25,9 +28,11 @@ def busy_process(spawn, cpuset, pages, writers, verifiers, rest):
 
 
 def move_around(cpuset, rounds):
+    since = Since(cpuset)
     for _ in range(rounds):
         for mems in ROUND:
             cpuset.set_mems(mems)
+    assert since.gained()["migrate_moved"] >= rounds * LEAST
 
 
 def finish(load):
@@ -98,12 +103,14 @@ def test_changes_faster_than_they_can_be_done(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     load = busy_process(spawn, cpuset, mib(4), 2, 1, 200)
     load("churn", rest=200)
+    since = Since(cpuset)
 
     for _ in range(4):
         for mems in ROUND:
             cpuset.set_mems(mems, nonblock=True)
     cpuset.wait_idle()
 
+    assert since.gained()["migrate_moved"] >= mib(1)
     finish(load)
     assert set(load.where("anon")) <= {0, 1}
     assert set(load.where("shared")) <= {0, 1}

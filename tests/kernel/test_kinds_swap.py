@@ -9,11 +9,12 @@ import pytest
 from ktest import machine, pages
 from ktest.cpusets import moved_by, wait_until
 from ktest.disks import swap_on
-from ktest.load import Memory
-from ktest.machine import PAGE, mib
+from ktest.load import Memory, numbered
+from ktest.machine import mib
 
 # More than all else that a workload has mapped.
 PAGES = mib(8)
+KINDS = ["anon", "shared"]
 SWAP_BYTES = 48 << 20
 ZSWAP = "/sys/module/zswap/parameters/enabled"
 STORED = "/sys/kernel/debug/zswap/stored_pages"
@@ -37,8 +38,9 @@ def one_page_at_a_time():
         machine.write(file, before)
 
 
-def swapped(load, address, count=PAGES):
-    return pages.entries_with(load.pid, address, count, pages.SWAPPED)
+def swapped(load, address):
+    """Of shared memory the entries do not say it."""
+    return pages.smaps(load.pid, address, "Swap")
 
 
 def swap_out(load, address, name="memory", count=PAGES):
@@ -48,18 +50,19 @@ def swap_out(load, address, name="memory", count=PAGES):
         # Pages in the LRU batch of a CPU stay; this empties those of all CPUs.
         machine.write("/proc/sys/vm/drop_caches", "1")
         load("advise", name, "pageout", count=count)
-        return swapped(load, address, count) == count
+        return swapped(load, address) == count
 
     wait_until(gone, "memory to be swapped out")
     wait_until(lambda: not machine.vmstat("nr_writeback"), "it to be written")
     machine.drop_caches()
 
 
-def test_swapped_out(top, spawn, swap):
+@pytest.mark.parametrize("kind", KINDS)
+def test_swapped_out(top, spawn, swap, kind):
     """Stays in swap, is not counted, and comes back on the new nodes."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
-    address = load.alloc("memory", PAGES, nodes=0)
+    address = load.alloc("memory", PAGES, kind=kind, nodes=0)
     swap_out(load, address)
 
     change = moved_by(cpuset, "1")
@@ -171,14 +174,14 @@ def zswap(swap):
     machine.write(ZSWAP, before)
 
 
-def test_compressed(top, spawn, zswap):
+@pytest.mark.parametrize("kind", KINDS)
+def test_compressed(top, spawn, zswap, kind):
     """As on a disk; the compressed copy stays, the page comes back on the new node."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
-    address = load.alloc("memory", mib(2), nodes=0)
+    address = load.alloc("memory", mib(2), kind=kind, nodes=0)
     # The pattern does not compress.
-    text = b"".join(b"%0*d" % (64, number) for number in range(mib(2) * PAGE // 64))
-    memory = Memory(load)
+    memory, text = Memory(load), numbered(mib(2))
     memory.write(address, text)
     before = int(machine.read(STORED))
     swap_out(load, address, count=mib(2))
@@ -186,7 +189,7 @@ def test_compressed(top, spawn, zswap):
 
     change = moved_by(cpuset, "1")
 
-    assert swapped(load, address, mib(2)) == mib(2)
+    assert swapped(load, address) == mib(2)
     assert change["migrate_done"] == 1
     load("touch", "memory", count=mib(1))
     assert load.where("memory", count=mib(1)) == {1: mib(1)}

@@ -202,6 +202,11 @@ class Spawned:
         return load
 
 
+def numbered(pages):
+    """What fills so many pages, each 64 bytes of it other than all others."""
+    return b"".join(b"%064d" % number for number in range(pages * machine.PAGE // 64))
+
+
 class Memory:
     """The memory of a process, behind its back."""
 

@@ -8,7 +8,7 @@ import struct
 from ktest import machine
 
 ENTRY = 8
-PRESENT, SWAPPED, UFFD_WP = 63, 62, 57
+PRESENT, UFFD_WP = 63, 57
 FRAME = (1 << 55) - 1
 # A bit of /proc/kpageflags.
 MLOCKED = 33

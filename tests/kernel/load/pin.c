@@ -74,7 +74,7 @@ static int do_map_ring(struct request *req)
 		close(fd);
 		return -1;
 	}
-	fprintf(req->out, " pages=%zu", bytes / page_size);
+	fprintf(req->out, " addr=%#lx pages=%zu", (unsigned long)addr, bytes / page_size);
 	return 0;
 }
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """MADV_NOMIGRATE belongs to a mapping: what it lives through, and what it does not."""
 
-import os
 import re
 
 import pytest
 
 from ktest import machine, pages
-from ktest.balancer import balancing
+from ktest.balancer import balancing, run_on
 from ktest.cpusets import moved_by, reasons, wait_until
 from ktest.machine import PAGE, mib
 
@@ -116,9 +115,7 @@ def test_left_alone_by_numa_balancing(load):
     load.alloc("memory", PAGES, nodes=0)
     load("advise", "memory", "nomigrate", count=HALF)
     load("work", writers=2, rest=20)
-    cpus = set(machine.cpus_of(1))
-    for tid in machine.threads(load.pid):
-        os.sched_setaffinity(tid, cpus)
+    run_on(load, 1)
 
     with balancing():
         wait_until(

@@ -42,6 +42,12 @@ def cpuset(root, top):
     return top.mkdir("a", mems="0")
 
 
+def demoted():
+    """Pages that reclaim has put on slower nodes since boot."""
+    kinds = ("kswapd", "direct", "khugepaged")
+    return sum(machine.vmstat(f"pgdemote_{kind}") for kind in kinds)
+
+
 def reclaim(cpuset, pages):
     """Ask for pages to be taken from it; there may not be so many."""
     with contextlib.suppress(BlockingIOError):
@@ -120,6 +126,7 @@ def test_while_it_is_demoted(slow, cpuset, spawn):
     load.alloc("shared", HALF, kind="shared", nodes=(0, 1), stripe=mib(2))
     load("work", writers=1, verifiers=1, rest=500)
     done = threading.Event()
+    before = demoted()
 
     def press():
         while not done.is_set():
@@ -133,6 +140,7 @@ def test_while_it_is_demoted(slow, cpuset, spawn):
     finally:
         done.set()
         presser.join()
+    assert demoted() > before
     moved_by(cpuset, [0, slow[1]])
 
     load.rest()

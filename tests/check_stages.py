@@ -297,6 +297,9 @@ def stages(everything):
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
+        large = ["--mem-per-node", "1G,3G,3G,1G"]
+        whole = ["-k", "gigantic"]
+        found.append(guest_stage("gigantic", "engine", whole, 60, large))
         found.append(hotplug_stage())
         area = ["--mem-per-node", "1G,3G,1G,1G", "--append", "hugetlb_cma=1:1G"]
         found.append(guest_stage("cma", "engine", ["-k", "test_cma"], 30, area))

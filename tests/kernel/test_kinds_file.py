@@ -159,6 +159,7 @@ def test_text_of_several_processes(top, spawn, path):
     load.verify()
 
 
+@pytest.mark.core
 def test_file_system_without_a_migrate_method(ramfs, top, spawn):
     """ramfs has none, and its pages are always dirty."""
     cpuset = top.mkdir("a", mems="0")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Huge pages of the pool: who may take which, and the pool's counts afterwards."""
 
+import time
+
 import pytest
 
 from ktest import machine
@@ -13,11 +15,18 @@ HUGE = mib(2)
 GIGANTIC = mib(1024)
 # Nodes for pages of 1 GiB: the first is taken apart by what lies below 4 GiB.
 FROM, TO = 1, 2
+# The first MiB and the last of each of two of them.
+ENDS = [
+    {"from": at, "count": mib(1)}
+    for page in (0, GIGANTIC)
+    for at in (page, page + GIGANTIC - mib(1))
+]
 
 
 # The pool has to be there until the processes are gone: it comes first.
 
 
+@pytest.mark.core
 def test_to_free_pages_of_the_pool(pool, top, spawn):
     make_pool(pool, {0: 4, 1: 6})
     cpuset = top.mkdir("a", mems="0")
@@ -212,6 +221,62 @@ def test_gigantic(gigantic_pool, top, spawn):
     assert load.where("memory", count=mib(8)) == {TO: mib(8)}
     assert change["migrate_moved"] >= GIGANTIC
     assert pool.counts(FROM, TO) == [(1, 1), (1, 0)]
+    load.verify()
+
+
+def two_gigantic(top, spawn):
+    """A process with two pages of 1 GiB, written at both ends of each."""
+    cpuset = top.mkdir("a", mems=str(FROM))
+    load = spawn(cpuset)
+    load.alloc("memory", 2 * GIGANTIC, kind="gigantic")
+    for end in ENDS:
+        load.fill("memory", FROM, **end)
+    return cpuset, load
+
+
+def nodes_of_ends(load):
+    """Where both pages are: the nodes of their first MiB, and of their last."""
+    return [load.where("memory", **end) for end in ENDS]
+
+
+@pytest.mark.long
+def test_two_gigantic_and_one_place(gigantic_pool, top, spawn):
+    """The first one that moves has it, and the other one is counted."""
+    pool = gigantic_pool
+    machine.drop_caches()
+    make_pool(pool, {FROM: 2, TO: 1})
+    cpuset, load = two_gigantic(top, spawn)
+
+    change = moved_by(cpuset, str(TO))
+
+    where = nodes_of_ends(load)
+    assert where[0::2] == where[1::2]
+    assert sorted(node for end in where[0::2] for node in end) == [FROM, TO]
+    assert GIGANTIC <= change["migrate_moved"] < GIGANTIC + mib(24)
+    assert reasons(change)["fail_hugetlb"] == GIGANTIC
+    assert change["migrate_partial"] == 1
+    assert pool.counts(FROM, TO) == [(2, 1), (1, 0)]
+    load.verify()
+
+
+@pytest.mark.long
+def test_gigantic_under_a_limit(gigantic_pool, top, spawn):
+    """They move whole, and are paid for afterwards: the second waits for that."""
+    pool = gigantic_pool
+    machine.drop_caches()
+    make_pool(pool, {FROM: 2, TO: 2})
+    cpuset, load = two_gigantic(top, spawn)
+    cpuset.write("max", "256M")
+    start = time.monotonic()
+
+    change = moved_by(cpuset, str(TO))
+
+    # 1 GiB at 256 MiB a second, of which a tenth of a second's worth is free.
+    assert time.monotonic() - start > 3.5
+    assert nodes_of_ends(load) == [{TO: mib(1)}] * len(ENDS)
+    assert change["migrate_moved"] >= 2 * GIGANTIC
+    assert change["migrate_done"] == 1
+    assert pool.counts(FROM, TO) == [(2, 2), (2, 0)]
     load.verify()
 
 

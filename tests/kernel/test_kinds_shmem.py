@@ -32,6 +32,7 @@ def alloc():
         os.unlink(path)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kind", KINDS)
 def test_mapped(top, spawn, alloc, kind):
     """Moved once, whoever of the cpuset maps it."""

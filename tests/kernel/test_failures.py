@@ -44,6 +44,13 @@ def nothing_kept(root):
 
 
 @pytest.fixture
+def job(top, spawn):
+    """A cpuset of one node, and a process in it."""
+    cpuset = top.mkdir("a", mems="0")
+    return cpuset, spawn(cpuset)
+
+
+@pytest.fixture
 def four_workers():
     with machine.settings({WORKERS: "4"}):
         yield
@@ -179,7 +186,7 @@ def test_moved_pages_that_cannot_be_remembered(cpuset, load):
     where = load.where("memory")
     assert set(where) <= {0, 1, 2}
     # Tried over and over, as what is busy is.
-    assert where.get(0, 0) <= change["migrate_fail_busy"]
+    assert 0 < where[0] <= change["migrate_fail_busy"]
     moved_by(cpuset)
     assert set(load.where("memory")) <= {1, 2}
     for each in (load, child):
@@ -196,11 +203,10 @@ def test_moved_pages_that_cannot_be_remembered(cpuset, load):
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else value,
 )
-def test_no_pages(top, spawn, folios_are, function, kind, folios):
-    """The node has some, but nobody gets any: memory stays and says why."""
+def test_no_pages_one_way(job, folios_are, function, kind, folios):
+    """The other way to move them is left: a huge page goes in pieces."""
     folios_are(folios)
-    cpuset = top.mkdir("a", mems="0")
-    load = spawn(cpuset)
+    cpuset, load = job
     load.alloc("memory", SIZE, kind=kind, nodes=0)
     load("work", writers=1, verifiers=1, rest=500)
 
@@ -210,10 +216,31 @@ def test_no_pages(top, spawn, folios_are, function, kind, folios):
         assert failing.hits()
 
     load.rest()
-    where = load.where("memory")
-    assert sum(where.values()) == SIZE and set(where) <= {0, 1}
-    assert where.get(0, 0) <= change["migrate_fail_nomem"]
-    assert change["migrate_partial"] == (change["migrate_fail_nomem"] > 0)
+    assert load.where("memory") == {1: SIZE}
+    assert change["migrate_moved_thp"] == 0
+    assert change["migrate_split"] == (folios == ["2048kB"])
+    load.verify()
+
+
+@pytest.mark.parametrize(
+    "kind, folios",
+    [("anon", []), ("shared", []), ("thp", ["64kB"]), ("thp", ["2048kB"])],
+)
+def test_no_pages(job, folios_are, kind, folios):
+    """The node has some, but nobody gets any: memory stays and says why."""
+    folios_are(folios)
+    cpuset, load = job
+    load.alloc("memory", SIZE, kind=kind, nodes=0)
+    load("work", writers=1, verifiers=1, rest=500)
+
+    with Failing(PAGES, span(*ENGINE)) as failing:
+        change = moved_by(cpuset, "1")
+        assert failing.hits()
+
+    load.rest()
+    assert load.where("memory") == {0: SIZE}
+    assert change["migrate_fail_nomem"] >= SIZE
+    assert change["migrate_partial"] == 1
     load.verify()
 
     moved_by(cpuset)

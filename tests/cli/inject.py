@@ -100,6 +100,8 @@ class Injector:
             check=False,
             env={
                 **os.environ,
+                # What the C library does for a locale is not ours.
+                "LC_ALL": "C",
                 **{"ASAN_OPTIONS": options, "LD_PRELOAD": self.preload},
                 **self.more,
                 **environment,

@@ -116,17 +116,16 @@ static json_t *json_capacity(const struct app *app, const struct cgm_plan *plan)
 	json_t *nodes = json_array();
 
 	for (int n = cgm_nodeset_next(online, -1); n >= 0; n = cgm_nodeset_next(online, n)) {
-		json_int_t room;
+		uint64_t room;	/* below 0 where the watermark is not met */
 
 		node.size = sizeof(node);
 		if (cgm_plan_node(plan, n, &node))
 			continue;
-		room = (json_int_t)node.free - (json_int_t)node.low;
+		room = node.free - node.low;
 		json_array_append_new(nodes,
 			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-				  "node", n, "room", room, "room_after",
-				  room + (json_int_t)freed(app, plan, n) -
-				  (json_int_t)node.incoming,
+				  "node", n, "room", (json_int_t)room, "room_after",
+				  (json_int_t)(room + freed(app, plan, n) - node.incoming),
 				  "incoming", (json_int_t)node.incoming,
 				  "outgoing", (json_int_t)node.outgoing,
 				  "free", (json_int_t)node.free,

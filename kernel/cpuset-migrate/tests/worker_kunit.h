@@ -162,4 +162,5 @@ static struct kunit_suite worker_test_suite = {
 	.name = "cpuset_migrate_worker",
 	.test_cases = worker_test_cases,
 };
+
 kunit_test_suite(worker_test_suite);

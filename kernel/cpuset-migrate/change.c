@@ -761,7 +761,8 @@ out:
  * exec has pages of the new program before it is anybody's.  Of who changes the
  * nodes meanwhile neither is seen.
  *
- * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages.
+ * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages, and there
+ * are no events of it.
  */
 void cpuset_change_late(struct task_struct *task)
 {
@@ -777,6 +778,7 @@ void cpuset_change_late(struct task_struct *task)
 	nodes_and(mems, task->mems_allowed, node_states[N_MEMORY]);
 	change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
 				     GFP_KERNEL | __GFP_NOFAIL);
+	change->unasked = true;
 	/* As if it had come from the same nodes elsewhere, too late for that. */
 	change->behind = true;
 	part = cpuset_change_add_cpuset(change, cs, &mems,
@@ -807,7 +809,7 @@ void cpuset_change_end(struct cpuset_change *change)
 			part_free(part);
 			continue;
 		}
-		if (part->move) {
+		if (part->move && !change->unasked) {
 			part->announced = true;
 			cm_event(part->cs, CM_EVENT_START);
 		}

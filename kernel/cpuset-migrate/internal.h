@@ -82,6 +82,7 @@ void cm_map_put(struct cm_map *map);
  * @wait: where it waits
  * @work: makes it wait on its way to user space
  * @wants_wait: it does
+ * @unasked: nobody wrote anything, so there are no events
  * @behind: a task comes from a cpuset of which a part closes that would have
  *	looked after it
  * @partial: pages failed to move, once nothing is busy any more
@@ -101,6 +102,7 @@ struct cpuset_change {
 	wait_queue_head_t	wait;
 	struct callback_head	work;
 	bool			wants_wait;
+	bool			unasked;
 	bool			behind;
 	bool			partial;
 	bool			overlaps;

@@ -165,7 +165,8 @@ def test_nothing_is_pending_when_the_end_is_told(job):
         for turn in range(20):
             before = ended()
             cpuset.set_mems(str((turn + 1) % 2), nonblock=True)
+            poll.read()
             while ended() == before:
-                poll.read()
                 assert poll.heard(), "no event came for the end of the move"
+                poll.read()
             assert cpuset.stat()["migrate_pending"] == 0

@@ -94,10 +94,11 @@ static bool put_back(struct app *app, const char *id, const json_t *left, bool d
 	if (!err && now.leave_cache) {
 		if (!dry)
 			err = cgm_group_leave_cache(group, 0);
-		if (!err)
-			warn(app, dry ?
-			     "%s: page cache is still to follow again; job %s, which was killed, had changed that" :
-			     "%s: page cache follows again; job %s, which was killed, had changed that",
+		if (!err && dry)
+			warn(app, "%s: page cache is still to follow again; job %s, which was killed, had changed that",
+			     path, id);
+		else if (!err)
+			warn(app, "%s: page cache follows again; job %s, which was killed, had changed that",
 			     path, id);
 	}
 	cgm_group_unref(group);

@@ -85,10 +85,11 @@ static bool put_back(struct app *app, const char *id, const json_t *entry, bool 
 	if (cgm_group_memory_migrate(group) != before) {
 		if (!dry)
 			err = cgm_group_set_memory_migrate(group, before);
-		if (!err)
-			warn(app, dry ?
-			     "%s: the cpuset.memory_migrate that job %s, which was killed, had changed is still to be put back" :
-			     "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
+		if (!err && dry)
+			warn(app, "%s: the cpuset.memory_migrate that job %s, which was killed, had changed is still to be put back",
+			     path, id);
+		else if (!err)
+			warn(app, "%s: put back the cpuset.memory_migrate that job %s, which was killed, had changed",
 			     path, id);
 	}
 	cgm_group_unref(group);

@@ -161,10 +161,11 @@ static bool put_back(struct app *app, const char *id, const json_t *limit, bool 
 		rate = json_is_null(before) ? CGM_RATE_MAX :
 			       (uint64_t)json_integer_value(before);
 		done = !now.pending && (dry || !cgm_group_set_rate(group, rate));
-		if (done && now.rate != rate)
-			warn(app, dry ?
-			     "%s: the limit that job %s, which was killed, had changed is still to be put back" :
-			     "%s: put back the limit that job %s, which was killed, had changed",
+		if (done && now.rate != rate && dry)
+			warn(app, "%s: the limit that job %s, which was killed, had changed is still to be put back",
+			     path, id);
+		else if (done && now.rate != rate)
+			warn(app, "%s: put back the limit that job %s, which was killed, had changed",
 			     path, id);
 	}
 	cgm_group_unref(group);

@@ -156,6 +156,7 @@ def state(job):
     return cpuset.read("cpus"), cpuset.mems(), affinity(tids), pages
 
 
+@pytest.mark.long
 @APART_OR_NOT
 def test_apply_and_undo(job, apply_to, new):
     before = state(job)
@@ -169,6 +170,7 @@ def test_apply_and_undo(job, apply_to, new):
     assert state(job) == before
 
 
+@pytest.mark.long
 def test_undo_tells_threads_apart(job, apply_to):
     """Their CPUs have become one. A new thread, and one that has changed, go along."""
     _, load, tids, old = job

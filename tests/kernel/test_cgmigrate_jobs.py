@@ -242,6 +242,7 @@ def moving(top, spawn, name, engine):
     process.communicate()
 
 
+@pytest.mark.long
 def test_another_one_is_refused_meanwhile(moving, name, tmp_path):
     """It would find the wide mask, and lose its own to the first at the end."""
     cpuset, load, process = moving

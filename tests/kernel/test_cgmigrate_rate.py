@@ -59,6 +59,7 @@ def test_goes_on_when_the_command_leaves(job, name, how, code):
     assert load.where("anon") == {2: mib(4), 3: mib(4)}
 
 
+@pytest.mark.long
 def test_killed(job, name):
     """The kernel goes on at that rate; who comes next puts the limit back."""
     cpuset, load = job

@@ -201,7 +201,14 @@ def test_a_signal_while_the_move_begins(top, spawn, tools, group, tool):
     assert set(load.where("anon")) == {2, 3} and new.mems() == [2, 3]
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "sig",
+    [signal.SIGHUP]
+    + [
+        pytest.param(n, marks=pytest.mark.long)
+        for n in (signal.SIGTERM, signal.SIGUSR1)
+    ],
+)
 def test_a_signal_while_it_moves(top, spawn, tools, group, tool, sig):
     """As when the service of the daemon ends: what goes on ends well before it ends."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")

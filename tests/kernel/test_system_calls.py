@@ -662,6 +662,7 @@ def test_exempt_from_mbind_and_move_all(own):
     own(check)
 
 
+@pytest.mark.long
 def test_exempt_pages_of_the_pool(pool, own):
     """They stay, by whatever part and call they are asked for."""
     make_pool(pool, {0: 4, 1: 4})

@@ -297,7 +297,8 @@ def stages(everything):
         table = ["--distances", os.path.join(ROOT, "tests/kernel/distances.txt")]
         near = ["-k", "distance"]
         found.append(guest_stage("distances", "engine", near, 30, table))
-        large = ["--mem-per-node", "1G,3G,3G,1G"]
+        large = ["--mem-per-node", "1G,4G,4G,1G"]
+        large += ["--append", "hugetlb_cma=1:2G,2:3G"]
         whole = ["-k", "gigantic"]
         found.append(guest_stage("gigantic", "engine", whole, 60, large))
         found.append(hotplug_stage())

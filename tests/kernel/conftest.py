@@ -217,6 +217,20 @@ def disk(tmp_path):
     pytest.skip("no folder on a disk: give the guest --disk SIZE")
 
 
+@pytest.fixture(params=["tmpfs", "disk"])
+def path(request):
+    """The name of a file on tmpfs, then on a disk; it goes when the test ends."""
+    folder = "/dev/shm"
+    if request.param == "disk":
+        folder = request.getfixturevalue("disk")
+    elif machine.file_system(folder) != "tmpfs":
+        pytest.skip(f"{folder} is no tmpfs")
+    name = f"{folder}/cpuset-migrate-{os.getpid()}"
+    yield name
+    if os.path.exists(name):
+        os.unlink(name)
+
+
 @pytest.fixture
 def top(root, _serial=itertools.count()):
     """A cpuset of the test's own; everything below it goes when the test ends."""

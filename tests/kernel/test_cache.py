@@ -31,20 +31,6 @@ PAGES = mib(16)
 KNOB = f"{machine.KNOBS}/pagecache"
 
 
-@pytest.fixture(params=["tmpfs", "disk"])
-def path(request):
-    """A file on tmpfs, then one on a disk."""
-    folder = "/dev/shm"
-    if request.param == "disk":
-        folder = request.getfixturevalue("disk")
-    elif machine.file_system(folder) != "tmpfs":
-        pytest.skip(f"{folder} is no tmpfs")
-    name = f"{folder}/cpuset-migrate-{os.getpid()}"
-    yield name
-    if os.path.exists(name):
-        os.unlink(name)
-
-
 @pytest.fixture
 def shm(request):
     """A file on tmpfs, for what does not depend on the file system."""

@@ -38,20 +38,6 @@ def drain(node=NODE):
     assert answers[-1] == 0, answers[1:]
 
 
-@pytest.fixture(params=["shm", "disk"])
-def path(request):
-    """The name of a file, in memory or on a disk."""
-    folder = "/dev/shm"
-    if request.param == "disk":
-        folder = request.getfixturevalue("disk")
-    elif machine.file_system(folder) != "tmpfs":
-        pytest.skip(f"{folder} is no tmpfs")
-    name = f"{folder}/cpuset-migrate-{os.getpid()}"
-    yield name
-    if os.path.exists(name):
-        os.unlink(name)
-
-
 @pytest.mark.core
 @pytest.mark.parametrize("kind, lock", KINDS)
 def test_memory_of_the_root(spawn, kind, lock):

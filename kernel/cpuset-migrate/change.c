@@ -448,6 +448,9 @@ static bool part_add_missed(struct cm_part *part)
 	if (READ_ONCE(part->stopped) || !part->map ||
 	    part->rounds > CM_CLOSE_ROUNDS)
 		return false;
+	/* Who is late has hardly any yet, and they ask for themselves. */
+	if (part->change->unasked && part->rounds)
+		return false;
 	part->only_count = part->rounds++ == CM_CLOSE_ROUNDS;
 
 	css_task_iter_start(&cs->css, 0, &it);
@@ -724,10 +727,13 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 	if (mm->cpuset_change == part->change->id)
 		goto out;
 
-	/* The same nodes elsewhere; but what is under way has to come along. */
 	nodes_and(from, *old, node_states[N_MEMORY]);
-	if (part->change->kind == CPUSET_ATTACH &&
-	    nodes_equal(from, part->mems)) {
+	if (part->change->unasked) {
+		/* Who moves it finds what is to be brought in. */
+		pass = 1;
+	} else if (part->change->kind == CPUSET_ATTACH &&
+		   nodes_equal(from, part->mems)) {
+		/* The same nodes; but what is under way has to come along. */
 		looked_after = mm->cpuset_change == ~part->change->id;
 		if (!looked_after && !READ_ONCE(mm->cpuset_job)) {
 			if (!part->change->behind)
@@ -751,41 +757,6 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 		part_add_mm(part, mm, part->map, pass);
 out:
 	mmdrop(mm);
-}
-
-/**
- * cpuset_change_late - bring in an address space that nobody could find
- * @task: the task that has it now
- *
- * A child gets copies of pages and policies long before it is in its cpuset, and
- * exec has pages of the new program before it is anybody's.  Of who changes the
- * nodes meanwhile neither is seen.
- *
- * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages, and there
- * are no events of it.
- */
-void cpuset_change_late(struct task_struct *task)
-{
-	struct cpuset_change *change;
-	struct cm_part *part;
-	struct cpuset *cs;
-	nodemask_t mems;
-
-	cpuset_lock();
-	rcu_read_lock();
-	cs = task_cs(task);
-	rcu_read_unlock();
-	nodes_and(mems, task->mems_allowed, node_states[N_MEMORY]);
-	change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
-				     GFP_KERNEL | __GFP_NOFAIL);
-	change->unasked = true;
-	/* As if it had come from the same nodes elsewhere, too late for that. */
-	change->behind = true;
-	part = cpuset_change_add_cpuset(change, cs, &mems,
-					is_memory_migrate(cs));
-	cpuset_change_add_task(part, task, &mems);
-	cpuset_change_end(change);
-	cpuset_unlock();
 }
 
 /**

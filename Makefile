@@ -44,6 +44,10 @@ bench: ## compare stock and engine in figures (QUICK=1: fewer runs); results in 
 	@scripts/deps build guest bench
 	@tests/bench/run $(if $(QUICK),--quick)
 
+scaling: ## how cost grows with size, threads, processes, nodes, mappings; results in build/bench
+	@scripts/deps build guest bench
+	@tests/bench/scaling
+
 stress: ## move everything while everything happens (MINUTES=, SEED=, KERNEL=); results in build/stress
 	@scripts/deps build guest
 	@$(MAKE) -s -C tests/stress $(parts) all
@@ -117,4 +121,4 @@ install: tools ## install library, headers, plugin, command and man pages below 
 clean: ## remove build/; kernels stay in the cache (see scripts/kernel-build --help)
 	$(RM) -r build
 
-.PHONY: help kernel lib plugin tools tests demo bench stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests servers matrix
+.PHONY: help kernel lib plugin tools tests demo bench scaling stress fuzz check check-all coverage check-lint shell doc libcgroup-patches deb deb-kernel series install clean selftests servers matrix

@@ -8,8 +8,8 @@
  *   isolated FILE      how many pages are isolated
  *   memcpy THREADS MIB FROM TO
  *                      copy between two nodes, a few times; prints how many ns each took
- *   hold MIB THREADS NODE
- *                      have memory; on every line of input verify it
+ *   hold MIB THREADS NODE MAPPINGS
+ *                      have memory, in so many mappings; on every line of input verify it
  *
  * The first three go on until the end of their input, then write their samples to FILE:
  * pairs of 64-bit numbers, when it began (ns, monotonic) and how long it took (ns), or for
@@ -259,6 +259,19 @@ static uint64_t word_of(size_t i)
 	return (i + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
+/* Every other piece has a flag that the others have not, so they stay apart. */
+static void split(unsigned char *addr, size_t bytes, size_t pieces)
+{
+	size_t pages = bytes / PAGE, i, first, end;
+
+	for (i = 1; i < pieces; i += 2) {
+		first = i * pages / pieces;
+		end = (i + 1) * pages / pieces;
+		if (madvise(addr + first * PAGE, (end - first) * PAGE, MADV_DONTDUMP))
+			fail("madvise");
+	}
+}
+
 static int do_hold(char **args)
 {
 	size_t words = strtoul(args[0], NULL, 10) * MIB / sizeof(uint64_t), i, bad;
@@ -269,6 +282,7 @@ static int do_hold(char **args)
 	data = (uint64_t *)map(words * sizeof(*data));
 	for (i = 0; i < words; i++)
 		data[i] = word_of(i);
+	split((unsigned char *)data, words * sizeof(*data), strtoul(args[3], NULL, 10));
 	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
 	start_idle(atoi(args[1]) - 1);
 	puts("ready");
@@ -292,7 +306,7 @@ static const struct {
 	{ "fault", 2, do_fault },
 	{ "isolated", 1, do_isolated },
 	{ "memcpy", 4, do_memcpy },
-	{ "hold", 3, do_hold },
+	{ "hold", 4, do_hold },
 };
 
 int main(int argc, char **argv)
@@ -303,6 +317,6 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], verbs[i].name) && argc == 2 + verbs[i].args)
 			return verbs[i].run(argv + 2);
 	fputs("Usage: bystander mkdir DIR FILE | fault NODE FILE | isolated FILE |\n"
-	      "       memcpy THREADS MIB FROM TO | hold MIB THREADS NODE\n", stderr);
+	      "       memcpy THREADS MIB FROM TO | hold MIB THREADS NODE MAPPINGS\n", stderr);
 	return 2;
 }

@@ -146,10 +146,11 @@ def time_per_page(lab):
 
 
 class Holder:
-    """A process with so many threads and nothing but memory."""
+    """A process with so many threads, and nothing but memory in so many mappings."""
 
-    def __init__(self, mebibytes, threads):
-        words = [BYSTANDER, "hold", mebibytes, threads, 0]
+    def __init__(self, pages, threads, mappings):
+        mebibytes = pages // machine.mib(1)
+        words = [BYSTANDER, "hold", mebibytes, threads, 0, mappings]
         self.process = subprocess.Popen(
             list(map(str, words)),
             stdin=subprocess.PIPE,
@@ -178,9 +179,9 @@ class Holder:
         self.process.wait()
 
 
-def threads_times(lab, threads):
-    """ns of moves of a process with so many threads."""
-    holder = Holder(lab.pages // machine.mib(1), threads)
+def holder_times(lab, pages, threads=1, mappings=1):
+    """ns of moves of a process with so many threads and mappings."""
+    holder = Holder(pages, threads, mappings)
     try:
         cpuset = lab.cpuset([0])
         cpuset.attach(holder.pid)
@@ -190,7 +191,7 @@ def threads_times(lab, threads):
             start = now()
             cpuset.set_mems([node])
             times.append(now() - start)
-            if holder.on(node) < lab.pages:
+            if holder.on(node) < pages:
                 raise Wrong(f"only {holder.on(node)} pages are on node {node}")
         holder.verify()
         return times[2:]
@@ -200,16 +201,16 @@ def threads_times(lab, threads):
 
 def threads(lab):
     """Many threads over one."""
-    many, one = threads_times(lab, THREADS), threads_times(lab, 1)
+    many, one = (holder_times(lab, lab.pages, count) for count in (THREADS, 1))
     base = sorted(one)[len(one) // 2]
     return {"runs": {"": [time / base for time in many], "one": one, "many": many}}
 
 
-def sets_times(lab, old, new):
-    """ns of moves of as many bytes from one set of nodes to another and back."""
+def sets_times(lab, pages, old, new):
+    """ns of moves of so many pages from one set of nodes to another and back."""
     job = lab.job(old)
-    job.load.alloc("memory", lab.pages, nodes=old)
-    share = lab.pages // len(old)
+    job.load.alloc("memory", pages, nodes=old)
+    share = pages // len(old)
     times = []
     for i in range(lab.runs + 2):
         target = new if i % 2 == 0 else old
@@ -221,8 +222,8 @@ def sets_times(lab, old, new):
 
 def sets(lab):
     """Four nodes to four over one to one."""
-    four = sets_times(lab, [0, 1, 2, 3], [4, 5, 6, 7])
-    one = sets_times(lab, [0], [4])
+    four = sets_times(lab, lab.pages, [0, 1, 2, 3], [4, 5, 6, 7])
+    one = sets_times(lab, lab.pages, [0], [4])
     base = sorted(one)[len(one) // 2]
     return {"runs": {"": [time / base for time in four], "one": one, "four": four}}
 

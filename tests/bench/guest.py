@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 # The modules lie beside this program, which has to say so first.
 import cost  # noqa: E402
+import growth  # noqa: E402
 import parallel  # noqa: E402
 import stalls  # noqa: E402
 from lab import Lab, Unavailable  # noqa: E402
@@ -40,6 +41,7 @@ MEASURES = [
     (["procs_4"], parallel.processes),
     (["rate_accuracy"], parallel.rate),
     (["user_move_stall"], parallel.user_moves),
+    *growth.MEASURES,
 ]
 
 

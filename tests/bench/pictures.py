@@ -149,6 +149,52 @@ def stalls(measured, path):
     return True
 
 
+def growth(curves, path):
+    """What a move costs as something grows: both kernels, a panel each.
+
+    `curves` is what tests/bench/scaling writes: for each curve its name, axis, unit,
+    and by kernel its middles and extremes by point.
+    """
+    matplotlib.rcParams.update(STYLE)
+    rows = -(-len(curves) // 2)
+    figure, axes = pyplot.subplots(
+        rows, 2, figsize=(9.5, 3.2 * rows), layout="constrained", squeeze=False
+    )
+    for axis, curve in zip(axes.flat, curves):
+        for kernel, color in KERNELS.items():
+            points = curve["kernels"].get(kernel)
+            if not points:
+                continue
+            at = [point["at"] for point in points]
+            middles = [point["median"] for point in points]
+            low = [p["median"] - p["least"] for p in points]
+            high = [p["most"] - p["median"] for p in points]
+            axis.errorbar(
+                at,
+                middles,
+                yerr=[low, high],
+                color=color,
+                marker="o",
+                ms=4,
+                lw=1.8,
+                capsize=2,
+                label=kernel,
+            )
+        axis.set_xscale("log", base=10 if curve["name"] == "mappings" else 2)
+        axis.set_xticks(curve["points"], [f"{point:,}" for point in curve["points"]])
+        axis.minorticks_off()
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel(curve["axis"])
+        axis.set_ylabel(curve["unit"])
+        axis.set_title(curve["title"])
+        axis.grid(**GRID)
+        axis.legend(frameon=False)
+    for axis in axes.flat[len(curves) :]:
+        axis.axis("off")
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
 def draw(measured, entries, folder):
     """All pictures there is something for, into a folder; their paths."""
     matplotlib.rcParams.update(STYLE)

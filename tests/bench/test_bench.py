@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # The modules lie beside this file.
+import curves  # noqa: E402
 import figures  # noqa: E402
 import report  # noqa: E402
 import stats  # noqa: E402
@@ -216,3 +217,38 @@ def test_table():
 )
 def test_numbers(value, text):
     assert report.number(value) == text
+
+
+def grown(values):
+    """As guests would report one curve: {point: runs} of each kernel."""
+    return {
+        kernel: {"threads": {"runs": {str(at): runs for at, runs in points.items()}}}
+        for kernel, points in values.items()
+    }
+
+
+def test_every_curve_is_measured_in_one_guest():
+    assert not set(curves.NAMES) & set(figures.NAMES)
+    names = [n for guest in curves.GUESTS for n in curves.names_in(guest, curves.NAMES)]
+    assert sorted(names) == sorted(curves.NAMES)
+    assert set(curves.SECONDS) == set(curves.GUESTS) > set(curves.TOGETHER)
+
+
+def test_curve_has_its_points_in_order():
+    runs = {8: [3, 1, 2], 1: [5]}
+    (found,) = curves.summed_up(grown({"stock": {}, "engine": runs}), ["threads"])
+    first, second = found["kernels"]["engine"]
+    assert (first["at"], first["median"], first["runs"]) == (1, 5, 1)
+    assert (second["at"], second["least"]) == (8, 1)
+    assert (second["median"], second["most"]) == (2, 3)
+    assert found["kernels"]["stock"] == []
+
+
+def test_table_of_a_curve():
+    values = grown({"stock": {1: [4000], 512: [8000]}, "engine": {1: [1000]}})
+    lines = curves.table(curves.summed_up(values, ["threads"]))
+    assert lines[0] == "Threads: instructions/page"
+    assert lines[1].split() == ["threads", "stock", "engine", "ratio"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
+    assert rows["1"] == ["4000", "1000", "0.25"]
+    assert rows["512"] == ["8000", "-", "-"]

@@ -116,6 +116,8 @@ class Lab:
         subprocess.run(["insmod", module], check=True)
         with contextlib.suppress(FileNotFoundError):
             machine.write("/proc/sys/kernel/numa_balancing", "0")
+        # Compaction in the background takes time, and has pages that nobody maps then.
+        machine.write("/proc/sys/vm/compaction_proactiveness", "0")
         probe = self.root.mkdir("bench-probe")
         self.engine = cpusets.engine_files(probe)
         probe.rmdir()

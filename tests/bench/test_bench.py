@@ -236,7 +236,7 @@ def test_every_curve_is_measured_in_one_guest():
 
 def test_curve_has_its_points_in_order():
     runs = {8: [3, 1, 2], 1: [5]}
-    (found,) = curves.summed_up(grown({"stock": {}, "engine": runs}), ["threads"])
+    (found,) = curves.summed_up(grown({"stock": {}, "engine": runs}))
     first, second = found["kernels"]["engine"]
     assert (first["at"], first["median"], first["runs"]) == (1, 5, 1)
     assert (second["at"], second["least"]) == (8, 1)
@@ -246,7 +246,7 @@ def test_curve_has_its_points_in_order():
 
 def test_table_of_a_curve():
     values = grown({"stock": {1: [4000], 512: [8000]}, "engine": {1: [1000]}})
-    lines = curves.table(curves.summed_up(values, ["threads"]))
+    lines = curves.table(curves.summed_up(values))
     assert lines[0] == "Threads: instructions/page"
     assert lines[1].split() == ["threads", "stock", "engine", "ratio"]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}

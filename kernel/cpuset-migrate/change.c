@@ -43,6 +43,8 @@
 
 /* How often a part looks for forked tasks before it leaves the rest. */
 #define CM_CLOSE_ROUNDS		8
+/* The same where somebody was late: children, and those of children. */
+#define CM_LATE_ROUNDS		2
 
 DEFINE_SPINLOCK(cm_lock);
 
@@ -448,8 +450,8 @@ static bool part_add_missed(struct cm_part *part)
 	if (READ_ONCE(part->stopped) || !part->map ||
 	    part->rounds > CM_CLOSE_ROUNDS)
 		return false;
-	/* Who is late has hardly any yet, and they ask for themselves. */
-	if (part->change->unasked && part->rounds)
+	/* Who is late has hardly forked yet; and so nobody keeps this going. */
+	if (part->change->unasked && part->rounds == CM_LATE_ROUNDS)
 		return false;
 	part->only_count = part->rounds++ == CM_CLOSE_ROUNDS;
 
@@ -672,8 +674,9 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	part->origin = part_origin(change, cs);
 	part->leave_cache = cm_cache_is_left(part->origin);
 	if (change->kind == CPUSET_NEW_MEMS) {
-		WRITE_ONCE(cs->migrate.placement,
-			   atomic64_inc_return(&cm_last_name));
+		/* The nodes of @cs have changed; see cpuset_migrate_exec() */
+		smp_store_release(&cs->migrate.placement,
+				  atomic64_inc_return(&cm_last_name));
 		cm_cache_change(cs, change, mems, move && !part->leave_cache);
 	}
 	part->mems = *mems;

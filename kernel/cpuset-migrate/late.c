@@ -8,7 +8,9 @@
  * ask themselves, once they can be found, whether anybody has.
  *
  * They are brought in by a change of their own, which sweeps: whatever moves such
- * an address space by then has found all of its pages, and is not superseded.
+ * an address space by then finds all of its pages, and is not superseded.  (But
+ * for a stack that exec is about to put elsewhere: it may pass by the cursor of a
+ * job that was begun in the moment between exec_mmap() and that.)
  */
 
 #include <linux/cpuset.h>
@@ -21,23 +23,26 @@
 static void cm_late(struct task_struct *task)
 {
 	struct cpuset_change *change;
+	nodemask_t mems, own;
 	struct cm_part *part;
 	struct cpuset *cs;
-	nodemask_t mems;
 
 	cpuset_lock();
 	rcu_read_lock();
 	cs = task_cs(task);
 	rcu_read_unlock();
 	guarantee_online_mems(cs, &mems);
-	change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
-				     GFP_KERNEL | __GFP_NOFAIL);
-	change->unasked = true;
-	part = cpuset_change_add_cpuset(change, cs, &mems,
-					is_memory_migrate(cs));
-	/* Halfway into another cpuset, a task has the nodes of the old one. */
-	cpuset_change_add_task(part, task, &task->mems_allowed);
-	cpuset_change_end(change);
+	nodes_and(own, task->mems_allowed, node_states[N_MEMORY]);
+	/* Else halfway into @cs, and named by who brings it there. */
+	if (nodes_equal(own, mems)) {
+		change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
+					     GFP_KERNEL | __GFP_NOFAIL);
+		change->unasked = true;
+		part = cpuset_change_add_cpuset(change, cs, &mems,
+						is_memory_migrate(cs));
+		cpuset_change_add_task(part, task, &mems);
+		cpuset_change_end(change);
+	}
 	cpuset_unlock();
 }
 
@@ -63,6 +68,8 @@ void cpuset_migrate_exec_begin(struct mm_struct *mm)
 void cpuset_migrate_exec(struct mm_struct *mm)
 {
 	unsigned int seq = mm->cpuset_placed;
+	struct cpuset *cs;
+	u64 placement;
 
 	mm->cpuset_placed = 0;
 	if (unlikely(read_mems_allowed_retry(seq))) {
@@ -71,7 +78,11 @@ void cpuset_migrate_exec(struct mm_struct *mm)
 	}
 
 	rcu_read_lock();
-	mm->cpuset_placed = READ_ONCE(task_cs(current)->migrate.placement);
+	cs = task_cs(current);
+	/* Whoever is about to change current's nodes has renamed them before. */
+	placement = smp_load_acquire(&cs->migrate.placement);
+	if (nodes_equal(current->mems_allowed, cs->effective_mems))
+		mm->cpuset_placed = placement;
 	rcu_read_unlock();
 }
 
@@ -91,8 +102,8 @@ void cpuset_migrate_exec_end(void)
  * cpuset_migrate_fork - current's child is in the same cpuset
  * @task: the child
  *
- * It is found there while current's memory moves.  If that has moved since the
- * fork began, it is too late for that.
+ * It is found there when the change that moves current's memory closes, and then
+ * goes where current's would have gone.  If that has closed, it is too late for it.
  *
  * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages, and there
  * are no events of it.
@@ -101,7 +112,16 @@ void cpuset_migrate_fork(struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm, *parent = current->mm;
 
-	if (mm && parent && mm != parent &&
-	    unlikely(mm->cpuset_placed != READ_ONCE(parent->cpuset_placed)))
+	if (!mm || !parent || mm == parent ||
+	    likely(mm->cpuset_placed == READ_ONCE(parent->cpuset_placed)))
+		return;
+
+	WRITE_ONCE(mm->cpuset_placed, 0);
+	/*
+	 * Pairs with the locks between job_finish() and part_missed(): either
+	 * that sees 0, or we see that the parent has been placed.
+	 */
+	smp_mb();
+	if (READ_ONCE(parent->cpuset_placed))
 		cm_late(task);
 }

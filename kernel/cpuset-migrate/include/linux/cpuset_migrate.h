@@ -141,8 +141,9 @@ struct cm_line {
 /**
  * struct cpuset_migrate - what every cpuset has for migration
  * @placement: names the present nodes of this cpuset, and those of no other:
- *	an address space whose mm->cpuset_placed says the same is in place.
- *	Written with cpuset_mutex held.
+ *	an address space whose mm->cpuset_placed says the same is in place; one
+ *	that is on its way, or nobody knows of, has 0 there.  Written with
+ *	cpuset_mutex held.
  * @mems: the present nodes, since the last change.  Under cpuset_mutex
  * @adding: its part of the change that is being made.  Under cpuset_mutex.
  * @parts: those that have been started and have not closed.  Under the engine's

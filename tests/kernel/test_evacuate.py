@@ -21,20 +21,11 @@ TRIES = 3
 FILE = f"/sys/devices/system/node/node{NODE}/evacuate"
 
 
-def evacuate(node=NODE):
-    """The number of the error that the kernel answers with, or 0."""
-    try:
-        machine.write(f"/sys/devices/system/node/node{node}/evacuate", "1")
-    except OSError as error:
-        return error.errno
-    return 0
-
-
 def drain(node=NODE):
     """Until it says that all is gone which may go: that comes soon."""
     answers = [EAGAIN]
     while answers[-1] == EAGAIN and len(answers) <= TRIES:
-        answers.append(evacuate(node))
+        answers.append(machine.evacuate(node))
     assert answers[-1] == 0, answers[1:]
 
 
@@ -51,7 +42,7 @@ def test_memory_of_the_root(spawn, kind, lock):
     other.alloc("memory", mib(2), kind=kind, nodes=1, lock=lock)
     load("work", writers=1, verifiers=1, rest=500)
 
-    assert evacuate() in (0, EAGAIN)
+    assert machine.evacuate(NODE) in (0, EAGAIN)
 
     load.rest()
     assert NODE not in load.where("memory")
@@ -150,7 +141,7 @@ def test_what_has_no_room_is_told(charged, spawn, fill_node):
     # More than what reclaim may find to do there.
     load.alloc("memory", 4 * PAGES, nodes=NODE)
 
-    assert [evacuate() for _ in range(TRIES)] == [EAGAIN] * TRIES
+    assert [machine.evacuate(NODE) for _ in range(TRIES)] == [EAGAIN] * TRIES
 
     where = load.where("memory")
     assert set(where) <= {NODE, 3} and where[NODE] > PAGES
@@ -162,7 +153,7 @@ def test_what_is_pinned_is_told(spawn):
     load.alloc("memory", PAGES, nodes=NODE)
     load("pin", "memory", count=16)
 
-    assert [evacuate() for _ in range(TRIES)] == [EAGAIN] * TRIES
+    assert [machine.evacuate(NODE) for _ in range(TRIES)] == [EAGAIN] * TRIES
 
     assert load.where("memory", count=16) == {NODE: 16}
     assert NODE not in load.where("memory", **{"from": 16})
@@ -181,7 +172,7 @@ def test_several_nodes_at_once(spawn):
     for node in (1, 2):
         pid = os.fork()
         if not pid:
-            os._exit(evacuate(node) not in (0, EAGAIN))
+            os._exit(machine.evacuate(node) not in (0, EAGAIN))
         children.append(pid)
     assert not any(os.waitpid(pid, 0)[1] for pid in children)
     load.rest()
@@ -208,5 +199,5 @@ def test_only_for_root():
     pid = os.fork()
     if not pid:
         os.setuid(65534)
-        os._exit(evacuate() != EACCES)
+        os._exit(machine.evacuate(NODE) != EACCES)
     assert os.waitpid(pid, 0)[1] == 0

@@ -43,6 +43,8 @@ def swap(disk):
 @pytest.fixture
 def full_node(spawn):
     """Node 1 with ROOM pages free above its low watermark, that nobody can reclaim."""
+    # Else reclaim takes what these tests themselves have there, and makes more room.
+    assert machine.evacuate(FULL) in (0, errno.EAGAIN)
     with nearly_full(spawn, FULL, leave=ROOM) as (filler,):
         yield filler
 
@@ -73,7 +75,7 @@ def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
     assert 0 not in where, where
     # Reclaim makes some room on the new node: what has arrived there goes to swap.
     assert where["absent"] > JOB // 2
-    assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
+    assert 0 < change["migrate_swapped"] <= where["absent"] + mib(1)
     # What has a file to go back to is not swapped.
     assert reasons(change).get("fail_nomem", 0) < mib(1)
     # Reclaim runs, and takes from the reserves what it needs itself.

@@ -151,6 +151,15 @@ def mapped(pid):
     return total
 
 
+def evacuate(node):
+    """Empty a node: the number of the error that the kernel answers with, or 0."""
+    try:
+        write(f"{NODE}/node{node}/evacuate", "1")
+    except OSError as error:
+        return error.errno
+    return 0
+
+
 def protect_from_oom(pid="self"):
     write(f"/proc/{pid}/oom_score_adj", "-1000")
 

@@ -43,8 +43,6 @@
 
 /* How often a part looks for forked tasks before it leaves the rest. */
 #define CM_CLOSE_ROUNDS		8
-/* The same where somebody was late: children, and those of children. */
-#define CM_LATE_ROUNDS		2
 
 DEFINE_SPINLOCK(cm_lock);
 
@@ -450,9 +448,6 @@ static bool part_add_missed(struct cm_part *part)
 	if (READ_ONCE(part->stopped) || !part->map ||
 	    part->rounds > CM_CLOSE_ROUNDS)
 		return false;
-	/* Who is late has hardly forked yet; and so nobody keeps this going. */
-	if (part->change->unasked && part->rounds == CM_LATE_ROUNDS)
-		return false;
 	part->only_count = part->rounds++ == CM_CLOSE_ROUNDS;
 
 	css_task_iter_start(&cs->css, 0, &it);
@@ -583,10 +578,11 @@ static struct cpuset *part_origin(struct cpuset_change *change,
 
 /*
  * The part of a change of a cpuset that is under way and would look after a task,
- * which has been forked since and is about to leave, when it closes.
+ * which has been there only since, when it closes.
  */
-static struct cm_part *part_to_leave(struct cpuset *cs, struct task_struct *task,
-				     struct mm_struct *mm)
+static struct cm_part *part_that_looks(struct cpuset *cs,
+				       struct task_struct *task,
+				       struct mm_struct *mm)
 {
 	struct cm_part *part;
 
@@ -598,6 +594,32 @@ static struct cm_part *part_to_leave(struct cpuset *cs, struct task_struct *task
 		    part_missed(part, task, mm))
 			return part;
 	return NULL;
+}
+
+/**
+ * cm_is_looked_for - does a change find a task when it closes?
+ * @cs: the cpuset of the task
+ * @task: the task
+ *
+ * Call with cpuset_mutex held.
+ *
+ * Return: false also where a part closes that may have looked already.
+ */
+bool cm_is_looked_for(struct cpuset *cs, struct task_struct *task)
+{
+	struct mm_struct *mm = task_led_mm(task);
+	struct cm_part *part;
+	bool found;
+
+	if (!mm)
+		return false;
+
+	spin_lock(&cm_lock);
+	part = part_that_looks(cs, task, mm);
+	found = part && !part->closes && part->rounds < CM_CLOSE_ROUNDS;
+	spin_unlock(&cm_lock);
+	mmdrop(mm);
+	return found;
 }
 
 /**
@@ -625,7 +647,7 @@ void cpuset_change_leave_cpuset(struct cpuset_change *change,
 		return;
 
 	spin_lock(&cm_lock);
-	part = part_to_leave(from, task, mm);
+	part = part_that_looks(from, task, mm);
 	if (part && !part->closes && part->nr_jobs > part->nr_left &&
 	    nodes_equal(from->effective_mems, to->effective_mems)) {
 		part->nr_jobs++;

@@ -448,7 +448,7 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
 	/* On its way, it is not in place anywhere. */
-	if (mm)
+	if (mm && mm->cpuset_placed != job->part->placement)
 		WRITE_ONCE(mm->cpuset_placed, 0);
 
 	if (cur && job_line_up(job, cur)) {

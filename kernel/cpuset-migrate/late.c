@@ -34,7 +34,7 @@ static void cm_late(struct task_struct *task)
 	guarantee_online_mems(cs, &mems);
 	nodes_and(own, task->mems_allowed, node_states[N_MEMORY]);
 	/* Else halfway into @cs, and named by who brings it there. */
-	if (nodes_equal(own, mems)) {
+	if (nodes_equal(own, mems) && !cm_is_looked_for(cs, task)) {
 		change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
 					     GFP_KERNEL | __GFP_NOFAIL);
 		change->unasked = true;
@@ -118,8 +118,8 @@ void cpuset_migrate_fork(struct task_struct *task)
 
 	WRITE_ONCE(mm->cpuset_placed, 0);
 	/*
-	 * Pairs with the locks between job_finish() and part_missed(): either
-	 * that sees 0, or we see that the parent has been placed.
+	 * Pairs with queue_work() between job_finish() and part_missed():
+	 * either that sees 0, or we see that the parent has been placed.
 	 */
 	smp_mb();
 	if (READ_ONCE(parent->cpuset_placed))

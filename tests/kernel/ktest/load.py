@@ -164,11 +164,11 @@ class Load:
         self.children.append(child)
         return child
 
-    def spawn(self, cgroup, **more):
+    def spawn(self, cgroup):
         """A child born in a cgroup as posix_spawn() does it, not yet a program."""
         ours, theirs = socket.socketpair()
         try:
-            reply = self("spawn", fd=theirs.fileno(), cgroup=cgroup.path, **more)
+            reply = self("spawn", fd=theirs.fileno(), cgroup=cgroup.path)
         finally:
             theirs.close()
         return Spawned(self, ours, int(reply["pid"]))

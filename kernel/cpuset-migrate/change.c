@@ -578,10 +578,11 @@ static struct cpuset *part_origin(struct cpuset_change *change,
 
 /*
  * The part of a change of a cpuset that is under way and would look after a task,
- * which has been forked since and is about to leave, when it closes.
+ * which has been there only since, when it closes.
  */
-static struct cm_part *part_to_leave(struct cpuset *cs, struct task_struct *task,
-				     struct mm_struct *mm)
+static struct cm_part *part_that_looks(struct cpuset *cs,
+				       struct task_struct *task,
+				       struct mm_struct *mm)
 {
 	struct cm_part *part;
 
@@ -593,6 +594,32 @@ static struct cm_part *part_to_leave(struct cpuset *cs, struct task_struct *task
 		    part_missed(part, task, mm))
 			return part;
 	return NULL;
+}
+
+/**
+ * cm_is_looked_for - does a change find a task when it closes?
+ * @cs: the cpuset of the task
+ * @task: the task
+ *
+ * Call with cpuset_mutex held.
+ *
+ * Return: false also where a part closes that may have looked already.
+ */
+bool cm_is_looked_for(struct cpuset *cs, struct task_struct *task)
+{
+	struct mm_struct *mm = task_led_mm(task);
+	struct cm_part *part;
+	bool found;
+
+	if (!mm)
+		return false;
+
+	spin_lock(&cm_lock);
+	part = part_that_looks(cs, task, mm);
+	found = part && !part->closes && part->rounds < CM_CLOSE_ROUNDS;
+	spin_unlock(&cm_lock);
+	mmdrop(mm);
+	return found;
 }
 
 /**
@@ -620,7 +647,7 @@ void cpuset_change_leave_cpuset(struct cpuset_change *change,
 		return;
 
 	spin_lock(&cm_lock);
-	part = part_to_leave(from, task, mm);
+	part = part_that_looks(from, task, mm);
 	if (part && !part->closes && part->nr_jobs > part->nr_left &&
 	    nodes_equal(from->effective_mems, to->effective_mems)) {
 		part->nr_jobs++;
@@ -669,8 +696,9 @@ struct cm_part *cpuset_change_add_cpuset(struct cpuset_change *change,
 	part->origin = part_origin(change, cs);
 	part->leave_cache = cm_cache_is_left(part->origin);
 	if (change->kind == CPUSET_NEW_MEMS) {
-		WRITE_ONCE(cs->migrate.placement,
-			   atomic64_inc_return(&cm_last_name));
+		/* The nodes of @cs have changed; see cpuset_migrate_exec() */
+		smp_store_release(&cs->migrate.placement,
+				  atomic64_inc_return(&cm_last_name));
 		cm_cache_change(cs, change, mems, move && !part->leave_cache);
 	}
 	part->mems = *mems;
@@ -724,10 +752,13 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 	if (mm->cpuset_change == part->change->id)
 		goto out;
 
-	/* The same nodes elsewhere; but what is under way has to come along. */
 	nodes_and(from, *old, node_states[N_MEMORY]);
-	if (part->change->kind == CPUSET_ATTACH &&
-	    nodes_equal(from, part->mems)) {
+	if (part->change->unasked) {
+		/* Who moves it finds what is to be brought in. */
+		pass = 1;
+	} else if (part->change->kind == CPUSET_ATTACH &&
+		   nodes_equal(from, part->mems)) {
+		/* The same nodes; but what is under way has to come along. */
 		looked_after = mm->cpuset_change == ~part->change->id;
 		if (!looked_after && !READ_ONCE(mm->cpuset_job)) {
 			if (!part->change->behind)
@@ -751,41 +782,6 @@ void cpuset_change_add_task(struct cm_part *part, struct task_struct *task,
 		part_add_mm(part, mm, part->map, pass);
 out:
 	mmdrop(mm);
-}
-
-/**
- * cpuset_change_late - bring in an address space that nobody could find
- * @task: the task that has it now
- *
- * A child gets copies of pages and policies long before it is in its cpuset, and
- * exec has pages of the new program before it is anybody's.  Of who changes the
- * nodes meanwhile neither is seen.
- *
- * Context: may sleep; takes cpuset_mutex.  Nobody waits for the pages, and there
- * are no events of it.
- */
-void cpuset_change_late(struct task_struct *task)
-{
-	struct cpuset_change *change;
-	struct cm_part *part;
-	struct cpuset *cs;
-	nodemask_t mems;
-
-	cpuset_lock();
-	rcu_read_lock();
-	cs = task_cs(task);
-	rcu_read_unlock();
-	nodes_and(mems, task->mems_allowed, node_states[N_MEMORY]);
-	change = cpuset_change_begin(cs, CPUSET_ATTACH, false,
-				     GFP_KERNEL | __GFP_NOFAIL);
-	change->unasked = true;
-	/* As if it had come from the same nodes elsewhere, too late for that. */
-	change->behind = true;
-	part = cpuset_change_add_cpuset(change, cs, &mems,
-					is_memory_migrate(cs));
-	cpuset_change_add_task(part, task, &mems);
-	cpuset_change_end(change);
-	cpuset_unlock();
 }
 
 /**

@@ -175,6 +175,7 @@ extern spinlock_t cm_lock;
 
 void cm_part_put_job(struct cm_part *part);
 void cm_parts_stop(struct cpuset *cs);
+bool cm_is_looked_for(struct cpuset *cs, struct task_struct *task);
 void cm_change_busy(struct cpuset_change *change, int n);
 int cm_change_wait(struct cpuset_change *change);
 struct cpuset_change *cm_change_get(struct cpuset_change *change);

@@ -447,6 +447,9 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	job->stop = job->part->stopped || (mm && job->part->only_count);
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
+	/* On its way, it is not in place anywhere. */
+	if (mm && mm->cpuset_placed != job->part->placement)
+		WRITE_ONCE(mm->cpuset_placed, 0);
 
 	if (cur && job_line_up(job, cur)) {
 		/* Else it keeps its place in the line for a limit. */
@@ -606,7 +609,8 @@ static void job_finish(struct cpuset_migrate_job *job)
 	/* It may be in no count, if nobody had come across it before. */
 	if (job->again)
 		part->partial = true;
-	if (job->mm && !job->stop)
+	/* Who waits behind it takes the pages on from here. */
+	if (job->mm && !job->stop && !job->next)
 		WRITE_ONCE(job->mm->cpuset_placed, part->placement);
 	job_end(job);
 	spin_unlock(&cm_lock);

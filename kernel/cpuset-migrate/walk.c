@@ -373,26 +373,53 @@ static int walk_fast_dest(struct cm_walk *w, struct folio *folio, int nid,
 	return dst;
 }
 
+static bool walk_is_plain(pte_t pte)
+{
+	return pte_present(pte) && !pte_special(pte) && !pte_devmap(pte) &&
+	       !pte_unused(pte);
+}
+
+/*
+ * A page that is where it should be, and those after it: most of what is seen
+ * once more.  What is to be tried again is for migrate_pages().
+ */
+static unsigned int walk_arrived(struct cm_walk *w, unsigned long addr,
+				 pte_t *ptep, unsigned int max)
+{
+	const nodemask_t *mems = &w->job->part->mems;
+	unsigned int nr = 1;
+	pte_t pte;
+
+	if (!xa_empty(w->job->retry))
+		return !xa_load(w->job->retry, addr >> PAGE_SHIFT);
+
+	for (; nr < max; nr++) {
+		pte = ptep_get(ptep + nr);
+		if (!walk_is_plain(pte) ||
+		    !node_isset(page_to_nid(pte_page(pte)), *mems))
+			break;
+	}
+	return nr;
+}
+
 /*
  * What most of an address space is: a present page of nobody else's.  Returns
- * how many entries it has been dealt with, 0 if it is not so simple.
+ * how many entries, of @max, it has been dealt with, 0 if it is not so simple.
  */
 static unsigned int walk_fast(struct cm_walk *w, unsigned long addr,
-			      pte_t *ptep, pte_t pte)
+			      pte_t *ptep, pte_t pte, unsigned int max)
 {
 	struct cm_batch *batch = w->batch;
 	struct folio *folio;
 	struct page *page;
 	int nid, dst;
 
-	if (!pte_present(pte) || pte_special(pte) || pte_devmap(pte) ||
-	    pte_unused(pte))
+	if (!walk_is_plain(pte))
 		return 0;
 	page = pte_page(pte);
 	nid = page_to_nid(page);
-	/* Most are done; what is to be tried again is for migrate_pages(). */
 	if (w->job->pass && node_isset(nid, w->job->part->mems))
-		return !xa_load(w->job->retry, addr >> PAGE_SHIFT);
+		return walk_arrived(w, addr, ptep, max);
 	folio = page_folio(page);
 	if (!cm_fast_looks_simple(folio))
 		return 0;
@@ -448,7 +475,8 @@ static unsigned long walk_table(struct cm_walk *w, struct vm_area_struct *vma,
 		if (fast && cm_fast_full(&batch->fast))
 			break;
 		entry = ptep_get(pte);
-		nr = fast ? walk_fast(w, addr, pte, entry) : 0;
+		nr = fast ? walk_fast(w, addr, pte, entry,
+				      (end - addr) >> PAGE_SHIFT) : 0;
 		if (nr)
 			continue;
 		nr = 1;

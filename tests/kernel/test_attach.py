@@ -355,6 +355,27 @@ def test_a_child_that_leaves_before_its_pages_have_moved(top, spawn, ends):
 
 @pytest.mark.debug
 @pytest.mark.v2only("threaded cgroups")
+def test_a_child_of_who_has_come_back(top, spawn):
+    """It may have what its parent had where it was, though that is in place again."""
+    first, second = top.mkdir("a", mems="0"), top.mkdir("b", mems="1")
+    load = job(spawn, first, nodes=0)
+    top.write("hold", "1")
+    second.attach(load, nonblock=True)
+    load.alloc("more", PAGES, nodes=1)
+    first.attach(load, nonblock=True)
+    child = load.fork()
+    # What was shared is the child's alone now.
+    load("rewrite", "more")
+
+    top.write("hold", "0")
+    for cpuset in (first, second):
+        cpuset.wait_idle()
+
+    for each in (load, child):
+        assert each.where("memory") == each.where("more") == {0: PAGES}
+        each.verify()
+
+
 @pytest.mark.parametrize("held", [False, True], ids=["at once", "after a hold"])
 def test_to_and_fro_does_not_make_a_move_begin_again(top, spawn, held):
     """Out of the cpuset whose nodes change into one below, and in again."""

@@ -108,3 +108,21 @@ def test_what_exec_has_filled_comes_along(top, script, how):
         target.wait_idle()
         placed = stack(pid)
         assert set(placed) == {1} and placed[1] > 250
+
+
+@pytest.mark.v2only("CLONE_INTO_CGROUP")
+def test_of_a_child_that_has_the_memory_of_its_parent(top, spawn, script):
+    """Nobody moves that for the child, and what it executes is nobody's yet."""
+    path, interpreter = script
+    parent = spawn(top.mkdir("a", mems="0"))
+    target = top.mkdir("b", mems="0")
+    child = parent.spawn(target, program=path)
+    with Lease(interpreter) as lease, child.sock:
+        child.sock.send(b"!")
+        lease.wait()
+        target.set_mems("1")
+        lease.release()
+        assert child.sock.recv(100) == b"I run\n"
+        target.wait_idle()
+        placed = stack(child.pid)
+        assert set(placed) == {1} and placed[1] > 250

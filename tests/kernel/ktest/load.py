@@ -164,11 +164,11 @@ class Load:
         self.children.append(child)
         return child
 
-    def spawn(self, cgroup):
+    def spawn(self, cgroup, **more):
         """A child born in a cgroup as posix_spawn() does it, not yet a program."""
         ours, theirs = socket.socketpair()
         try:
-            reply = self("spawn", fd=theirs.fileno(), cgroup=cgroup.path)
+            reply = self("spawn", fd=theirs.fileno(), cgroup=cgroup.path, **more)
         finally:
             theirs.close()
         return Spawned(self, ours, int(reply["pid"]))

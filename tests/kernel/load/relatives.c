@@ -18,13 +18,27 @@
 #include "numaload.h"
 
 #define TWIN_STACK	(64 << 10)
+#define LONG_ARGUMENT	100000
+
+static char argument[LONG_ARGUMENT];
 
 static struct spawn {
 	int fd;
 	int cgroup;
+	char program[256];
 	_Atomic pid_t pid;
 	_Atomic int error;
 } spawn;
+
+/* Another program has the socket as its input and output, and a MiB of arguments. */
+static void become_other(int fd, const char *path)
+{
+	char *a = argument;
+
+	dup2(fd, 0);
+	dup2(fd, 1);
+	execl(path, path, a, a, a, a, a, a, a, a, a, a, a, a, NULL);
+}
 
 /* Wait for a byte, then be a program that answers on the same socket. */
 static void __attribute__((noreturn)) become_program(int fd)
@@ -34,7 +48,11 @@ static void __attribute__((noreturn)) become_program(int fd)
 	snprintf(number, sizeof(number), "%d", fd);
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	fcntl(fd, F_SETFD, 0);
-	if (read(fd, &go, 1) == 1)
+	if (read(fd, &go, 1) != 1)
+		_exit(127);
+	if (spawn.program[0])
+		become_other(fd, spawn.program);
+	else
 		execl("/proc/self/exe", "numaload", number, NULL);
 	_exit(127);
 }
@@ -81,6 +99,8 @@ static int do_spawn(struct request *req)
 
 	if (req->fd < 0 || !path)
 		return refuse(req, "spawn: give a cgroup, and send the child's socket");
+	memset(argument, 'x', sizeof(argument) - 1);
+	snprintf(spawn.program, sizeof(spawn.program), "%s", arg_str(req, "program", ""));
 	spawn.fd = req->fd;
 	spawn.cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (spawn.cgroup < 0)
@@ -126,7 +146,8 @@ static int do_twin(struct request *req)
 }
 
 const struct verb relatives_verbs[] = {
-	{ "spawn", do_spawn, "cgroup=DIR, with a socket for the program it becomes" },
+	{ "spawn", do_spawn,
+	  "cgroup=DIR [program=PATH], with a socket for the program it becomes" },
 	{ "twin", do_twin, "(a process with the same address space, that only exists)" },
 	{ 0 }
 };

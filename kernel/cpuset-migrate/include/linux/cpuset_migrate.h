@@ -141,8 +141,9 @@ struct cm_line {
 /**
  * struct cpuset_migrate - what every cpuset has for migration
  * @placement: names the present nodes of this cpuset, and those of no other:
- *	an address space whose mm->cpuset_placed says the same is in place.
- *	Written with cpuset_mutex held.
+ *	an address space whose mm->cpuset_placed says the same is in place; one
+ *	that is on its way, or nobody knows of, has 0 there.  Written with
+ *	cpuset_mutex held.
  * @mems: the present nodes, since the last change.  Under cpuset_mutex
  * @adding: its part of the change that is being made.  Under cpuset_mutex.
  * @parts: those that have been started and have not closed.  Under the engine's
@@ -217,7 +218,10 @@ void cpuset_change_leave_cpuset(struct cpuset_change *change,
 				struct cpuset *to);
 void cpuset_change_end(struct cpuset_change *change);
 
-void cpuset_change_late(struct task_struct *task);
+void cpuset_migrate_exec_begin(struct mm_struct *mm);
+void cpuset_migrate_exec(struct mm_struct *mm);
+void cpuset_migrate_exec_end(void);
+void cpuset_migrate_fork(struct task_struct *task);
 
 void __cpuset_migrate_exit(struct mm_struct *mm);
 
@@ -235,55 +239,12 @@ static inline void cpuset_migrate_exit(struct mm_struct *mm)
 		__cpuset_migrate_exit(mm);
 }
 
-/* In mm->cpuset_change: nobody has named it, and exec_mmap() wants somebody to. */
-#define CPUSET_CHANGE_LATE	U64_MAX
-
-/* exec has begun to fill @mm, on the nodes that current has now. */
-static inline void cpuset_migrate_exec_begin(struct mm_struct *mm)
-{
-	if (current->mm)
-		mm->cpuset_change = READ_ONCE(current->mm->cpuset_change);
-}
-
-/* current has @mm now, in place of @old: has that been named since exec began? */
-static inline void cpuset_migrate_exec(struct mm_struct *mm,
-				       const struct mm_struct *old)
-{
-	if (unlikely(mm->cpuset_change != READ_ONCE(old->cpuset_change)))
-		mm->cpuset_change = CPUSET_CHANGE_LATE;
-}
-
-/*
- * The stack of current's new program is where it stays.  May sleep; takes
- * cpuset_mutex.
- */
-static inline void cpuset_migrate_exec_end(void)
-{
-	if (unlikely(current->mm->cpuset_change == CPUSET_CHANGE_LATE))
-		cpuset_change_late(current);
-}
-
-/*
- * current's child @task is in the same cpuset, and is found there while current's
- * memory moves; if it has moved since the fork began, it is too late for that.
- * May sleep; takes cpuset_mutex.
- */
-static inline void cpuset_migrate_fork(struct task_struct *task)
-{
-	struct mm_struct *mm = task->mm, *parent = current->mm;
-
-	if (mm && parent && mm != parent &&
-	    unlikely(mm->cpuset_placed != READ_ONCE(parent->cpuset_placed)))
-		cpuset_change_late(task);
-}
-
 #else /* !CONFIG_CPUSET_MIGRATE */
 
 static inline void cpuset_migrate_init_mm(struct mm_struct *mm) {}
 static inline void cpuset_migrate_exit(struct mm_struct *mm) {}
 static inline void cpuset_migrate_exec_begin(struct mm_struct *mm) {}
-static inline void cpuset_migrate_exec(struct mm_struct *mm,
-				       const struct mm_struct *old) {}
+static inline void cpuset_migrate_exec(struct mm_struct *mm) {}
 static inline void cpuset_migrate_exec_end(void) {}
 static inline void cpuset_migrate_fork(struct task_struct *task) {}
 static inline void cpuset_migrate_css_init(struct cpuset *cs) {}

@@ -2,31 +2,48 @@
 """Emptying a node: nodeN/evacuate moves whatever may be elsewhere."""
 
 import os
+import re
+import time
+import warnings
 from errno import EACCES, EAGAIN, EINVAL
 
 import pytest
 
-from ktest import machine
+from ktest import machine, pages
 from ktest.hugetlb import make_pool
 from ktest.ksm import ksm, merged, merging, twins
-from ktest.machine import mib
+from ktest.machine import Trace, mib
 
 PAGES = mib(8)
 NODE = 2
 HUGE = mib(2)
 KINDS = [("thp", 0), ("shared", 0), ("memfd", 0), ("anon", 1)]
 KINDS += [pytest.param(kind, 0, marks=pytest.mark.debug) for kind in ("anon", "cow")]
-# How often it may take to get what was busy just then.
+# How often it may take to get what was busy just then, and where others hold it.
 TRIES = 3
+SECONDS = 20
 FILE = f"/sys/devices/system/node/node{NODE}/evacuate"
 
 
 def drain(node=NODE):
     """Until it says that all is gone which may go: that comes soon."""
-    answers = [EAGAIN]
-    while answers[-1] == EAGAIN and len(answers) <= TRIES:
-        answers.append(machine.evacuate(node))
-    assert answers[-1] == 0, answers[1:]
+    start = time.monotonic()
+    answer, tries, left = EAGAIN, 0, []
+    while answer == EAGAIN and time.monotonic() - start < SECONDS:
+        with Trace("cpuset_migrate:cpuset_migrate_leave") as trace:
+            answer = machine.evacuate(node)
+        tries += 1
+        left += [said_of(line) for line in trace.lines if "=fail" in line]
+    if tries > TRIES:
+        warnings.warn(f"{tries} tries: {left[-8:]}")
+    assert answer == 0, left[-8:]
+
+
+def said_of(line):
+    """What a trace says of a page that stays, and what the page is now."""
+    what = line.partition("leave: ")[2]
+    (bits,) = pages.frame_flags([int(re.search(r"pfn=(\w+)", what)[1], 16)])
+    return f"{what} flags={bits:#x}"
 
 
 @pytest.mark.core

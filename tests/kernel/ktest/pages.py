@@ -35,17 +35,20 @@ def frames(pid, address, count):
     return [entry & FRAME for entry in entries if entry >> PRESENT & 1]
 
 
-def pages_with(pid, address, count, flag):
-    """How many pages that are present have a flag."""
-    found = 0
+def frame_flags(numbers):
+    """The bits of /proc/kpageflags of each page frame."""
     fd = os.open("/proc/kpageflags", os.O_RDONLY)
     try:
-        for frame in frames(pid, address, count):
-            (flags,) = struct.unpack("Q", os.pread(fd, ENTRY, frame * ENTRY))
-            found += flags >> flag & 1
+        found = [os.pread(fd, ENTRY, frame * ENTRY) for frame in numbers]
     finally:
         os.close(fd)
-    return found
+    return [struct.unpack("Q", data)[0] for data in found]
+
+
+def pages_with(pid, address, count, flag):
+    """How many pages that are present have a flag."""
+    found = frame_flags(frames(pid, address, count))
+    return sum(bits >> flag & 1 for bits in found)
 
 
 def smaps_lines(pid, address):

@@ -263,15 +263,15 @@ def stages(everything):
     found += lint_stages()
     subset = [] if everything else ["-m", "not timing and not long"]
     stock = ["--expect-defects", *subset]
-    found.append(guest_stage("stock-v2", "stock", stock, 420))
+    found.append(guest_stage("stock-v2", "stock", stock, 330))
     core = [] if everything else ["-m", "core"]
     found.append(host_stage("vm", ["tests/vm", *core], 180, ("kernel-stock",), True))
     disk = ["--disk", "256M"]
-    found.append(guest_stage("engine-v2", "engine", subset, 840, disk))
-    subset = [] if everything else ["-m", "(core or v1only) and not (timing or long)"]
-    found.append(guest_stage("engine-v1", "engine", subset, 260, ["--cgroup", "v1"]))
+    found.append(guest_stage("engine-v2", "engine", subset, 660, disk))
+    subset = [] if everything else ["-m", "(debug or v1only) and not (timing or long)"]
+    found.append(guest_stage("engine-v1", "engine", subset, 100, ["--cgroup", "v1"]))
     subset = "core" if everything else "debug"
-    found.append(debug_stage("debug-v2", ["-m", subset], 800))
+    found.append(debug_stage("debug-v2", ["-m", subset], 600))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]

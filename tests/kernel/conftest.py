@@ -50,7 +50,7 @@ def pytest_configure(config):
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
         "core: what v1 has too, and a debug kernel under emulation can do",
-        "debug: of core, what a debug kernel is for, and make check has time for",
+        "debug: of core, what make check has time for on a debug kernel, and on v1",
         "long: takes long, and says little that another test does not: for check-all",
         "systemd: about units, with systemd as process 1",
         "timing: nothing but a ratio of times, which a busy host can spoil",

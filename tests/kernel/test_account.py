@@ -71,7 +71,6 @@ def test_shared_pages_are_counted_once(top, spawn):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_pinned(top, spawn):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)

@@ -23,6 +23,7 @@ from ktest.cpusets import (
 )
 from ktest.disks import SlowDisk, loop_device, run
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.process import apart, refused
 
 pytestmark = pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
@@ -484,7 +485,7 @@ ON_THE_WAY = {"settle": (1, 2), "2-3": (2, 3), "0-1": (0, 1)}
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("more", ON_THE_WAY)
+@pytest.mark.parametrize("more", ["2-3", *later("settle", "0-1")])
 def test_a_change_on_the_way(charged, spawn, shm, more):
     """What has arrived looks like what has to leave, and goes on from there."""
     cpuset = charged("a", mems="0-1")

@@ -174,6 +174,7 @@ group {b} {{ cpuset {{ cpuset.mems = 3; }} }}
 """
 
 
+@pytest.mark.long
 def test_a_file_of_libcgroup(pair, name, tmp_path):
     (a, load_a), (b, load_b) = pair
     file = tmp_path / "cgconfig.conf"

@@ -16,6 +16,7 @@ from ktest import machine
 from ktest.command import COMMAND, cgmigrate, end, start, told
 from ktest.cpusets import Cpuset, wait_until
 from ktest.load import nearly_full
+from ktest.marks import later
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
 
@@ -158,6 +159,7 @@ def test_a_limit_is_kept(engine):
 # ---- room, and what is missing ----
 
 
+@pytest.mark.long
 def test_no_room(spawn):
     """Nothing is allocated, and nobody killed."""
     kills = machine.vmstat("oom_kill")
@@ -196,6 +198,7 @@ def test_without_privilege(root):
         assert_result(result)
 
 
+@pytest.mark.long
 @pytest.mark.v2only("controllers are not handed down on v1")
 def test_the_controller_is_handed_down_for_a_while(top, name):
     """And no longer than that."""
@@ -207,6 +210,7 @@ def test_the_controller_is_handed_down_for_a_while(top, name):
     assert "cpuset" not in top.read("cgroup.subtree_control").split()
 
 
+@pytest.mark.long
 def test_in_a_cpuset_with_one_node(top, name):
     """The ways that are bound by the caller's nodes are left out."""
     cpuset = top.mkdir("a", mems="3")
@@ -245,12 +249,9 @@ def limit_of(cpuset):
         return None
 
 
-LATER = [
-    pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGHUP)
-]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, *LATER])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *later(signal.SIGTERM, signal.SIGHUP)]
+)
 def test_told_to_stop(root, number):
     process = begin(root, "--ways", "cpuset")
     process.send_signal(number)
@@ -279,6 +280,7 @@ def test_told_to_stop_while_a_limit_makes_it_wait(root, engine):
     assert ("anon", "cpuset" if engine else "move_pages", "limit") not in results
 
 
+@pytest.mark.long
 def test_killed(root):
     """Its process goes with it, and the next one takes the cgroup away."""
     process = begin(root, "--ways", "cpuset")

@@ -132,6 +132,7 @@ def test_strays_can_be_dropped(job, name):
     assert_intact(load)
 
 
+@pytest.mark.long
 def test_shared_memory_is_not_dropped(charged, spawn, name, engine):
     if machine.file_system("/dev/shm") != "tmpfs":
         pytest.skip("/dev/shm is no tmpfs")
@@ -150,6 +151,7 @@ def test_shared_memory_is_not_dropped(charged, spawn, name, engine):
         os.unlink(path)
 
 
+@pytest.mark.long
 def test_what_is_mapped_is_not_asked_for(job, name, engine):
     cpuset, load = job
     load("show", "cache")
@@ -163,6 +165,7 @@ def test_what_is_mapped_is_not_asked_for(job, name, engine):
     assert_intact(load)
 
 
+@pytest.mark.long
 def test_with_a_map(charged, spawn, disk, name, engine):
     """Where the command moves the pages the engine is told so at every write."""
     path = f"{disk}/cpuset-migrate-{os.getpid()}"

@@ -11,6 +11,7 @@ from ktest import machine
 from ktest.command import COMMAND, PATIENCE
 from ktest.cpusets import wait_until
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.placement import misplaced
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
@@ -71,7 +72,7 @@ class Container:
         self.process.wait()
 
 
-@pytest.fixture(params=[MOUNT, ""], ids=["own mount", "inherited mount"])
+@pytest.fixture(params=[MOUNT, *later("")], ids=["own mount", "inherited mount"])
 def container(request, top):
     made = Container(top, request.param)
     yield made

@@ -22,6 +22,7 @@ from ktest.command import (
 from ktest.cpusets import wait_until
 from ktest.load import nearly_full
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.placement import by_distance, remap
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
@@ -90,9 +91,9 @@ def is_ring(ways):
 def cases():
     """Some are enough for every change, of what is listed still fewer."""
     for name, ways in WAYS.items():
-        marks = [] if name in ("crossed", "folded", "a ring") else [pytest.mark.long]
+        marks = [] if name in ("crossed", "a ring") else [pytest.mark.long]
         yield pytest.param(*ways, False, id=name, marks=marks)
-        marks = [] if name == "a ring" else [pytest.mark.long]
+        marks = [] if name == "crossed" else [pytest.mark.long]
         yield pytest.param(*ways, True, id=f"{name}, listed", marks=marks)
 
 
@@ -238,7 +239,7 @@ def test_a_caller_that_may_use_other_nodes_only(top, spawn, name):
     assert_went(load, before, {})
 
 
-@pytest.mark.parametrize("attach", [False, True], ids=["mems", "attach"])
+@pytest.mark.parametrize("attach", [True, *later(False)], ids=["attach", "mems"])
 def test_the_kernel_moves_for_a_caller_that_may_not(top, spawn, name, attach):
     """Its own move is not bound by the caller's nodes; no cpuset is left wide."""
     cpuset, other = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")

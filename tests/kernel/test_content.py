@@ -74,7 +74,7 @@ def test_everything_at_once(top, spawn):
     load = busy_process(spawn, cpuset, mib(16), 2, 2, 100)
     load("churn", threads=2, rest=100)
 
-    move_around(cpuset, 2)
+    move_around(cpuset, 1)
 
     finish(load)
     assert set(load.where("anon")) <= {0, 1}

@@ -293,7 +293,6 @@ def test_stop_before_it_starts(job):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_settle_brings_strays_in(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     outside = spawn()

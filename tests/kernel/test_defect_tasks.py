@@ -76,7 +76,6 @@ def test_controller_given_to_children(top, spawn, defects):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @pytest.mark.defect("K")
 def test_attach_with_dead_leader(top, spawn, defects):
     source = top.mkdir("a", mems="0")

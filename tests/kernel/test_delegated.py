@@ -16,6 +16,7 @@ from ktest import calls, machine
 from ktest.cpusets import Since, start_slowly, wait_until
 from ktest.delegation import THEIRS, child, delegate, make, make_his
 from ktest.machine import PAGE, mib
+from ktest.marks import later
 from ktest.process import NOBODY, apart, as_nobody, refused
 
 MIB = 1 << 20
@@ -97,7 +98,7 @@ def stop_and_go(mine, pid, turn):
 
 
 # Two of them are what the others do as well.
-WAYS = [pytest.param(way, marks=pytest.mark.long) for way in (to_and_fro, new_limits)]
+WAYS = later(to_and_fro, new_limits)
 WAYS += [new_cgroups, stop_and_go]
 
 
@@ -113,7 +114,7 @@ def insist(way, mine, pid):
     return 0
 
 
-@pytest.mark.parametrize("kind", ["anon", pytest.param("thp", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["anon", *later("thp")])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_limit_of_the_parent_holds(mine, job, way, kind):
     cpuset, load = job

@@ -109,6 +109,7 @@ def test_dropped_by_exec(load):
     load.verify()
 
 
+@pytest.mark.long
 def test_left_alone_by_numa_balancing(load):
     """Its pages are used on another node, to which the others go."""
     load.cpuset.set_mems("0-1")

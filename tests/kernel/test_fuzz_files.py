@@ -12,10 +12,11 @@ import pytest
 
 from ktest import calls, cpusets, machine
 from ktest.machine import PAGE, mib
+from ktest.marks import later
 from ktest.process import NOBODY, apart, refused
 
 FEW = 200
-MANY = [FEW, pytest.param(8 * FEW, marks=pytest.mark.long)]
+MANY = [FEW, *later(8 * FEW)]
 PAGES = mib(1)
 SPACES = b" \t\n\v\f\r\xa0"  # as the kernel has it
 SHIFTS = {unit: 10 * place for place, unit in enumerate(b" kmgtpe") if place}

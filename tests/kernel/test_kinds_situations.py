@@ -10,6 +10,7 @@ from ktest import machine
 from ktest.balancer import balancing, run_on, wait_balanced
 from ktest.cpusets import complaints, moved_by, start_slowly, wait_until
 from ktest.machine import PAGE, mib
+from ktest.marks import later
 
 PAGES = mib(16)
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
@@ -39,7 +40,7 @@ def memory_events(cgroup):
 
 
 @pytest.mark.v2only("memory.max and memory.high")
-@pytest.mark.parametrize("limit", ["memory.max", "memory.high"])
+@pytest.mark.parametrize("limit", ["memory.max", *later("memory.high")])
 def test_at_the_limit(limited, spawn, limit):
     """Moving charges nothing: it neither reclaims nor kills."""
     load = spawn(limited)

@@ -50,6 +50,7 @@ def test_under_writeback(slow_disk, top, spawn):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("memory is charged to cgroups of the same hierarchy")
 def test_unmapped_while_a_slow_device_writes(slow_disk, charged, spawn):
     """The cache of a cpuset does not wait for the device either."""

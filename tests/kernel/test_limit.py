@@ -395,7 +395,6 @@ def test_superseded_while_throttled(job):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_exit_while_throttled(throttled):
     cpuset, load, since = throttled
     os.kill(load.pid, signal.SIGKILL)
@@ -409,7 +408,6 @@ def test_exit_while_throttled(throttled):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_killed_writer_while_throttled(job, spawn):
     cpuset, load = job
     cpuset.write("max", CRAWL)

@@ -116,6 +116,7 @@ def test_cgclassify_by_rule(top, spawn, tools, group):
     assert_placed(load, before, [[0, 1], [2, 3]])
 
 
+@pytest.mark.long
 def test_cgset_from_a_shell_with_other_nodes(top, spawn, tools, group):
     """The kernel's own move does what the tool's caller may not."""
     cpuset, here = top.mkdir("a", mems="0-1"), top.mkdir("here", mems="0")
@@ -196,6 +197,7 @@ def test_cgset_moves_memory(top, spawn, tools, group):
     assert record["moves"][0]["state"] == "done"
 
 
+@pytest.mark.long
 @pytest.mark.v2only("cgroup.subtree_control")
 def test_cgset_of_children_that_were_given_the_controller(top, spawn, tools, group):
     """Of all but one of them a stock kernel moves nothing, now and later."""
@@ -264,6 +266,7 @@ def test_memory_migrate_is_accepted(top, spawn, tools, group):
     assert missing.returncode == 95
 
 
+@pytest.mark.long
 def test_other_settings_do_not_ask_for_memory(top, spawn, tools, group):
     """Reading where it is takes long for a big process."""
     cpuset = top.mkdir("a", mems="0-1")
@@ -276,6 +279,7 @@ def test_other_settings_do_not_ask_for_memory(top, spawn, tools, group):
     assert record["after"] == record["before"]
 
 
+@pytest.mark.long
 def test_cgset_copy_from(top, spawn, tools, group):
     """All files of another group: the nodes are among them."""
     model, cpuset = top.mkdir("model", mems="2-3"), top.mkdir("a", mems="0-1")
@@ -311,6 +315,7 @@ def test_nobody_waits_who_does_not_want_to(top, spawn, tools, group):
     assert_inside(load, ["anon"], (2, 3))
 
 
+@pytest.mark.long
 def test_cgclassify_need_not_wait(top, spawn, tools, group):
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
@@ -326,6 +331,7 @@ def test_cgclassify_need_not_wait(top, spawn, tools, group):
     assert_inside(load, ["anon"], (2, 3))
 
 
+@pytest.mark.long
 def test_rate(top, spawn, tools, group):
     """With the engine it is the group's own for as long as the move takes."""
     cpuset = top.mkdir("a", mems="0")
@@ -374,6 +380,7 @@ group {group(cpuset)} {{
     assert changed[f"/{group(cpuset)}"]["after"]["nodes"] == "2-3"
 
 
+@pytest.mark.long
 def test_cgcreate_changes_nothing_for_others(top, spawn, tools, group):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)

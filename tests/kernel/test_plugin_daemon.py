@@ -12,6 +12,7 @@ import pytest
 from ktest.cpusets import wait_until
 from ktest.daemon import JOURNAL, Daemon, called
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.tools import Rules, outcome, preloaded, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
@@ -24,7 +25,7 @@ TEXT = 4 << 20
 # ---- the daemon ----
 
 
-@pytest.fixture(params=["by itself", "child"])
+@pytest.fixture(params=["child", *later("by itself")])
 def daemon(request, tmp_path):
     """A service starts it by itself: it has closed what it was given then."""
     if os.path.exists(JOURNAL):
@@ -129,7 +130,9 @@ def test_the_daemon_does_not_wait(top, group, daemon):
     assert new.mems() == [2, 3]
 
 
-@pytest.mark.parametrize("closed", ["0<&-", "0<&- 1>&-", "0<&- 1>&- 2>&-", "2>&-"])
+@pytest.mark.parametrize(
+    "closed", ["0<&- 1>&- 2>&-", *later("0<&-", "0<&- 1>&-", "2>&-")]
+)
 def test_a_tool_without_descriptors(top, spawn, tools, group, closed):
     """What the plugin opens is not taken for the tool's."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
@@ -185,6 +188,7 @@ def tool(tmp_path):
     return path
 
 
+@pytest.mark.long
 def test_a_signal_while_the_move_begins(top, spawn, tools, group, tool):
     """As SIGUSR1 for the daemon: it does not take the move for one that failed."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
@@ -203,11 +207,7 @@ def test_a_signal_while_the_move_begins(top, spawn, tools, group, tool):
 
 @pytest.mark.parametrize(
     "sig",
-    [signal.SIGHUP]
-    + [
-        pytest.param(n, marks=pytest.mark.long)
-        for n in (signal.SIGTERM, signal.SIGUSR1)
-    ],
+    [signal.SIGHUP, *later(signal.SIGTERM, signal.SIGUSR1)],
 )
 def test_a_signal_while_it_moves(top, spawn, tools, group, tool, sig):
     """As when the service of the daemon ends: what goes on ends well before it ends."""

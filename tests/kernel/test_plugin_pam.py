@@ -33,6 +33,7 @@ def session():
         file.write(before)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_a_session_of_pam(top, root, tmp_path):
     """Whoever opens it sees nothing of the plugin but its record."""

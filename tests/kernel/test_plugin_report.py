@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.tools import ENVIRONMENT, outcome, parse_record, preloaded, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
@@ -62,7 +63,7 @@ def payload(cpuset, group):
     return ["cgexec", "-g", f"cpuset:{group(cpuset)}", "echo", "it runs"]
 
 
-@pytest.fixture(params=["pipe", "FIFO", "socket"])
+@pytest.fixture(params=["pipe", *later("FIFO", "socket")])
 def ends(request, tmp_path):
     """A reader, a writer, and what names the writer in --report."""
     if request.param == "socket":

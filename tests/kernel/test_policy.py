@@ -146,7 +146,6 @@ def test_bound_to_a_full_node(top, spawn, fill_node, nodes, keys, mems):
     load.verify()
 
 
-@pytest.mark.debug
 def test_interleave_keeps_its_order(top, spawn):
     cpuset, load, address = bound(top, spawn, "interleave", "0-1")
     before = load.pages("memory")

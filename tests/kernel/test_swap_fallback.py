@@ -13,6 +13,7 @@ from ktest.disks import swap_on
 from ktest.failures import SLAB, Failing, span
 from ktest.load import Memory, nearly_full
 from ktest.machine import mib
+from ktest.marks import later
 
 JOB = mib(24)
 ROOM = mib(2)
@@ -61,7 +62,7 @@ def load(top, spawn):
     "kind",
     [
         pytest.param("anon", marks=pytest.mark.core),
-        pytest.param("thp", marks=pytest.mark.long),
+        *later("thp"),
         "shared",
     ],
 )
@@ -114,7 +115,7 @@ def test_comes_back_where_its_policy_says(load, swap, full_node):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("kind", ["anon", pytest.param("thp", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["anon", *later("thp")])
 def test_what_may_be_dropped(load, swap, full_node, kind):
     """MADV_FREE: it is as it was, or zeros; what was written since is as it was."""
     half = JOB // 2

@@ -59,7 +59,6 @@ def test_every_page_moves_once(top, spawn, kind):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 def test_held_and_released(top, spawn):
     """Where it was held it goes on, with nothing left out or moved twice."""
     cpuset = top.mkdir("a", mems="0-1")

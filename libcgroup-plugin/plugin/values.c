@@ -167,7 +167,8 @@ static char *trimmed(const char *text)
 {
 	size_t len;
 
-	text += strspn(text, " \t\n");
+	while (isspace((unsigned char)*text))
+		text++;
 	len = strlen(text);
 	while (len && isspace((unsigned char)text[len - 1]))
 		len--;
@@ -182,7 +183,7 @@ static void read_setting(struct settings *s, const char *name, const char *value
 		s->mems = trimmed(value);
 		break;
 	case KEEP_MIGRATE:
-		s->migrate = value[strspn(value, " ")] == '1';
+		s->migrate = strtoull(value, NULL, 0) != 0;
 		s->stay = !s->migrate;
 		break;
 	default:

@@ -77,8 +77,11 @@ int numamaps_parse(const char *text, unsigned int page_size, struct numa_line *l
 
 	memset(line, 0, offsetof(struct numa_line, nodes));
 	line->page_size = page_size;
+	/* Else strtoull() would go on to the next line, or take a sign. */
+	if (!isxdigit((unsigned char)*text))
+		return -EINVAL;
 	line->start = strtoull(text, &end, 16);
-	if (end == text || (*end != ' ' && *end != '\n' && *end))
+	if (*end != ' ' && *end != '\n' && *end)
 		return -EINVAL;
 	p = end + strspn(end, " ");
 	snprintf(line->policy, sizeof(line->policy), "%.*s", (int)policy_len(p), p);

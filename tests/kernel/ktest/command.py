@@ -37,9 +37,10 @@ def validate(out):
         validator().validate(out)
 
 
-def cgmigrate(*args, **more):
+def cgmigrate(*args, before=(), **more):
+    """Run it; words before it are a program that starts it."""
     return subprocess.run(
-        [COMMAND, *map(str, args)],
+        [*before, COMMAND, *map(str, args)],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -101,8 +101,8 @@ static size_t note_unreadable(struct cgm_plan *plan, const struct cgm_placement 
 	cgm_placement_counts(p, NULL, &unreadable);
 	if (unreadable)
 		notes_add(&plan->notes, CGM_WARNING,
-			  "%zu processes belong to somebody else and cannot be looked at: CAP_SYS_PTRACE is missing",
-			  unreadable);
+			  "%zu process%s to somebody else and cannot be looked at: CAP_SYS_PTRACE is missing",
+			  unreadable, unreadable == 1 ? " belongs" : "es belong");
 	return unreadable;
 }
 

@@ -141,7 +141,7 @@ def test_who_is_not_of_its_namespace(container, inside, spawn):
 
     assert cpuset.mems() == [2, 3] and set(load.where("anon")) <= {2, 3}
     said = [note["message"] for note in out["notes"]]
-    assert any("1 processes belong to somebody else" in text for text in said), said
+    assert any("1 process belongs to somebody else" in text for text in said), said
     load.verify()
 
 

@@ -211,15 +211,15 @@ def hotplug_stage():
     return guest_stage("hotplug", "engine", arguments, 60, vm)
 
 
-def stress_stage():
+def stress_stage(name, kernel, rows, seconds):
     """The first rows of a seed, which is always the same."""
-    command = ["tests/stress/run", "--seed", "1", "--minutes", "2"]
+    command = ["tests/stress/run", "--seed", "1", "--kernel", kernel]
     return Stage(
-        "stress",
-        [*command, "--out", path("stress", "out")],
-        lambda status: results.from_status("stress", status),
-        180,
-        ("programs", "kernel-engine"),
+        name,
+        [*command, "--minutes", str(rows), "--out", path(name, "out")],
+        lambda status: results.from_status(name, status),
+        seconds,
+        ("programs", f"kernel-{kernel}"),
         guest=True,
     )
 
@@ -272,6 +272,7 @@ def stages(everything):
     found.append(guest_stage("engine-v1", "engine", subset, 100, ["--cgroup", "v1"]))
     subset = "core" if everything else "debug"
     found.append(debug_stage("debug-v2", ["-m", subset], 600))
+    found.append(stress_stage("stress", "engine", 4, 300))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]
@@ -306,7 +307,7 @@ def stages(everything):
         found.append(guest_stage("cma", "engine", ["-k", "test_cma"], 30, area))
         found.append(modules_stage("engine"))
         found += [files_stage(kind) for kind in ("xfs", "btrfs")]
-        found.append(stress_stage())
+        found.append(stress_stage("stress-debug", "debug", 10, 1200))
         found.append(servers_stage())
         series = ["scripts/series"]
 

@@ -12,6 +12,7 @@ from ktest import cpusets, machine
 from ktest.command import COMMAND, cgmigrate, end, told
 from ktest.command import start as begin
 from ktest.machine import mib
+from ktest.systemd import UNITS, entries, systemctl
 from ktest.timing import Background, timed
 from ktest.tools import run
 
@@ -31,18 +32,12 @@ LIBSYSTEMD = "/lib/x86_64-linux-gnu/libsystemd.so.0"
 CAPABILITIES = "+dac_override,+sys_nice,+sys_ptrace"
 
 
-def systemctl(*words):
-    result = run("systemctl", *words)
-    assert result.returncode == 0, result
-    return result.stdout
-
-
 class Unit:
     """A service that runs, and its cgroup."""
 
     def __init__(self, root, name, mems="0-1", delegate=False, folder="system.slice"):
         self.name = name
-        self.file = f"/run/systemd/system/{name}"
+        self.file = f"{UNITS}/{name}"
         with open(self.file, "w", encoding="ascii") as file:
             file.write(f"{UNIT}Slice={folder}\n")
             if mems:
@@ -278,12 +273,6 @@ def test_a_cgroup_that_only_looks_like_a_unit(unit, spawn, root):
         assert cpuset.mems() == [2, 3] and set(load.where("anon")) == {2, 3}
     finally:
         cpuset.remove()
-
-
-def entries(*matches):
-    """What the journal has with these fields, the oldest first."""
-    text = run("journalctl", "-q", "--no-pager", "-o", "json", *matches).stdout
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_the_journal_has_an_entry(unit, spawn):

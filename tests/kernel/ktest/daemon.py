@@ -15,13 +15,17 @@ JOURNAL = "/run/systemd/journal/socket"
 PROGRAM = "/usr/sbin/cgrulesengd"
 
 
+def drop_in_text():
+    """The drop-in for cgred.service, with the plugin that was built."""
+    path = os.path.join(SOURCE, "libcgroup-plugin", "plugin", "cgred.conf.in")
+    folder = os.path.dirname(os.path.dirname(PLUGIN))
+    return machine.read(path).replace("@LIBDIR@", folder)
+
+
 def drop_in():
     """The environment in the drop-in for cgred.service."""
-    path = os.path.join(SOURCE, "libcgroup-plugin", "plugin", "cgred.conf.in")
-    text = machine.read(path).replace(
-        "@LIBDIR@", os.path.dirname(os.path.dirname(PLUGIN))
-    )
-    lines = [line for line in text.splitlines() if line.startswith("Environment=")]
+    lines = drop_in_text().splitlines()
+    lines = [line for line in lines if line.startswith("Environment=")]
     assert len(lines) == 3
     return dict(line.split("=", 2)[1:] for line in lines)
 

@@ -307,6 +307,8 @@ def stages(everything):
         found.append(guest_stage("cma", "engine", ["-k", "test_cma"], 30, area))
         found.append(modules_stage("engine"))
         found += [files_stage(kind) for kind in ("xfs", "btrfs")]
+        both = ("programs", "kernel-stock", "kernel-engine")
+        found.append(host_stage("boot", ["tests/boot"], 60, both, True))
         found.append(stress_stage("stress-debug", "debug", 10, 1200))
         found.append(servers_stage())
         series = ["scripts/series"]

@@ -21,12 +21,15 @@ def read_rows(path):
 
 
 def total(rows, *keys):
-    """The sums of counters in a part of every row."""
+    """The sums of counters in a part of every row, and the largest of maxima."""
     sums = collections.Counter()
     for row in rows:
         for key in keys:
             row = row.get(key, {})
-        sums.update(row)
+        for name, value in row.items():
+            sums[name] = (
+                max(sums[name], value) if "_max_" in name else sums[name] + value
+            )
     return dict(sums)
 
 

@@ -170,7 +170,7 @@ class Options:
         self.out = str(out)
 
 
-ROW = '{"number": 0, "account": {"migrate_moved": 2}, "bytes_checked": 1}\n'
+ROW = '{"number": 0, "account": {"migrate_moved": 2, "x_max_usec": 3}}\n'
 BAD = '{"number": 1, "failed": "a wrong word", "report": ["x"]}\n'
 
 
@@ -199,6 +199,7 @@ def test_results(tmp_path, text, wanted, status, why):
     found = outcome.collect(Options(tmp_path), [PLAN] * wanted, status, 1)
     assert (found["good"], found["why"]) == (not why, why)
     assert found["account"].get("migrate_moved", 0) == 2 * text.count("moved")
+    assert found["account"].get("x_max_usec", 0) == (3 if "moved" in text else 0)
     outcome.write(found, str(tmp_path))
     word = "FAILED" if why else "good"
     assert (tmp_path / "summary.txt").read_text().startswith(word)

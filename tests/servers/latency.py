@@ -13,8 +13,12 @@ COLUMNS = ("client", "number", "time", "script", "epoch", "microseconds", "lag")
 METRIC = re.compile(r"\] +([a-z]+) +(\d+)((?: +\d+\.\d+){4,})")
 
 FAILURE = re.compile(r"(?m)^stress-ng: fail: +\[\d+\] (.*)$")
-# That a node is not in the cpuset, any more: since before the call, or since it began.
-NOT_ALLOWED = re.compile(r"^numa: (move_pages) failed, errno=(12|13)\b")
+# That a node is not in the cpuset, any more: since before the call, or since it began;
+# mbind() says that of all nodes it was given.
+NOT_ALLOWED = re.compile(
+    r"^numa: (move_pages(?= failed, errno=1[23]\b)|mbind(?= failed, errno=22\b))"
+    r" failed, errno=(\d+)"
+)
 
 
 class Malformed(Exception):

@@ -34,6 +34,7 @@ FAILURES = """\
 stress-ng: fail:  [12] numa: move_pages failed, errno=13 (Permission denied)
 stress-ng: error: [10] process [12] (numa) terminated with an error, exit status=2 (stressor failed)
 stress-ng: fail:  [13] numa: move_pages failed, errno=12 (Cannot allocate memory)
+stress-ng: fail:  [14] numa: mbind failed, errno=22 (Invalid argument)
 """  # noqa: E501
 BROKEN = "stress-ng: fail:  [13] vm: detected 8 bit errors while stressing memory\n"
 
@@ -91,13 +92,13 @@ def test_metrics_of_stress_ng():
 
 
 def test_failures_of_stress_ng():
-    assert len(latency.stress_failures(FAILURES + BROKEN)) == 3
+    assert len(latency.stress_failures(FAILURES + BROKEN)) == 4
     assert not latency.stress_failures(STRESS)
 
 
 def test_refusals_of_stress_ng():
     found = latency.stress_refusals(FAILURES)
-    assert found == ["move_pages_EACCES", "move_pages_ENOMEM"]
+    assert found == ["move_pages_EACCES", "move_pages_ENOMEM", "mbind_EINVAL"]
     assert latency.stress_refusals(STRESS) == []
 
 
@@ -107,6 +108,8 @@ def test_refusals_of_stress_ng():
         BROKEN,
         FAILURES + BROKEN,
         FAILURES.replace("errno=12", "errno=14"),
+        FAILURES.replace("errno=22", "errno=12"),
+        FAILURES.replace("errno=13", "errno=22"),
         FAILURES.replace("move_pages", "set_mempolicy"),
         FAILURES.replace("numa: move_pages", "vm: move_pages"),
     ],

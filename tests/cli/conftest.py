@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the cgmigrate command that need no NUMA and change nothing."""
 
+import atexit
 import functools
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 
 import jsonschema
 import pytest
@@ -22,6 +24,14 @@ SCHEMA = os.path.join(
 )
 with open(SCHEMA, encoding="utf-8") as file:
     VALIDATOR = jsonschema.Draft202012Validator(json.load(file))
+
+
+def pytest_configure():
+    """Other sessions of pytest close to other users the folder that they share."""
+    folder = tempfile.mkdtemp(prefix="cpuset-migrate-")
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+    # After what pytest does there at the end, since it is registered before.
+    atexit.register(shutil.rmtree, folder)
 
 
 def pytest_sessionstart():

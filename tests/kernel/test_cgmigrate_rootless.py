@@ -20,10 +20,10 @@ pytestmark = [
     pytest.mark.v2only("a v1 hierarchy is not delegated"),
 ]
 
-# All but processes and the network are its own.
+# All but processes and the network are its own; so is /run, as in any container.
 ENTER = """read -r go && exec unshare -U -r -C -m sh -c '
     mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
-    exec sleep inf'"""
+    mount -t tmpfs none /run && exec sleep inf'"""
 
 
 class Container:

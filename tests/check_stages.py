@@ -270,7 +270,7 @@ def stages(everything):
     found.append(guest_stage("engine-v2", "engine", subset, 660, disk))
     subset = [] if everything else ["-m", "(debug or v1only) and not (timing or long)"]
     found.append(guest_stage("engine-v1", "engine", subset, 100, ["--cgroup", "v1"]))
-    subset = "core" if everything else "debug"
+    subset = "core" if everything else "debug and not long"
     found.append(debug_stage("debug-v2", ["-m", subset], 600))
     found.append(stress_stage("stress", "engine", 4, 300))
     if everything:

@@ -119,6 +119,9 @@ static void blocks_end(struct outsider *o)
 		set_block(block, true);
 }
 
+/* What a child ends with that exec had no memory for. */
+#define NO_MEMORY	126
+
 /* A cgroup that is made, entered, moved and removed while a child lives in it. */
 static int groups(struct outsider *o, struct random *r, char *text, size_t len)
 {
@@ -137,7 +140,7 @@ static int groups(struct outsider *o, struct random *r, char *text, size_t len)
 	if (!pid) {
 		offer_to_oom();
 		execv("/proc/self/exe", argv);
-		_exit(127);
+		_exit(errno == ENOMEM ? NO_MEMORY : 127);
 	}
 	if (pid < 0)
 		ret = -errno;
@@ -146,8 +149,11 @@ static int groups(struct outsider *o, struct random *r, char *text, size_t len)
 	if (pid > 0 && random_below(r, 3) == 0)
 		kill(pid, SIGKILL);
 	if (pid > 0 && waitpid(pid, &status, 0) == pid && status &&
-	    !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
-		board_fail("a child in a short-lived cgroup ended with status %x", status);
+	    !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != NO_MEMORY)
+			board_fail("a child in a short-lived cgroup ended with status %x", status);
+		ret = -ENOMEM;
+	}
 	if (rmdir(path))
 		board_fail("a cgroup that is empty cannot be removed: error %d", errno);
 	return ret;

@@ -30,17 +30,9 @@ from ktest.cpusets import engine_files, wait_until
 from ktest.load import nearly_full
 from ktest.machine import mib
 from ktest.marks import later
-from ktest.placement import misplaced
+from ktest.placement import assert_placed, misplaced
 
 pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
-
-
-def assert_placed(load, before, masks):
-    load.rest()
-    for region, was in before.items():
-        wrong = misplaced(was, load.pages(region), masks)
-        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
-    load.verify()
 
 
 CHANGES = [

@@ -10,7 +10,7 @@ from ktest.command import assert_adds_up, cgmigrate, told
 from ktest.delegation import AS_NOBODY, THEIRS, delegate, make_his
 from ktest.machine import mib
 from ktest.marks import later
-from ktest.placement import misplaced
+from ktest.placement import assert_placed, misplaced
 from ktest.process import NOBODY
 
 pytestmark = [
@@ -47,14 +47,6 @@ def placed(load, regions=("anon", "shmem", "thp")):
     return {region: load.pages(region) for region in regions}
 
 
-def assert_moved(load, before, masks):
-    load.rest()
-    for region, was in before.items():
-        wrong = misplaced(was, load.pages(region), masks)
-        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
-    load.verify()
-
-
 def stayed(out, **wanted):
     """Bytes of the rows with these members."""
     rows = out["targets"][0]["rows"]
@@ -78,7 +70,7 @@ def test_every_page_of_his_own_moves(job, name, engine, new):
     # The code of libraries is everybody's: on stock it may stay on node 1.
     assert result.returncode in ((0,) if engine else (0, 3)), result
     assert cpuset.mems() == new
-    assert_moved(load, before, [[0, 1], new])
+    assert_placed(load, before, [[0, 1], new])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +94,7 @@ def test_into_another_one_of_his(mine, job, name, engine, new):
 
     assert result.returncode in ((0,) if engine else (0, 3)), result
     assert load.pid in other.procs() and other.mems() == new
-    assert_moved(load, before, [[0, 1], new])
+    assert_placed(load, before, [[0, 1], new])
 
 
 def test_what_he_shares_is_told(job, name, engine):
@@ -145,7 +137,7 @@ def test_a_process_of_others_is_named(job, spawn, name, engine):
 
     # The kernel takes it along in any case.
     assert set(theirs.where("memory")) == {2, 3}
-    assert_moved(load, before, [[0, 1], [2, 3]])
+    assert_placed(load, before, [[0, 1], [2, 3]])
     theirs.verify()
     if not engine:
         said = f"{theirs.pid}: is somebody else's, or closed to us, and CAP_SYS_PTRACE"

@@ -12,7 +12,7 @@ from ktest.cpusets import wait_until
 from ktest.delegation import THEIRS, delegate, make_his
 from ktest.machine import mib
 from ktest.marks import later
-from ktest.placement import misplaced
+from ktest.placement import assert_placed
 
 pytestmark = [
     pytest.mark.defect("command"),
@@ -85,14 +85,6 @@ def placed(load):
     return {region: load.pages(region) for region in ("anon", "shmem")}
 
 
-def assert_moved(load, before, masks):
-    load.rest()
-    for region, was in before.items():
-        wrong = misplaced(was, load.pages(region), masks)
-        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
-    load.verify()
-
-
 def test_what_it_may(container, engine):
     result = cgmigrate("features", "-J", before=container.inside())
     out = json.loads(result.stdout)
@@ -116,7 +108,7 @@ def test_every_page_moves(container, job, engine, new):
     assert result.returncode in ((0,) if engine else (0, 3)), result
     assert_adds_up(json.loads(result.stdout))
     assert cpuset.mems() == new
-    assert_moved(load, before, [[0, 1], new])
+    assert_placed(load, before, [[0, 1], new])
 
 
 def test_a_process_moves(container, inside, job):
@@ -128,7 +120,7 @@ def test_a_process_moves(container, inside, job):
 
     assert out["state"] == "done" and cpuset.procs() == []
     assert load.pid in other.procs()
-    assert_moved(load, before, [[0, 1], [2, 3]])
+    assert_placed(load, before, [[0, 1], [2, 3]])
 
 
 def test_who_is_not_of_its_namespace(container, inside, spawn):

@@ -12,7 +12,7 @@ import pytest
 
 from ktest.cpusets import engine_files, wait_until
 from ktest.machine import mib
-from ktest.placement import misplaced
+from ktest.placement import assert_placed
 from ktest.tools import COMMAND, Rules, run
 
 pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
@@ -29,14 +29,6 @@ def busy(load, nodes, pages=mib(8)):
     load.threads(4)
     load("work", writers=2, verifiers=1, rest=500)
     return before
-
-
-def assert_placed(load, before, masks):
-    load.rest()
-    for region, was in before.items():
-        wrong = misplaced(was, load.pages(region), masks)
-        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
-    load.verify()
 
 
 def assert_inside(load, regions, nodes):

@@ -42,6 +42,15 @@ def misplaced(before, after, masks):
     return wrong
 
 
+def assert_placed(load, before, masks):
+    """Regions of a load that rests now: where they were, and where they have to be."""
+    load.rest()
+    for region, was in before.items():
+        wrong = misplaced(was, load.pages(region), masks)
+        assert not wrong, f"{region}: {len(wrong)} of {len(was)} pages, {wrong[:5]}"
+    load.verify()
+
+
 # Weights of nodes that get as much as the others.
 EVEN = dict.fromkeys(range(4), 1)
 

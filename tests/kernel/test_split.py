@@ -3,10 +3,9 @@
 
 from ktest.cpusets import moved_by
 from ktest.machine import mib
-from ktest.pieces import free_blocks, in_pieces
+from ktest.pieces import HUGE_PAGES, free_huge, in_pieces
 
 SIZE = mib(4)
-HUGE_ORDER = 9
 TO = 1
 
 
@@ -14,16 +13,16 @@ def test_no_huge_page_to_be_had(top, spawn):
     """But single pages, and compaction makes no more of them."""
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
-    with in_pieces(spawn, TO, HUGE_ORDER, leave=mib(24)):
+    with in_pieces(spawn, TO, leave=mib(24)):
         load.alloc("memory", SIZE, kind="thp", nodes=0)
         load("work", writers=1, verifiers=1, rest=500)
-        assert not free_blocks(TO, HUGE_ORDER)
+        assert not free_huge(TO)
 
         change = moved_by(cpuset, str(TO))
 
         load.rest()
         assert load.where("memory") == {TO: SIZE}
-        assert change["migrate_split"] == SIZE >> HUGE_ORDER
+        assert change["migrate_split"] == SIZE // HUGE_PAGES
         assert change["migrate_moved_thp"] == 0
         assert change["migrate_fail_nomem"] == 0
         assert change["migrate_done"] == 1

@@ -5,24 +5,34 @@ import contextlib
 import re
 
 from ktest import machine
+from ktest.hugetlb import Pool
 from ktest.load import nearly_full
 
 COMPACT_LOCKED = "/proc/sys/vm/compact_unevictable_allowed"
 # What the kernel keeps free would be in large pieces. Then it is less than one such.
-KEEPS_FREE = {"/proc/sys/vm/min_free_kbytes": "1024"}
+KEEPS_FREE = {
+    "/proc/sys/vm/min_free_kbytes": "1024",
+    "/proc/sys/vm/watermark_boost_factor": "0",
+}
 SPARE = 128
+HUGE = Pool(2048)
+HUGE_PAGES = 512
 
 
-def free_blocks(node, order):
-    """Free blocks of a node that are of this order or larger."""
+def free_huge(node):
+    """Free blocks of a node that a huge page can be made of."""
     zones = re.compile(rf"(?m)^Node {node}, zone +\w+ (.*)")
     found = zones.findall(machine.read("/proc/buddyinfo"))
+    order = HUGE_PAGES.bit_length() - 1
     return sum(sum(map(int, counts.split()[order:])) for counts in found)
 
 
 def cut_up(filler, node, rows, parts):
-    """Take memory of a node row by row, keep one part of each and free the other."""
-    filler("mempolicy", mode="bind", nodes=node)
+    """Take memory of a node row by row, keep one part of each and free the other.
+
+    What others take meanwhile is missing at the end. It comes from another node.
+    """
+    filler("mempolicy", mode="preferred", nodes=node)
     for name, count in parts.items():
         filler.alloc(name, rows * count)
     for row in range(rows):
@@ -35,17 +45,18 @@ def cut_up(filler, node, rows, parts):
 
 
 @contextlib.contextmanager
-def in_pieces(spawn, node, order, leave):
-    """A node has so many pages free above its low watermark, few together as a folio.
+def in_pieces(spawn, node, leave):
+    """A node has about so many pages free above its low watermark, no huge page.
 
-    Less than a huge page of them comes from what the kernel keeps, and may be whole.
+    What CPUs kept on their lists may make one afterwards: it is put into the pool.
     """
-    row = 1 << order
-    parts = {"stays": row // 4, "goes": row - row // 4}
+    parts = {"stays": HUGE_PAGES // 4, "goes": HUGE_PAGES - HUGE_PAGES // 4}
     rows = (machine.node_pages(node)["low"] + leave) // parts["goes"]
     with machine.settings({COMPACT_LOCKED: "0"}), contextlib.ExitStack() as stack:
         with machine.settings(KEEPS_FREE):
-            full = nearly_full(spawn, node, leave=rows * row + SPARE)
+            full = nearly_full(spawn, node, leave=rows * HUGE_PAGES + SPARE)
             (filler,) = stack.enter_context(full)
             cut_up(filler, node, rows, parts)
+        stack.callback(HUGE.resize, node, HUGE.total(node))
+        HUGE.resize(node, HUGE.total(node) + rows)
         yield filler

@@ -80,15 +80,17 @@ int area_create(struct area *area, const struct kind *kind, const char *folder)
 int area_map(struct area *area)
 {
 	size_t bytes = area->kind->pages * PAGE;
+	int tries = 0, ret;
 	unsigned char *at;
-	int ret;
 
 	if (area->kind->unmapped)
 		return 0;
 	at = reserve(bytes);
 	if (!at)
 		return -errno;
-	ret = area->kind->map(area, at, 0, area->kind->pages);
+	do {
+		ret = area->kind->map(area, at, 0, area->kind->pages);
+	} while (ret == -ENOMEM && rest_for_memory(&tries));
 	atomic_store(&area->addr, at);
 	return ret;
 }
@@ -329,11 +331,14 @@ right:
 /* The words of a page: itself, or what read(2) says of it. */
 static const uint64_t *view(struct area *area, size_t page, uint64_t *buffer)
 {
+	int tries = 0;
 	ssize_t done;
 
 	if (!area->kind->unmapped)
 		return (const uint64_t *)area_page(area, page);
-	done = pread(area->fd, buffer, PAGE, page * PAGE);
+	do {
+		done = pread(area->fd, buffer, PAGE, page * PAGE);
+	} while (done < 0 && errno == ENOMEM && rest_for_memory(&tries));
 	/* Cut off right now: not believed, as its state has changed. */
 	if (done >= 0 && done < (ssize_t)PAGE)
 		memset((char *)buffer + done, 0xff, PAGE - done);

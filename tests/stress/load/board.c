@@ -202,3 +202,19 @@ void rest(struct random *r, unsigned int most_us)
 {
 	usleep(random_below(r, most_us + 1));
 }
+
+/**
+ * rest_for_memory - sleep where the kernel had no memory just now
+ * @tries: how often it was so, 0 at first
+ *
+ * Limits are lowered, and blocks and nodes go: what is refused may be had a while later.
+ *
+ * Return: whether it is worth another try; not after some 20 s.
+ */
+bool rest_for_memory(int *tries)
+{
+	if (++*tries > 1000)
+		return false;
+	usleep(20000);
+	return true;
+}

@@ -209,6 +209,7 @@ void board_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void board_wait_for_leave(int status) __attribute__((noreturn));
 uint64_t now_ns(void);
 void rest(struct random *r, unsigned int most_us);
+bool rest_for_memory(int *tries);
 
 void show_board(const char *path, bool traces);
 
@@ -352,6 +353,7 @@ extern const struct op move_ops[];
 int keeper_main(int argc, char **argv);
 void worker_main(struct worker *w, const char *ops) __attribute__((noreturn));
 int exec_main(int argc, char **argv);
+void exec_short(uint64_t number);
 void worker_reap(struct worker *w, bool all);
 pid_t fork_into(const char *group);
 

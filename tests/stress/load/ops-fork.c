@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -55,10 +56,7 @@ static void child_private(struct area *area, struct random *r)
 
 static void child_exec(struct random *r)
 {
-	char seed[32], *argv[] = { "numastress", "exec", seed, NULL };
-
-	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)random_below(r, ~0ULL));
-	execv("/proc/self/exe", argv);
+	exec_short(random_below(r, ~0ULL));
 	board_fail("exec: %s", strerror(errno));
 	board_wait_for_leave(1);
 }
@@ -111,6 +109,22 @@ static int op_exec(struct worker *w, struct random *r, size_t from, size_t count
 	(void)from;
 	(void)count;
 	return have_child(w, r, true);
+}
+
+/**
+ * exec_short - become a program that writes memory, checks it, and ends
+ *
+ * Returns with errno set if it cannot.
+ */
+void exec_short(uint64_t number)
+{
+	char seed[32], *argv[] = { "numastress", "exec", seed, NULL };
+	int tries = 0;
+
+	snprintf(seed, sizeof(seed), "%" PRIu64, number);
+	do {
+		execv("/proc/self/exe", argv);
+	} while (errno == ENOMEM && rest_for_memory(&tries));
 }
 
 /**

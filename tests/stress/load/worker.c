@@ -16,10 +16,6 @@
 /* At most, between two operations. */
 #define REST_US		2000
 
-/* For a thread, while others have what the cgroup may have: some 20 s. */
-#define START_TRIES	1000
-#define START_REST_US	20000
-
 static int op_write(struct worker *w, struct random *r, size_t from, size_t count)
 {
 	(void)r;
@@ -154,16 +150,13 @@ static void act(struct worker *w, const struct op **ops, int count)
 	}
 }
 
-/* The limits of its cgroup, or of the machine, may not allow it just now. */
 static int start_checker(struct worker *w, pthread_t *checker)
 {
-	int tries, ret = EAGAIN;
+	int tries = 0, ret;
 
-	for (tries = 0; tries < START_TRIES && ret == EAGAIN; tries++) {
-		if (tries)
-			usleep(START_REST_US);
+	do {
 		ret = pthread_create(checker, NULL, check_main, w->area);
-	}
+	} while (ret == EAGAIN && rest_for_memory(&tries));
 	return ret;
 }
 

@@ -73,6 +73,22 @@ int area_create(struct area *area, const struct kind *kind, const char *folder)
 }
 
 /**
+ * area_map_pages - map pages of it
+ * @at: where; what is there is replaced
+ *
+ * Return: 0 or -errno.
+ */
+int area_map_pages(struct area *area, unsigned char *at, size_t from, size_t count)
+{
+	int tries = 0, ret;
+
+	do {
+		ret = area->kind->map(area, at, from, count);
+	} while (ret == -ENOMEM && rest_for_memory(&tries));
+	return ret;
+}
+
+/**
  * area_map - map all of it, at the start of a huge page
  *
  * Return: 0 or -errno.
@@ -80,17 +96,15 @@ int area_create(struct area *area, const struct kind *kind, const char *folder)
 int area_map(struct area *area)
 {
 	size_t bytes = area->kind->pages * PAGE;
-	int tries = 0, ret;
 	unsigned char *at;
+	int ret;
 
 	if (area->kind->unmapped)
 		return 0;
 	at = reserve(bytes);
 	if (!at)
 		return -errno;
-	do {
-		ret = area->kind->map(area, at, 0, area->kind->pages);
-	} while (ret == -ENOMEM && rest_for_memory(&tries));
+	ret = area_map_pages(area, at, 0, area->kind->pages);
 	atomic_store(&area->addr, at);
 	return ret;
 }

@@ -138,7 +138,6 @@ static int groups(struct outsider *o, struct random *r, char *text, size_t len)
 	if (!pid) {
 		offer_to_oom();
 		exec_short(number);
-		_exit(127);
 	}
 	if (pid < 0)
 		ret = -errno;

@@ -89,9 +89,14 @@ static int start(struct keeper *keeper, int i)
 {
 	struct random r;
 	unsigned int born = atomic_load(&board->slots[keeper->slot + i].born);
+	const char *group;
+	int tries = 0;
 
 	random_start(&r, board->seed, keeper->slot + i, born);
-	keeper->pid[i] = fork_into(pick_group(keeper->worker.groups, keeper->worker.nr_groups, &r));
+	group = pick_group(keeper->worker.groups, keeper->worker.nr_groups, &r);
+	do {
+		keeper->pid[i] = fork_into(group);
+	} while (keeper->pid[i] < 0 && errno == ENOMEM && rest_for_memory(&tries));
 	if (!keeper->pid[i])
 		be_worker(keeper, i);
 	if (keeper->pid[i] < 0) {

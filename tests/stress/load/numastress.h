@@ -282,6 +282,7 @@ struct area {
 
 int area_create(struct area *area, const struct kind *kind, const char *folder);
 int area_map(struct area *area);
+int area_map_pages(struct area *area, unsigned char *at, size_t from, size_t count);
 void area_reset(struct area *area, unsigned int number);
 void area_repair(struct area *area, int slot);
 bool area_lock(struct area *area, size_t from, size_t count);
@@ -353,7 +354,7 @@ extern const struct op move_ops[];
 int keeper_main(int argc, char **argv);
 void worker_main(struct worker *w, const char *ops) __attribute__((noreturn));
 int exec_main(int argc, char **argv);
-void exec_short(uint64_t number);
+void exec_short(uint64_t number) __attribute__((noreturn));
 void worker_reap(struct worker *w, bool all);
 pid_t fork_into(const char *group);
 

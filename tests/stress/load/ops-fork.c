@@ -54,13 +54,6 @@ static void child_private(struct area *area, struct random *r)
 	}
 }
 
-static void child_exec(struct random *r)
-{
-	exec_short(random_below(r, ~0ULL));
-	board_fail("exec: %s", strerror(errno));
-	board_wait_for_leave(1);
-}
-
 static void child_main(struct worker *w, struct area *copy, struct random *r, bool exec)
 {
 	if (w->area->kind->shared)
@@ -70,7 +63,7 @@ static void child_main(struct worker *w, struct area *copy, struct random *r, bo
 	if (atomic_load(&board->failed))
 		board_wait_for_leave(1);
 	if (exec)
-		child_exec(r);
+		exec_short(random_below(r, ~0ULL));
 	_exit(0);
 }
 
@@ -113,8 +106,6 @@ static int op_exec(struct worker *w, struct random *r, size_t from, size_t count
 
 /**
  * exec_short - become a program that writes memory, checks it, and ends
- *
- * Returns with errno set if it cannot.
  */
 void exec_short(uint64_t number)
 {
@@ -124,7 +115,10 @@ void exec_short(uint64_t number)
 	snprintf(seed, sizeof(seed), "%" PRIu64, number);
 	do {
 		execv("/proc/self/exe", argv);
-	} while (errno == ENOMEM && rest_for_memory(&tries));
+		/* E2BIG: none for a page of the arguments. */
+	} while ((errno == ENOMEM || errno == E2BIG) && rest_for_memory(&tries));
+	board_fail("exec: %s", strerror(errno));
+	board_wait_for_leave(1);
 }
 
 /**

@@ -31,7 +31,7 @@ static int op_unmap(struct worker *w, struct random *r, size_t from, size_t coun
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return -errno;
 	rest(r, REST_US);
-	ret = w->area->kind->map(w->area, addr, from, count);
+	ret = area_map_pages(w->area, addr, from, count);
 	if (ret)
 		board_fail("pages %zu+%zu cannot be mapped again: error %d", from, count, -ret);
 	else if (!w->area->kind->shared)
@@ -48,11 +48,14 @@ static void moved_to(struct worker *w, unsigned char *addr)
 /* Operations split mappings, and only one can be moved at a time: halves, if need be. */
 static int move_pieces(unsigned char *old, unsigned char *new, size_t pages)
 {
-	int ret;
+	int tries = 0, ret;
 
-	if (mremap(old, pages * PAGE, pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, new) !=
-	    MAP_FAILED)
-		return 0;
+	/* What KSM had merged is copied first. */
+	do {
+		if (mremap(old, pages * PAGE, pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   new) != MAP_FAILED)
+			return 0;
+	} while (pages == 1 && errno == ENOMEM && rest_for_memory(&tries));
 	if (pages == 1)
 		return -errno;
 	ret = move_pieces(old, new, pages / 2);

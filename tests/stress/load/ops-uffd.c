@@ -37,10 +37,14 @@ static void fill_missing(struct watch *watch, uint64_t address)
 	size_t page = (address - (uintptr_t)area_page(watch->area, 0)) / PAGE;
 	struct uffdio_copy copy = { .dst = address & -PAGE, .src = (uintptr_t)watch->fill,
 				    .len = PAGE };
+	int tries = 0, ret;
 
 	area_fill_base(watch->area, page, watch->fill);
+	do {
+		ret = ioctl(watch->fd, UFFDIO_COPY, &copy);
+	} while (ret && errno == ENOMEM && rest_for_memory(&tries));
 	/* EEXIST: two threads had the same fault. */
-	if (ioctl(watch->fd, UFFDIO_COPY, &copy) && errno != EEXIST && errno != EAGAIN)
+	if (ret && errno != EEXIST && errno != EAGAIN)
 		board_fail("UFFDIO_COPY to page %zu: error %d", page, errno);
 }
 

@@ -272,6 +272,7 @@ def stages(everything):
     found.append(guest_stage("engine-v1", "engine", subset, 100, ["--cgroup", "v1"]))
     subset = "core" if everything else "debug and not long"
     found.append(debug_stage("debug-v2", ["-m", subset], 600))
+    found.append(stress_stage("stress", "engine", 5, 360))
     if everything:
         found += [systemd_stage(kernel) for kernel in ("stock", "engine")]
         build = ["scripts/libcgroup"]
@@ -308,7 +309,6 @@ def stages(everything):
         found += [files_stage(kind) for kind in ("xfs", "btrfs")]
         both = ("programs", "kernel-stock", "kernel-engine")
         found.append(host_stage("boot", ["tests/boot"], 60, both, True))
-        found.append(stress_stage("stress", "engine", 4, 300))
         found.append(stress_stage("stress-debug", "debug", 10, 1200))
         found.append(servers_stage())
         series = ["scripts/series"]

@@ -69,6 +69,7 @@ def test_while_files_on_a_disk_change(top, spawn, disk):
     finish(load)
 
 
+@pytest.mark.long
 def test_everything_at_once(top, spawn):
     cpuset = top.mkdir("a", mems="0-1")
     load = busy_process(spawn, cpuset, mib(16), 2, 2, 100)

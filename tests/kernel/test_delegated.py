@@ -221,7 +221,6 @@ def over_and_over(way, cpuset):
 
 
 @pytest.mark.core
-@pytest.mark.debug
 @pytest.mark.parametrize(
     "way", [settle_again, other_mems], ids=lambda way: way.__name__
 )
@@ -287,7 +286,7 @@ def crowd(top, spawn):
     machine.write(knob, before)
 
 
-@pytest.mark.debug
+@pytest.mark.core
 def test_a_policy_that_was_made_meanwhile_is_kept(mine, job, crowd):
     """For the nodes that are in force, of which root's change does not know."""
     cpuset, load = job

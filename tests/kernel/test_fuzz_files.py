@@ -288,6 +288,7 @@ def test_knobs(busy, chance, count):
 
 
 @pytest.mark.core
+@pytest.mark.long
 def test_evacuate(busy, chance):
     """It empties the node where that is asked for, and does nothing otherwise."""
     path = f"{machine.NODE}/node1/evacuate"

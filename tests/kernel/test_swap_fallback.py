@@ -250,6 +250,7 @@ def test_the_limit_of_the_group_holds(root, top, spawn, swap, full_node):
 
 
 @pytest.mark.core
+@pytest.mark.long
 def test_while_it_is_used(load, swap, full_node):
     """Who writes and forks meanwhile loses nothing, and the account adds up."""
     load.alloc("memory", JOB, nodes=0)

@@ -21,8 +21,8 @@
  *       cgroup_threadgroup_rwsem
  *	   cpuset_mutex			mems, attach, settle: likewise
  *	     css_set_lock		css_task_iter_next(), never across a sleep
- *	     cm_lock			state of jobs, parts, changes, limits;
- *					a leaf
+ *	     cm_lock			state of jobs, parts, changes, limits
+ *	       task_lock()		of a parent, to see what names its memory
  *
  *   mmap_lock (read)			one chunk of a walk, no more; rebinding
  *     hugetlb vma lock, page table lock
@@ -32,7 +32,7 @@
  *     folio lock, anon_vma or i_mmap_rwsem, mmu notifier range, page table lock
  *
  * Jobs run with none of the first group held, and the second and third group
- * do not nest.  cm_lock may be taken anywhere, in process context.
+ * do not nest.  cm_lock may be taken anywhere else, in process context.
  */
 
 #include <linux/ktime.h>
@@ -43,6 +43,9 @@
 
 /* How often a part looks for forked tasks before it leaves the rest. */
 #define CM_CLOSE_ROUNDS		8
+
+/* Ancestors of a task whose memory it may have. */
+#define CM_ANCESTORS		16
 
 DEFINE_SPINLOCK(cm_lock);
 
@@ -434,6 +437,68 @@ static bool part_missed(struct cm_part *part, struct task_struct *task,
 	return true;
 }
 
+/* Does a part that is under way look for such a task when it closes? */
+static bool part_looks(struct cm_part *part, struct task_struct *task,
+		       struct mm_struct *mm)
+{
+	return part->move && part->map && !part->stopped && !part->cached &&
+	       part->placement == part->cs->migrate.placement &&
+	       part_missed(part, task, mm);
+}
+
+/*
+ * Pages that a task has from its parent go where those of the parent go.  The part
+ * of @cs that moves an ancestor and looks for the task when it closes; or NULL.
+ */
+static struct cm_part *part_of_parent(struct cpuset *cs,
+				      struct task_struct *task,
+				      struct mm_struct *mm)
+{
+	struct task_struct *parent = task;
+	struct cm_part *part;
+	unsigned int i;
+	u64 change;
+
+	lockdep_assert_held(&cm_lock);
+
+	if (list_empty(&cs->migrate.parts) ||
+	    list_is_singular(&cs->migrate.parts))
+		return NULL;
+
+	rcu_read_lock();
+	/* The parent of a task that has been released may be gone. */
+	for (i = pid_alive(task) ? 0 : CM_ANCESTORS; i < CM_ANCESTORS; i++) {
+		parent = rcu_dereference(parent->real_parent);
+		task_lock(parent);
+		change = parent->mm ? parent->mm->cpuset_change : 0;
+		task_unlock(parent);
+		list_for_each_entry(part, &cs->migrate.parts, sibling)
+			if (part->change->id == change && part->sweep &&
+			    part->rounds < CM_CLOSE_ROUNDS &&
+			    part_looks(part, task, mm))
+				goto out;
+	}
+	part = NULL;
+out:
+	rcu_read_unlock();
+	return part;
+}
+
+/* Is a task that was overlooked to be moved as this part moves? */
+static bool part_takes(struct cm_part *part, struct task_struct *task,
+		       struct mm_struct *mm)
+{
+	struct cm_part *other;
+
+	if (!part_missed(part, task, mm))
+		return false;
+
+	spin_lock(&cm_lock);
+	other = part_of_parent(part->cs, task, mm);
+	spin_unlock(&cm_lock);
+	return !other || other == part;
+}
+
 /*
  * Add the address spaces of tasks forked since; true if there are any.  Who forks
  * and exits faster than pages move gets away in the end, which is counted.
@@ -455,7 +520,7 @@ static bool part_add_missed(struct cm_part *part)
 		mm = task_led_mm(task);
 		if (!mm)
 			continue;
-		if (part_missed(part, task, mm))
+		if (part_takes(part, task, mm))
 			part_add_mm(part, mm, part->sweep ?: part->map, 1);
 		mmdrop(mm);
 	}
@@ -584,14 +649,12 @@ static struct cm_part *part_that_looks(struct cpuset *cs,
 				       struct task_struct *task,
 				       struct mm_struct *mm)
 {
-	struct cm_part *part;
+	struct cm_part *part = part_of_parent(cs, task, mm);
 
-	lockdep_assert_held(&cm_lock);
-
+	if (part)
+		return part;
 	list_for_each_entry(part, &cs->migrate.parts, sibling)
-		if (part->move && part->map && !part->stopped && !part->cached &&
-		    part->placement == cs->migrate.placement &&
-		    part_missed(part, task, mm))
+		if (part_looks(part, task, mm))
 			return part;
 	return NULL;
 }

@@ -99,6 +99,35 @@ def test_exit_of_a_held_job(pair, spawn):
     target.rmdir()
 
 
+@pytest.mark.debug
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "leaves"])
+def test_a_child_goes_where_its_parent_does(top, pair, spawn, leaves):
+    """Not where those go whose change ends first, and finds it."""
+    source, target = pair
+    parent, small = job(spawn, source), spawn(top.mkdir("c", mems="1"))
+    before = parent.pages("memory")
+    target.write("hold", "1")
+    target.attach(small)
+    target.attach(parent)
+    # Born after both have come, with pages of the parent.
+    child = parent.fork()
+    grandchild = child.fork()
+    if leaves:
+        top.mkdir("d", mems="2-3").attach(child, nonblock=True)
+    since = Since(target)
+    target.write("max", "1M")
+    target.write("hold", "0")
+    wait_until(lambda: since.gained()["migrate_done"], "the smaller one to arrive")
+    assert target.stat()["migrate_pending"]
+    target.write("max", "max")
+    target.wait_idle()
+
+    for load in (parent, child, grandchild):
+        wrong = misplaced(before, load.pages("memory"), [[0, 1], [2, 3]])
+        assert not wrong, wrong[:5]
+        load.verify()
+
+
 def test_out_of_the_root(top, spawn):
     cpuset = top.mkdir("a", mems="1-2")
     load = job(spawn, None, nodes=(0, 1, 2, 3))

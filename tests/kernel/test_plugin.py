@@ -228,6 +228,24 @@ def test_memory_migrate_counts_wherever_it_stands(top, spawn, tools, group):
 
 
 @pytest.mark.v1only("memory_migrate is a file of v1")
+def test_memory_migrate_is_on_for_any_number(top, spawn, tools, group):
+    """But for 0: as the kernel reads it."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(4), nodes=0)
+    for value, mems, stays in (
+        ("2", 1, False),
+        ("0x0", 2, True),
+        ("0x10", 3, False),
+        ("00", 2, True),
+    ):
+        before = load.where("anon")
+        words = ("cgset", "-r", f"cpuset.memory_migrate={value}")
+        tools.done(*words, "-r", f"cpuset.mems={mems}", group(cpuset))
+        assert load.where("anon") == (before if stays else {mems: mib(4)}), value
+
+
+@pytest.mark.v1only("memory_migrate is a file of v1")
 def test_memory_migrate_can_be_taken_back(top, spawn, tools, group):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -250,10 +268,12 @@ def test_memory_migrate_is_accepted(top, spawn, tools, group):
 
     tools.done(*words, group(cpuset))
     assert load.where("anon") == {3: mib(16)}
-    tools.done("cgset", "-r", "cpuset.memory_migrate=1", group(cpuset))
+    for number in ("1", "2", "0x10"):
+        tools.done("cgset", "-r", f"cpuset.memory_migrate={number}", group(cpuset))
     # What it cannot do it does not claim to do.
-    refused = tools("cgset", "-r", "cpuset.memory_migrate=0", group(cpuset))
-    assert refused.returncode == 95
+    for value in ("0", "00", "0x0", "on"):
+        refused = tools("cgset", "-r", f"cpuset.memory_migrate={value}", group(cpuset))
+        assert refused.returncode == 95, value
     missing = tools("cgset", "-r", "cpuset.memory_migrate=1", f"{group(cpuset)}/no")
     assert missing.returncode == 95
 

@@ -682,7 +682,7 @@ static void fast_settle(struct cm_batch *batch)
 
 static void fast_copy(struct cm_fast_entry *e)
 {
-	if (!(e->file ? cm_file_copy(e) : cm_anon_copy(e)))
+	if (cm_copy_fails() || !(e->file ? cm_file_copy(e) : cm_anon_copy(e)))
 		e->state = CM_FAST_FAILED;
 }
 

@@ -579,6 +579,17 @@ static inline void cm_swap_forget(struct cpuset_migrate_job *job) {}
 
 void cm_drain_lru(void);
 
+/* fault.c */
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+bool cm_copy_fails(void);
+#else
+static inline bool cm_copy_fails(void)
+{
+	return false;
+}
+#endif
+
 /* stat.c */
 
 extern const char * const cm_stat_name[CM_NR_STATS];

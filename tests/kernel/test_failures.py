@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Every allocation of the engine that can fail does: nothing is lost, nothing hangs.
+"""Every allocation of the engine that can fail does, and copies do.
+
+Nothing is lost, nothing hangs.
 
 Those it cannot do without (a job, a part, a map, a batch, all small) do not fail, and
 the kernel does not let them.
@@ -14,7 +16,7 @@ import pytest
 from ktest import failures, machine
 from ktest.cpusets import Since, accounted, all_freed, moved_by, wait_until
 from ktest.disks import start_writeback, under_writeback
-from ktest.failures import PAGES, SLAB, Failing, span
+from ktest.failures import COPIES, PAGES, SLAB, Failing, span
 from ktest.folios import folios_of
 from ktest.machine import mib
 
@@ -245,6 +247,55 @@ def test_no_pages(job, folios_are, kind, folios):
 
     moved_by(cpuset)
     assert load.where("memory") == {1: SIZE}
+    load.verify()
+
+
+@pytest.mark.parametrize(
+    "kind, folios",
+    [("anon", []), ("thp", ["64kB"]), ("shared", [])],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else value,
+)
+def test_no_copies_one_way(job, folios_are, kind, folios):
+    """As of memory that cannot be read: it is mapped again, and moves the other way."""
+    folios_are(folios)
+    cpuset, load = job
+    load.alloc("memory", SIZE, kind=kind, nodes=0)
+    load("work", writers=1, verifiers=1, rest=500)
+
+    with Failing(COPIES) as failing:
+        change = moved_by(cpuset, "1")
+        assert failing.hits() >= SIZE // 16
+
+    load.rest()
+    assert load.where("memory") == {1: SIZE}
+    assert change["migrate_done"] == 1
+    assert change["migrate_split"] == 0
+    load.verify()
+
+
+@pytest.mark.debug
+def test_copies_fail_now_and_then(cpuset, load, four_workers, folios_are):
+    """Any of them, while memory is written, forked, unmapped and mapped again."""
+    folios_are(["64kB"])
+    for kind in ("anon", "thp", "shared"):
+        load.alloc(kind, SIZE, kind=kind, nodes=(0, 1))
+    load("work", writers=1, verifiers=1, rest=500)
+    load("churn", threads=2, rest=100)
+    since = Since(cpuset)
+
+    with Failing(COPIES, chance=50) as failing:
+        for mems in ("2-3", "1-2", "0-3", "3", "0-1"):
+            cpuset.set_mems(mems)
+        cpuset.wait_idle()
+        assert failing.hits()
+
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change)
+    load.calm()
+    load.rest()
+    moved_by(cpuset)
+    for kind in ("anon", "thp", "shared"):
+        assert set(load.where(kind)) <= {0, 1}
     load.verify()
 
 

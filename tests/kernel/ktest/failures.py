@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Allocations that fail below some function of the kernel (CONFIG_FAULT_INJECTION)."""
+"""What the kernel can be told to fail at (CONFIG_FAULT_INJECTION)."""
 
 import functools
 import os
@@ -13,13 +13,16 @@ DEBUGFS = "/sys/kernel/debug"
 # What can be told to fail there, and what it has to be told besides.
 SLAB = "failslab"
 PAGES = "fail_page_alloc"
+COPIES = "fail_cpuset_copy"
 ALSO = {
+    COPIES: {},
     SLAB: {"ignore-gfp-wait": "N"},
     PAGES: {"ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"},
 }
 # More than there will be; how many are left of them tells how many there were.
 MANY = 1_000_000_000
 DEPTH = 32
+ANYWHERE = (0, (1 << 64) - 1)
 
 
 def need():
@@ -52,13 +55,13 @@ def span(*names):
 
 
 class Failing:
-    """While this lasts, allocations of a kind fail below a function.
+    """While this lasts, something fails below a function.
 
-    `kind` is SLAB or PAGES, `below` what span() says, `chance` of a hundred; those
-    below `but` do not fail.
+    `kind` is SLAB or PAGES, which are allocations, or COPIES; `below` what span() says,
+    `chance` of a hundred. Those below `but` do not fail.
     """
 
-    def __init__(self, kind, below, chance=100, but=(0, 0)):
+    def __init__(self, kind, below=ANYWHERE, chance=100, but=(0, 0)):
         self.folder = f"{DEBUGFS}/{kind}"
         self.values = {
             **ALSO[kind],
@@ -84,5 +87,5 @@ class Failing:
         machine.write(f"{self.folder}/probability", 0)
 
     def hits(self):
-        """Allocations that have failed."""
+        """How many have failed."""
         return MANY - int(machine.read(f"{self.folder}/times"))

@@ -4,6 +4,8 @@
 import contextlib
 import re
 
+import pytest
+
 from ktest import machine
 from ktest.hugetlb import Pool
 from ktest.load import nearly_full
@@ -50,6 +52,8 @@ def in_pieces(spawn, node, leave):
 
     What CPUs kept on their lists may make one afterwards: it is put into the pool.
     """
+    if not HUGE.exists():
+        pytest.skip(f"the machine has no pool of huge pages of {HUGE.kib} KiB")
     parts = {"stays": HUGE_PAGES // 4, "goes": HUGE_PAGES - HUGE_PAGES // 4}
     rows = (machine.node_pages(node)["low"] + leave) // parts["goes"]
     with machine.settings({COMPACT_LOCKED: "0"}), contextlib.ExitStack() as stack:

@@ -246,7 +246,7 @@ def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
     """What is being written to swap is no file's any more, nor anonymous."""
     cpuset = charged("a", mems="0")
     load = spawn(cpuset)
-    fill(load, shm, mib(4))
+    fill(load, shm)
     ended = threading.Event()
 
     def reclaim():
@@ -269,7 +269,10 @@ def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
 
     wait_until(lambda: not machine.vmstat("nr_writeback"), "what is being written")
     moved_by(cpuset, cache=True)
-    assert look(load) == {1: mib(4)}
+    where = look(load)
+    # For less than that no node is looked through.
+    assert where.pop(0, 0) < mib(1)
+    assert list(where) == [1]
 
 
 def test_attach_takes_none_along(charged, spawn, shm):

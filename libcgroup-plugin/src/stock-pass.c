@@ -31,6 +31,8 @@ int pass_start(struct job_run *run, enum pass pass)
 	pass_end(sr);
 	sr->pass = pass;
 	sr->pid = 0;
+	/* Other runs may have made room since it was read. */
+	sr->budget_time = 0;
 	return scopes_list_pids(run);
 }
 

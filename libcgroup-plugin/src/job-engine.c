@@ -20,6 +20,9 @@
 /* Counters are read at least so often; the events file wakes us earlier. */
 #define LOOK_USEC 100000
 
+/* Between looks at whether a move that is not pending any more is counted as ended. */
+#define COUNT_USEC 10000
+
 struct engine_run {
 	struct engine_stat base;	/* counters before */
 	struct engine_stat now;
@@ -38,20 +41,32 @@ static uint64_t delta(const struct engine_run *er, enum engine_counter c)
 	return now > base ? now - base : 0;
 }
 
+/* How many moves of the group were stopped, and whether all that began have ended. */
+struct counted {
+	uint64_t stopped;
+	bool ended;
+};
+
 /* Reading arms the next notification. */
-static uint64_t read_stopped(struct job_run *run)
+static struct counted read_events(struct job_run *run)
 {
 	struct engine_run *er = run->private;
-	uint64_t stopped = 0;
+	struct counted is = { .stopped = er->stopped, .ended = true };
+	uint64_t started = 0, done = 0, partial = 0;
 	char *text;
 
 	if (er->events < 0 || lseek(er->events, 0, SEEK_SET) < 0)
-		return er->stopped;
+		return is;
 	text = fs_read_fd(er->events, NULL);
-	if (text)
-		fs_keyed_u64(text, "migrate_stopped", &stopped);
+	if (text) {
+		fs_keyed_u64(text, "migrate_start", &started);
+		fs_keyed_u64(text, "migrate_done", &done);
+		fs_keyed_u64(text, "migrate_partial", &partial);
+		fs_keyed_u64(text, "migrate_stopped", &is.stopped);
+		is.ended = started <= done + partial + is.stopped;
+	}
 	free(text);
-	return stopped;
+	return is;
 }
 
 static int open_events(struct job_run *run)
@@ -65,7 +80,7 @@ static int open_events(struct job_run *run)
 	if (er->events < 0)
 		return cgm_fail(run->job->ctx, errno, "%s/%s: cannot open: %s",
 				group->path, file, strerror(errno));
-	er->stopped = read_stopped(run);
+	er->stopped = read_events(run).stopped;
 	err = job_watch(run->job, er->events, EPOLLPRI);
 	if (err && err != -EPERM)	/* a regular file of a recorded tree */
 		return cgm_fail(run->job->ctx, err, "%s/%s: cannot poll: %s",
@@ -391,7 +406,7 @@ static void finish(struct job_run *run, enum cgm_state state)
 static void engine_step(struct job_run *run)
 {
 	struct engine_run *er = run->private;
-	uint64_t stopped = read_stopped(run);
+	struct counted is = read_events(run);
 
 	if (engine_read_stat(run->item->group, &er->now)) {
 		run_fail(run, run->job->ctx->error);
@@ -402,7 +417,13 @@ static void engine_step(struct job_run *run)
 		job_look_after(run->job, LOOK_USEC);
 		return;
 	}
-	if (stopped > er->stopped || (run->cancelled && delta(er, EC_LEFT)))
+	/* Before the event there is nobody to tell how it has ended. */
+	is = read_events(run);
+	if (!is.ended) {
+		job_look_after(run->job, COUNT_USEC);
+		return;
+	}
+	if (is.stopped > er->stopped || (run->cancelled && delta(er, EC_LEFT)))
 		finish(run, CGM_STATE_CANCELLED);
 	else if (superseded(run))
 		finish(run, CGM_STATE_SUPERSEDED);

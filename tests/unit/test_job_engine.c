@@ -30,7 +30,8 @@ static void kernel_says(struct fixture *f, int pending, unsigned long moved,
 		 pending, 1000 + moved + nomem, 1000 + moved, nomem, left,
 		 moved ? 1800 : 0);
 	tree_write(&f->tree, text, "sys/fs/cgroup/web/cpuset.mems.stat");
-	snprintf(text, sizeof(text), "migrate_start 1\nmigrate_stopped %d\n", stopped);
+	snprintf(text, sizeof(text), "migrate_start 1\nmigrate_done %d\nmigrate_stopped %d\n",
+		 !pending && !stopped, stopped);
 	tree_write(&f->tree, text, "sys/fs/cgroup/web/cpuset.mems.events");
 }
 
@@ -166,6 +167,23 @@ static void somebody_else_stops(void **state)
 	struct fixture *f = *state;
 
 	start(f, "2-3", 0);
+	kernel_says(f, 0, PAGES(MIB), 0, PAGES(MIB), 1);
+	assert_int_equal(end(f), CGM_STATE_CANCELLED);
+}
+
+/* What is pending is counted before what has ended. */
+static void its_end_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct cgm_progress p = { .size = sizeof(p) };
+
+	start(f, "2-3", 0);
+	kernel_says(f, 0, PAGES(MIB), 0, PAGES(MIB), 0);
+	tree_write(&f->tree, "migrate_start 1\nmigrate_done 0\nmigrate_stopped 0\n",
+		   "sys/fs/cgroup/web/cpuset.mems.events");
+	assert_int_equal(cgm_job_dispatch(f->job), 1);
+	cgm_job_progress(f->job, &p);
+	assert_int_equal(p.state, CGM_STATE_RUNNING);
 	kernel_says(f, 0, PAGES(MIB), 0, PAGES(MIB), 1);
 	assert_int_equal(end(f), CGM_STATE_CANCELLED);
 }
@@ -454,6 +472,7 @@ int main(void)
 		TEST(cancel_stops),
 		TEST(cancel_too_late_is_done),
 		TEST(somebody_else_stops),
+		TEST(its_end_is_waited_for),
 		TEST(superseded_is_told),
 		TEST(rate_is_put_back),
 		TEST(rate_is_put_back_if_nobody_waits),

@@ -38,6 +38,9 @@
 #define ROOM_USEC 20000
 #define ROOM_LOOKS 500
 
+/* A rate holds over such a time. */
+#define BURST_USEC 100000
+
 /* Between looks at whether the engine is done. */
 #define KERNEL_USEC 10000
 
@@ -459,14 +462,20 @@ static int next_stage(struct job_run *run)
 	}
 }
 
-/* How long to wait, for the rate or for room, in microseconds. */
+/*
+ * How long to wait, for the rate or for room, in microseconds. As with the engine, what
+ * the rate would have allowed meanwhile is not saved up for longer than BURST_USEC.
+ */
 static uint64_t not_before(const struct job_run *run)
 {
-	const struct stock_run *sr = run->private;
+	struct stock_run *sr = run->private;
 	uint64_t rate = run->job->options.rate, due = 0, now = now_usec();
 
-	if (rate)
+	if (rate) {
 		due = sr->begun + (uint64_t)((__uint128_t)sr->sent * 1000000 / rate);
+		if (now > due + BURST_USEC)
+			sr->begun += now - due - BURST_USEC;
+	}
 	if (sr->look_again > due)
 		due = sr->look_again;
 	return due > now ? due - now : 0;

@@ -242,6 +242,27 @@ def moving(top, spawn, name, engine):
     process.communicate()
 
 
+@pytest.mark.v2only("the rate of the command is the same on v1")
+def test_a_pause_saves_nothing_up(top, spawn, name, engine):
+    """After it the memory goes on as fast as it may, and no faster."""
+    cpuset = top.mkdir("a", mems="0-1")
+    load = spawn(cpuset)
+    load.alloc("anon", mib(16), nodes=(0, 1))
+    process = start("move", name(cpuset), "--to", "2-3", "-J", "--rate", "6M")
+    wait_for_start(cpuset, engine)
+    assert told_changed("pause", name(cpuset))
+    begun = time.monotonic()
+    time.sleep(2)
+    paused = time.monotonic() - begun
+    assert told_changed("resume", name(cpuset))
+    code, text, _ = end(process)
+    assert code == 0
+    result = json.loads(text)["result"]
+    moving = result["elapsed_usec"] / 1e6 - paused
+    # What a tenth of a second may have saved up, or is in one batch, goes at once.
+    assert result["totals"]["moved"] <= (6 * moving + 2) * (1 << 20)
+
+
 @pytest.mark.long
 def test_another_one_is_refused_meanwhile(moving, name, tmp_path):
     """It would find the wide mask, and lose its own to the first at the end."""

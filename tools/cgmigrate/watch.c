@@ -14,6 +14,9 @@
 
 #include "cgmigrate.h"
 
+/* More than a screen has. */
+#define SCREEN_BYTES (1 << 16)
+
 /* What is done to a terminal, and how it was before. */
 struct screen {
 	bool on;		/* a terminal at all */
@@ -282,6 +285,8 @@ void watch_screen(struct app *app, char *(*text)(void *data), void *data, uint64
 	if (!now)
 		return;
 	listen(&waiting);
+	/* A screen is written as one. */
+	setvbuf(stdout, NULL, _IOFBF, SCREEN_BYTES);
 	enter(&screen);
 	while (now) {
 		bool more;

@@ -67,7 +67,7 @@ def test_cancel(kernel, live):
     def stop_soon():
         while kernel.read(f"{WEB}.stop") != "1":
             time.sleep(0.01)
-        kernel.engine("/web", pending=0)
+        moves_end(kernel)
 
     player = threading.Thread(target=stop_soon)
     player.start()
@@ -276,7 +276,9 @@ def test_a_job_that_has_ended_stands_for_nothing(kernel, live):
 def test_cancel_waits_for_the_process_too(kernel, live):
     """Of a job that the engine does not do."""
     code = (
-        "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); input()"
+        "import signal\n"
+        "signal.signal(15, lambda number, frame: print(flush=True))\n"
+        "print(flush=True)\ninput()"
     )
     with subprocess.Popen(
         ["python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -289,7 +291,14 @@ def test_cancel_waits_for_the_process_too(kernel, live):
         result = live("cancel", "j1", "--timeout", "200ms")
         assert result.returncode == 6
         assert result.stderr == "cgmigrate: cancel: j1: told to stop, still moving\n"
-        ends = threading.Timer(0.5, process.stdin.close)
+        process.stdout.readline()
+
+        def end_when_told():
+            process.stdout.readline()
+            time.sleep(0.3)
+            process.stdin.close()
+
+        ends = threading.Thread(target=end_when_told)
         ends.start()
         assert live("cancel", "j1").stdout == "j1: stopped\n"
         ends.join()

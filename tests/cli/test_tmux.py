@@ -166,7 +166,7 @@ def test_watch_a_thousand(empty, terminal, height, other, key):
         empty.charge(f"/job{n}", {"anon": [(2048 + n) * MIB, 0, 0, 0]})
         term.see(f"/job{n} ")
         largest = [f"/job{n}", *largest[:-1]]
-        assert shown(term, height, 1000) == largest
+        term.until(lambda: shown(term, height, 1000) == largest)
     assert term.state("history_size") == history, "nothing has left it at the top"
     term.key(key)
     term.until(lambda: term.state("alternate_on") == "0")

@@ -56,8 +56,8 @@ def test_full_nodes_are_exchanged(pair, spawn, name):
             step["step"] == "bounce" for step in out["steps"]
         )
         out = told("apply", "--swap", name(a), name(b))
-    assert out["state"] == "done"
-    assert (where(load_a), where(load_b)) == ({1}, {0})
+        assert out["state"] == "done"
+        assert (where(load_a), where(load_b)) == ({1}, {0})
 
 
 @pytest.fixture
@@ -92,8 +92,10 @@ def killed(pair, name, engine):
     """A slow apply that exchanges the pair was killed in the middle."""
     (a, load_a), (b, load_b) = pair
     process = start("apply", "--swap", name(a), name(b), "--rate", "8M")
-    wait_until(lambda: (a.mems(), b.mems()) != ([0], [1]), "the first move to start")
-    time.sleep(0.5)
+    wait_until(
+        lambda: 1 in load_a.where("anon") or 0 in load_b.where("anon"),
+        "the first pages to move",
+    )
     process.kill()
     process.communicate()
     assert (a.mems(), b.mems()) not in (([0], [1]), ([1], [0]))

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
+from ktest.cpusets import numa_stat, wait_until
 from ktest.machine import mib
 
 PAGES = mib(2)
@@ -25,7 +25,7 @@ def aligned():
 
 def shmem_of(cpuset):
     """Pages of shared memory that a cgroup has on each node, as it says."""
-    for line in cpuset.read("memory.numa_stat").splitlines():
+    for line in numa_stat(cpuset):
         key, *values = line.split()
         if key == "shmem":
             pairs = (value[1:].split("=") for value in values)

@@ -273,6 +273,19 @@ def test_no_copies_one_way(job, folios_are, kind, folios):
     load.verify()
 
 
+def all_arrived(cpuset, load, since):
+    """Every page is accounted for, and nothing stays once nothing fails any more."""
+    change = since.gained()
+    assert change["migrate_scanned"] == accounted(change)
+    cpuset.set_mems("0-1")
+    load.calm()
+    load.rest()
+    moved_by(cpuset)
+    for kind in ("anon", "thp", "shared"):
+        assert set(load.where(kind)) <= {0, 1}
+    load.verify()
+
+
 @pytest.mark.debug
 def test_copies_fail_now_and_then(cpuset, load, four_workers, folios_are):
     """Any of them, while memory is written, forked, unmapped and mapped again."""
@@ -289,14 +302,7 @@ def test_copies_fail_now_and_then(cpuset, load, four_workers, folios_are):
         cpuset.wait_idle()
         assert failing.hits()
 
-    change = since.gained()
-    assert change["migrate_scanned"] == accounted(change)
-    load.calm()
-    load.rest()
-    moved_by(cpuset)
-    for kind in ("anon", "thp", "shared"):
-        assert set(load.where(kind)) <= {0, 1}
-    load.verify()
+    all_arrived(cpuset, load, since)
 
 
 @pytest.mark.debug
@@ -319,12 +325,4 @@ def test_now_and_then(cpuset, load, four_workers):
         cpuset.wait_idle()
         assert slab.hits() and pages.hits()
 
-    change = since.gained()
-    assert change["migrate_scanned"] == accounted(change)
-    cpuset.set_mems("0-1")
-    load.calm()
-    load.rest()
-    moved_by(cpuset)
-    for kind in ("anon", "thp", "shared"):
-        assert set(load.where(kind)) <= {0, 1}
-    load.verify()
+    all_arrived(cpuset, load, since)

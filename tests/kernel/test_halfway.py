@@ -78,7 +78,7 @@ class Halfway:
         names = [name for name in self.filled if name != but]
         wrong = {name: self.misplaced(name)[:3] for name in names}
         assert not any(wrong.values()), wrong
-        assert (change["migrate_done"], change["migrate_left"]) == (1, 0)
+        assert (change["migrate_done"], change["migrate_left"]) == (1, 0), change
         self.load.verify()
 
 

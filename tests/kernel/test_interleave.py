@@ -6,6 +6,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import moved_by
 from ktest.folios import folios_of
+from ktest.load import nearly_full
 from ktest.machine import PAGE, mib
 from ktest.placement import EVEN, interleaved
 
@@ -137,11 +138,7 @@ def test_no_room_where_it_belongs(top, spawn):
     load.alloc("memory", PAGES)
     load("mbind", "memory", mode="interleave", nodes="0-1", flag="static")
     load("rewrite", "memory")
-    with machine.small_cpu_lists():
-        filler = spawn()
-        machine.offer_to_oom(filler.pid, 0)
-        filler("nodefill", node=1, leave=mib(1))
-
+    with nearly_full(spawn, 1, leave=mib(1)):
         change = moved_by(cpuset, "0-1")
 
     where = load.where("memory")

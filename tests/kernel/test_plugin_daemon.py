@@ -106,7 +106,7 @@ def small_process():
 def test_the_daemon_does_not_wait(top, group, daemon):
     """For a big process another one goes on, and the next process is put in place."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
-    slow = {"CGMIGRATE_PLUGIN_RATE": str(4 << 20)}
+    slow = {"CGMIGRATE_PLUGIN_RATE": str(2 << 20)}
     with Rules(f"nobody cpuset {group(new)}"), daemon(**slow) as engd:
         told = Told(engd)
         wait_until(lambda: told.of("everybody"), "the daemon to have started")
@@ -213,7 +213,7 @@ def test_a_signal_while_it_moves(top, spawn, tools, group, tool, sig):
     """As when the service of the daemon ends: what goes on ends well before it ends."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     load = spawn(old)
-    load.alloc("anon", mib(24), nodes=(0, 1))
+    load.alloc("anon", mib(64), nodes=(0, 1))
     words = (tool, group(new), load.pid)
     result = tools(*words, options=["--no-wait", "--rate", "4M"])
     assert outcome(result) == (0, "", "")
@@ -225,5 +225,5 @@ def test_a_signal_while_it_moves(top, spawn, tools, group, tool, sig):
     assert record["moves"][0]["state"] == "done"
     assert set(load.where("anon")) == {2, 3} and new.mems() == [2, 3]
     if sig != signal.SIGUSR1:
-        assert record["moves"][0]["elapsed_usec"] < 4_000_000, "it has not hurried"
+        assert record["moves"][0]["elapsed_usec"] < 12_000_000, "it has not hurried"
     load.verify()

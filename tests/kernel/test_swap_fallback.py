@@ -18,8 +18,6 @@ from ktest.marks import later
 JOB = mib(24)
 ROOM = mib(2)
 FULL = 1
-# Pages at a time that come back from swap.
-READAHEAD = 8
 SWAP_BYTES = 64 << 20
 KNOB = f"{machine.KNOBS}/swap_fallback"
 
@@ -46,8 +44,10 @@ def full_node(spawn):
     """Node 1 with ROOM pages free above its low watermark, that nobody can reclaim."""
     # Else reclaim takes what these tests themselves have there, and makes more room.
     assert machine.evacuate(FULL) in (0, errno.EAGAIN)
-    with nearly_full(spawn, FULL, leave=ROOM) as (filler,):
-        yield filler
+    # Nor does it swap out what has just come.
+    with machine.settings({"/proc/sys/vm/swappiness": "0"}):
+        with nearly_full(spawn, FULL, leave=ROOM) as (filler,):
+            yield filler
 
 
 @pytest.fixture
@@ -74,9 +74,8 @@ def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
 
     where = load.where("memory")
     assert 0 not in where, where
-    # Reclaim makes some room on the new node: what has arrived there goes to swap.
     assert where["absent"] > JOB // 2
-    assert 0 < change["migrate_swapped"] <= where["absent"] + mib(1)
+    assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)
     # What has a file to go back to is not swapped.
     assert reasons(change).get("fail_nomem", 0) < mib(1)
     # Reclaim runs, and takes from the reserves what it needs itself.
@@ -85,9 +84,6 @@ def test_goes_to_swap_and_comes_back(load, swap, full_node, kind):
 
     full_node.close()
     load.verify()
-    # Who reads ahead what is another one's puts it where he is himself.
-    assert load.where("memory")[FULL] >= JOB - READAHEAD
-    moved_by(load.cpuset)
     assert load.where("memory") == {FULL: JOB}
 
 
@@ -105,7 +101,6 @@ def test_comes_back_where_its_policy_says(load, swap, full_node):
 
     assert load("policy", "memory")["nodes"] == str(FULL)
     where = load.where("memory")
-    # Reclaim may have swapped all that had arrived, too.
     assert set(where) <= {FULL, "absent"}, where
     assert where["absent"] > JOB // 2
     assert mib(2) < change["migrate_swapped"] <= where["absent"] + mib(1)

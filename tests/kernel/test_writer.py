@@ -7,7 +7,7 @@ import select
 import pytest
 
 from ktest import machine
-from ktest.cpusets import wait_until
+from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
 
 SMALL = mib(8)
@@ -75,8 +75,9 @@ def waiting(top, spawn):
     cpuset.write("max", SMALL * machine.PAGE)
     group = top.mkdir("w")
     writer = spawn(group)
+    since = Since(cpuset)
     writer.send("write", cpuset.file("mems"), "1")
-    wait_until(lambda: cpuset.stat()["migrate_moved"], "the move to be under way")
+    since.wait_moved(1)
     return cpuset, load, group, writer
 
 

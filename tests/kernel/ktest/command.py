@@ -79,7 +79,7 @@ def start_slowly(cpuset, path, engine, *args):
     if engine:
         cpuset.write("hold", "1")
     else:
-        args = ["--rate", "20M", *args]
+        args = ["--rate", "8M", *args]
     return start("move", path, "--to", "2-3", *args)
 
 

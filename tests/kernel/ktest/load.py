@@ -229,7 +229,7 @@ def nearly_full(spawn, *nodes, leave):
     Nobody can reclaim what fills them. Spawn starts the processes that do, in order.
     """
     machine.drop_caches()
-    with machine.small_cpu_lists():
+    with machine.small_cpu_lists(), machine.steady_watermarks():
         fillers = []
         for node in nodes:
             filler = spawn()

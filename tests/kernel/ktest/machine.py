@@ -190,6 +190,16 @@ def small_cpu_lists():
 
 
 @contextlib.contextmanager
+def steady_watermarks():
+    """No node keeps more free for a while because its memory is in pieces."""
+    with settings({"/proc/sys/vm/watermark_boost_factor": "0"}):
+        # Those that do so already begin anew.
+        scale = "/proc/sys/vm/watermark_scale_factor"
+        write(scale, read(scale))
+        yield
+
+
+@contextlib.contextmanager
 def offline(cpu):
     """A CPU is gone."""
     file = f"{CPU}/cpu{cpu}/online"

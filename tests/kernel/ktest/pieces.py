@@ -12,10 +12,7 @@ from ktest.load import nearly_full
 
 COMPACT_LOCKED = "/proc/sys/vm/compact_unevictable_allowed"
 # What the kernel keeps free would be in large pieces. Then it is less than one such.
-KEEPS_FREE = {
-    "/proc/sys/vm/min_free_kbytes": "1024",
-    "/proc/sys/vm/watermark_boost_factor": "0",
-}
+KEEPS_FREE = {"/proc/sys/vm/min_free_kbytes": "1024"}
 SPARE = 128
 HUGE = Pool(2048)
 HUGE_PAGES = 512

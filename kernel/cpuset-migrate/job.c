@@ -447,8 +447,11 @@ void cm_job_start(struct cpuset_migrate_job *job)
 	job->stop = job->part->stopped || (mm && job->part->only_count);
 	if (mm && job->part->move && !job->pass)
 		cm_stat_total(job->part->cs);
-	/* On its way, it is not in place anywhere. */
-	if (mm && mm->cpuset_placed != job->part->placement)
+	/*
+	 * On its way, it is not in place anywhere, nor is who is forked meanwhile.
+	 * It may have been in place before, and yet have pages to be brought in.
+	 */
+	if (mm)
 		WRITE_ONCE(mm->cpuset_placed, 0);
 
 	if (cur && job_line_up(job, cur)) {

@@ -313,6 +313,31 @@ def test_settle_brings_strays_in(top, spawn):
 
 
 @pytest.mark.core
+def test_settle_finds_who_is_forked_meanwhile(top, spawn):
+    """It has pages to itself where the walk through its parent has been already."""
+    cpuset = top.mkdir("a", mems="0")
+    load = spawn(cpuset)
+    load.alloc("memory", mib(8), nodes=0)
+    load("advise", "memory", "nomigrate")
+    cpuset.set_mems("1")
+    load("advise", "memory", "migrate")
+    assert load.where("memory") == {0: mib(8)}
+    since = Since(cpuset)
+    cpuset.write("max", mib(2) * machine.PAGE)
+    cpuset.write("settle", "1", nonblock=True)
+    since.wait_moved(1)
+
+    child = load.fork()
+    load("rewrite", "memory", **{"from": mib(4)})
+    cpuset.write("max", "max")
+    cpuset.wait_idle()
+
+    for each in (load, child):
+        assert each.where("memory") == {1: mib(8)}
+        each.verify()
+
+
+@pytest.mark.core
 def test_settle_with_nothing_to_do(job):
     cpuset, load = job
     # Text that was shared with a program that has ended meanwhile moves now.

@@ -442,7 +442,7 @@ static bool part_looks(struct cm_part *part, struct task_struct *task,
 		       struct mm_struct *mm)
 {
 	return part->move && part->map && !part->stopped && !part->cached &&
-	       part->placement == part->cs->migrate.placement &&
+	       !part->looked && part->placement == part->cs->migrate.placement &&
 	       part_missed(part, task, mm);
 }
 
@@ -605,8 +605,11 @@ static void parts_close_work(struct work_struct *work)
 	}
 	cpuset_lock();
 	list_for_each_entry_safe(part, next, &closing, closing) {
-		if (!part_add_more(part))
+		if (!part_add_more(part)) {
+			/* Nobody leaves a task to it any more. */
+			part->looked = true;
 			continue;
+		}
 		list_del(&part->closing);
 		part_go_on(part);
 	}

@@ -140,6 +140,7 @@ struct cpuset_change {
  * @stopped: somebody wrote to the stop file
  * @closes: its jobs have ended, and nobody has looked yet for what was missed.
  *	Under cm_lock, and cpuset_mutex to reset it
+ * @looked: it has looked for that for the last time.  Under cpuset_mutex
  * @jobs: enrolled, not started
  * @cache_nodes: those that may have cache to move, while it closes
  */
@@ -167,6 +168,7 @@ struct cm_part {
 	bool			partial;
 	bool			stopped;
 	bool			closes;
+	bool			looked;
 	struct list_head	jobs;
 	nodemask_t		cache_nodes;
 };

@@ -406,8 +406,9 @@ static void finish(struct job_run *run, enum cgm_state state)
 static void engine_step(struct job_run *run)
 {
 	struct engine_run *er = run->private;
-	struct counted is = read_events(run);
+	struct counted is;
 
+	read_events(run);
 	if (engine_read_stat(run->item->group, &er->now)) {
 		run_fail(run, run->job->ctx->error);
 		return;

@@ -2,7 +2,6 @@
 """cgmigrate plan, apply and undo on real memory."""
 
 import json
-import time
 
 import pytest
 

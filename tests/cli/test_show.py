@@ -586,6 +586,8 @@ def test_watch_in_a_pipe(machine):
     ) as process:
         lines = [process.stdout.readline() for _ in range(6)]
         process.terminate()
+        # Else it may die of a pipe that nobody reads any more.
+        process.stdout.read()
     assert process.returncode == 0
     assert [line.split()[:1] for line in lines] == [["CGROUP"], ["/web"], []] * 2
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -35,6 +36,8 @@ def pytest_configure():
 
 
 def pytest_sessionstart():
+    # By nohup it is ignored, and so it would be by all that is started here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not os.access(COMMAND, os.X_OK):
         pytest.exit(f"{COMMAND} is missing: make tools", returncode=4)
 

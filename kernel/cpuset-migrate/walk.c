@@ -9,7 +9,6 @@
  * Later passes look for pages outside of the new nodes only.
  */
 
-#include <linux/delay.h>
 #include <linux/hugetlb.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mempolicy.h>
@@ -28,8 +27,8 @@
 /* VMAs without a look at the time: most have no page tables, and take none. */
 #define CM_WALK_VMAS		32
 
-/* For whoever waits for mmap_lock to get it, between two chunks. */
-#define CM_WALK_PAUSE_USEC	50
+/* Entries of a page table, off the fast path, likewise. */
+#define CM_WALK_PTES		32
 
 /**
  * struct cm_walk - one chunk
@@ -37,6 +36,7 @@
  * @batch: where to put folios that have to move; NULL to count pages only
  * @range: of the job's ranges, the one we are in
  * @large: the large folio that was dealt with last
+ * @large_end: no page of it, as the kernel maps it, is there or after that
  * @next: where the walk goes on
  * @deadline: when it has to let go of mmap_lock, local_clock()
  * @fast_left: pages that may still take the fast path
@@ -57,6 +57,7 @@ struct cm_walk {
 	struct cm_batch		*batch;
 	unsigned int		range;
 	struct folio		*large;
+	unsigned long		large_end;
 	unsigned long		next;
 	u64			deadline;
 	unsigned long		fast_left;
@@ -258,8 +259,10 @@ static bool walk_folio(struct cm_walk *w, struct vm_area_struct *vma,
 leave:
 	walk_leave(w, folio, addr, why);
 dealt_with:
-	if (folio_test_large(folio))
+	if (folio_test_large(folio)) {
 		w->large = folio;
+		w->large_end = addr + folio_size(folio);
+	}
 	return true;
 }
 
@@ -452,7 +455,7 @@ static unsigned long walk_table(struct cm_walk *w, struct vm_area_struct *vma,
 {
 	struct cm_batch *batch = w->batch;
 	pte_t *pte, *start_pte, entry;
-	unsigned int nr;
+	unsigned int nr, nr_slow = 0;
 	spinlock_t *ptl;
 	bool fast;
 
@@ -481,6 +484,10 @@ static unsigned long walk_table(struct cm_walk *w, struct vm_area_struct *vma,
 			continue;
 		nr = 1;
 		if (fast && (w->notify || !walk_has_room(batch)))
+			break;
+		/* Not within a folio of which some are dealt with. */
+		if (++nr_slow >= CM_WALK_PTES && addr >= w->large_end &&
+		    walk_time_up(w, vma->vm_mm))
 			break;
 		*go_on = walk_pte(w, vma, addr, entry);
 		if (!*go_on)
@@ -657,29 +664,31 @@ static const struct mm_walk_ops walk_ops = {
 	.walk_lock	= PGWALK_RDLOCK,
 };
 
-/* Does an address map a folio, by a page table? */
-static bool walk_maps(struct mm_struct *mm, struct vm_area_struct *vma,
-		      unsigned long addr, struct folio *folio)
+/* Does an address map nothing but a folio, if anything, by a page table? */
+static bool walk_maps_only(struct mm_struct *mm, struct vm_area_struct *vma,
+			   unsigned long addr, struct folio *folio)
 {
 	pmd_t *pmd = mm_find_pmd(mm, addr);
 	spinlock_t *ptl;
 	pte_t *pte, entry;
-	bool maps;
+	bool only;
 
 	pte = pmd ? pte_offset_map_lock(mm, pmd, addr, &ptl) : NULL;
 	if (!pte)
 		return false;
 	__acquire(ptl);			/* for sparse, which cannot know */
 	entry = ptep_get(pte);
-	maps = pte_present(entry) && vm_normal_folio(vma, addr, entry) == folio;
+	only = pte_none(entry) ||
+	       (pte_present(entry) &&
+		vm_normal_folio(vma, addr, entry) == folio);
 	pte_unmap_unlock(pte, ptl);
-	return maps;
+	return only;
 }
 
 /*
  * A chunk may end within a large folio that was dealt with as a whole, where a
  * VMA does.  The next one would not know it any more, least of all when it has
- * moved.
+ * moved, or was split since some of it is not mapped.
  */
 static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
 {
@@ -687,8 +696,8 @@ static void walk_rest_of_large(struct cm_walk *w, struct mm_struct *mm)
 
 	if (!w->large || folio_test_hugetlb(w->large))
 		return;
-	while ((vma = vma_lookup(mm, w->next)) &&
-	       walk_maps(mm, vma, w->next, w->large))
+	while (w->next < w->large_end && (vma = vma_lookup(mm, w->next)) &&
+	       walk_maps_only(mm, vma, w->next, w->large))
 		w->next += PAGE_SIZE;
 }
 
@@ -698,7 +707,6 @@ static bool walk_run(struct cm_walk *w)
 	struct mm_struct *mm = w->job->mm;
 	unsigned long end = w->job->limit;
 	u64 stall = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
-	bool contended;
 	u64 begin;
 	int ret = 0;
 
@@ -712,14 +720,10 @@ static bool walk_run(struct cm_walk *w)
 		ret = walk_page_range(mm, w->next, end, &walk_ops, w);
 	if (ret)
 		walk_rest_of_large(w, mm);
-	contended = mmap_lock_is_contended(mm);
 	mmap_read_unlock(mm);
 
 	w->job->chunk_max = max(w->job->chunk_max,
 				div_u64(cm_elapsed(begin), NSEC_PER_USEC));
-	/* A reader may steal the lock from a writer that has yet to wake up. */
-	if (contended)
-		usleep_range(CM_WALK_PAUSE_USEC, 2 * CM_WALK_PAUSE_USEC);
 	return !ret;
 }
 

@@ -18,11 +18,16 @@
  * not kept waiting for one whose process is stuck.
  */
 
+#include <linux/delay.h>
 #include <linux/mmap_lock.h>
 #include <linux/nodemask.h>
 #include <linux/workqueue.h>
 
 #include "internal.h"
+
+/* Between two looks whether who waits for mmap_lock has got it; and for how long. */
+#define CM_GIVE_WAY_USEC	50
+#define CM_GIVE_WAY_NSEC	NSEC_PER_MSEC
 
 /**
  * struct cm_pool - kernel threads that do the same kind of work
@@ -218,6 +223,30 @@ void cm_worker_return(struct cpuset_migrate_job *job)
 	spin_unlock(&cm_lock);
 }
 
+/* Goes up by one when mmap_lock is taken for writing, and when it is released. */
+static unsigned int mmap_writes(const struct mm_struct *mm)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+	return raw_read_seqcount(&mm->mm_lock_seq);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * A reader steals mmap_lock from a writer that was woken and does not run yet, over
+ * and over if it comes back as often as a job does.  Let one have it first.
+ */
+static void mmap_give_way(struct mm_struct *mm)
+{
+	unsigned int writes = mmap_writes(mm);
+	u64 begin = local_clock();
+
+	while (mmap_lock_is_contended(mm) && mmap_writes(mm) == writes &&
+	       cm_elapsed(begin) < CM_GIVE_WAY_NSEC)
+		usleep_range(CM_GIVE_WAY_USEC, 2 * CM_GIVE_WAY_USEC);
+}
+
 /**
  * cm_mmap_read_lock - take the mmap_lock of a job's address space
  * @job: the job, by its worker or a mate
@@ -233,6 +262,7 @@ void cm_mmap_read_lock(struct cpuset_migrate_job *job, struct cm_batch *batch)
 	if (batch)
 		cm_fast_give_back(&batch->fast);
 	cm_worker_leave(job);
+	mmap_give_way(job->mm);
 	mmap_read_lock(job->mm);
 	cm_worker_return(job);
 }

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Huge pages that go in pieces, since none can be had where they go."""
+"""Huge pages that go in pieces: none can be had, or they have holes."""
 
+import mmap
+import os
+import threading
+
+from ktest import calls
 from ktest.cpusets import moved_by
-from ktest.machine import mib
+from ktest.machine import PAGE, mib
 from ktest.pieces import HUGE_PAGES, free_huge, in_pieces
+from ktest.process import apart
 
 SIZE = mib(8)
 TO = 1
+LARGE = mib(32)
 
 
 def test_no_huge_page_to_be_had(top, spawn):
@@ -29,3 +36,38 @@ def test_no_huge_page_to_be_had(top, spawn):
         assert change["migrate_fail_nomem"] == 0
         assert change["migrate_done"] == 1
         load.verify()
+
+
+def maps_all_the_time(stop):
+    """Waits for mmap_lock, over and over, so that others do not keep it for long."""
+    while not stop.is_set():
+        mmap.mmap(-1, PAGE).close()
+
+
+def change_with_holes(cpuset):
+    """Nodes of the pages that are left of huge ones, after an overlapping change."""
+    cpuset.attach(os.getpid())
+    memory = calls.Mapping(LARGE, advice=calls.HUGEPAGE)
+    assert set(memory.nodes()) == {0}
+    cpuset.set_mems("0-1")
+    for page in range(LARGE):
+        if page % 8 in (2, 3, 4):
+            memory.memory.madvise(mmap.MADV_DONTNEED, page * PAGE, PAGE)
+    stop = threading.Event()
+    thread = threading.Thread(target=maps_all_the_time, args=(stop,))
+    thread.start()
+    cpuset.set_mems("1-2")
+    stop.set()
+    thread.join()
+    return [node for node in memory.nodes() if node >= 0]
+
+
+def test_with_holes_where_nodes_overlap(top):
+    """A piece that has gone from 0 to 1 looks like one that has to go on to 2."""
+    cpuset = top.mkdir("a", mems="0")
+
+    nodes = apart(change_with_holes, cpuset)
+
+    # khugepaged may fill one or the other meanwhile.
+    assert len(nodes) >= LARGE * 5 // 8
+    assert set(nodes) == {1}, {node: nodes.count(node) for node in set(nodes)}

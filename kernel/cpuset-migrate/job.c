@@ -700,18 +700,26 @@ static bool job_next_pass(struct cpuset_migrate_job *job)
 	return true;
 }
 
-/* Isolate as many pages at a time as max_stall_usec allows. */
-static void job_steer(struct cpuset_migrate_job *job, u64 usec)
+/*
+ * Isolate as many pages at a time as max_stall_usec allows.  A batch may have had
+ * less than it might: that tells what its pages cost, and only of twice as many
+ * that they would do.  A few tell nothing.
+ */
+static void job_steer(struct cpuset_migrate_job *job, unsigned int isolated,
+		      u64 usec)
 {
 	unsigned int limit = READ_ONCE(cm_max_stall_usec);
-	u64 pages = job->batch_pages;
+	unsigned int now = job->stall_pages;
 
-	if (usec > limit)
-		job->stall_pages = max_t(u64, div64_u64(pages * limit, usec),
-					 CM_BATCH_PAGES_MIN);
-	else if (usec < limit / 2 && pages == job->stall_pages)
-		job->stall_pages = min_t(u64, pages * 2, CM_BATCH_PAGES);
 	job->chunk_max = max(job->chunk_max, usec);
+	if (isolated < CM_BATCH_PAGES_MIN)
+		return;
+	if (usec > limit)
+		now = clamp_t(u64, div64_u64((u64)isolated * limit, usec),
+			      CM_BATCH_PAGES_MIN, now);
+	else if (usec < limit / 2)
+		now = clamp_t(u64, 2ULL * isolated, now, CM_BATCH_PAGES);
+	job->stall_pages = now;
 }
 
 /* Keep the address space from being taken down; false if it has been. */
@@ -763,7 +771,7 @@ enum cm_walk_result cm_job_step(struct cpuset_migrate_job *job,
 		moved = cm_elapsed(begin);
 		/* Nobody is kept from a page while we sleep for it. */
 		moved -= min(moved, job->napped - napped);
-		job_steer(job, div_u64(moved, NSEC_PER_USEC));
+		job_steer(job, isolated, div_u64(moved, NSEC_PER_USEC));
 	}
 	trace_cpuset_migrate_chunk(job, cursor, isolated,
 				   div_u64(walked, NSEC_PER_USEC),

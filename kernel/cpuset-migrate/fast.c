@@ -69,6 +69,7 @@ void cm_fast_init(struct cm_fast *fast)
 
 	fast_reset(fast);
 	fast->limit = CM_FAST_PAGES_MIN;
+	fast->slow = false;
 	fast->notified = false;
 	nodes_clear(fast->no_room);
 	for (nid = 0; nid < nr_node_ids; nid++)
@@ -686,15 +687,21 @@ static void fast_copy(struct cm_fast_entry *e)
 		e->state = CM_FAST_FAILED;
 }
 
-/* As many pages at a time as max_stall_usec allows. */
+/*
+ * As many pages at a time as half of max_stall_usec allows: the walk holds
+ * mmap_lock for the other half before it begins with the last of them.  What takes
+ * too long once may be the doing of others, and less pages would not help.
+ */
 static void fast_steer(struct cm_fast *fast, u64 nsec)
 {
-	u64 limit = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC;
+	u64 limit = READ_ONCE(cm_max_stall_usec) * (u64)NSEC_PER_USEC / 2;
+	bool slow = nsec > limit;
 
-	if (nsec > limit)
+	if (slow && fast->slow)
 		fast->limit = max(fast->limit / 2, CM_FAST_PAGES_MIN);
-	else if (nsec < limit / 4)
+	else if (nsec < limit / 2)
 		fast->limit = min(fast->limit * 2, CM_FAST_PAGES);
+	fast->slow = slow;
 }
 
 /**

@@ -59,6 +59,7 @@ struct cm_fast_entry {
  * @nr: used entries of @entry
  * @nr_pages: pages in them
  * @limit: pages to move at a time, steered by the time they take
+ * @slow: the last ones took too long
  * @max: pages to take from this page table before it is full
  * @no_room: nodes that had no room for all; the batch sees about single pages
  * @vma: where the folios are
@@ -76,6 +77,7 @@ struct cm_fast {
 	unsigned int	nr;
 	unsigned int	nr_pages;
 	unsigned int	limit;
+	bool		slow;
 	unsigned long	max;
 	nodemask_t	no_room;
 	struct vm_area_struct *vma;

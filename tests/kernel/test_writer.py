@@ -10,6 +10,9 @@ from ktest import machine
 from ktest.cpusets import Since, wait_until
 from ktest.machine import mib
 
+POWER = "/sys/power"
+DELAY = "/sys/module/suspend/parameters/pm_test_delay"
+
 SMALL = mib(8)
 LARGE = mib(64)
 # Seconds of moves, beside which it does not matter what a write itself takes.
@@ -135,4 +138,32 @@ def test_frozen_as_for_suspend(waiting, freezer):
     assert not has_answered(writer)
     machine.write(state, "THAWED")
     assert writer.receive()["bytes"] == "1"
+    load.verify()
+
+
+@pytest.fixture
+def suspend():
+    """Freezes all that a suspend does, the kernel's threads too, for a second."""
+    if not os.path.exists(f"{POWER}/pm_test"):
+        pytest.skip("the kernel is without CONFIG_SUSPEND or CONFIG_PM_DEBUG")
+    with machine.settings({DELAY: "1"}):
+        machine.write(f"{POWER}/pm_test", "freezer")
+        yield lambda: machine.write(f"{POWER}/state", "freeze")
+        machine.write(f"{POWER}/pm_test", "none")
+
+
+@pytest.mark.core
+@pytest.mark.debug
+def test_suspended(waiting, suspend):
+    """Neither who waits nor who moves keeps a machine from that, and both go on."""
+    cpuset, load, _, writer = waiting
+    cpuset.write("max", SMALL * machine.PAGE // 8)
+
+    suspend()
+
+    assert cpuset.stat()["migrate_pending"] == 1
+    assert not has_answered(writer)
+    cpuset.write("max", "max")
+    assert writer.receive()["bytes"] == "1"
+    assert load.where("memory") == {1: SMALL}
     load.verify()

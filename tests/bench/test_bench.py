@@ -171,6 +171,13 @@ def test_stall_of_twice_the_idle_one_is_reached(idle, reached):
     assert entry(values, "mmap_stall_1g")["reached"] is reached
 
 
+@pytest.mark.parametrize("idle, reached", [(6, True), (4, False)])
+def test_user_move_is_quiet_by_its_own_kernel(idle, reached):
+    runs = {"": [0.3], "longest": [10.0], "idle": [idle]}
+    values = {"stock": {"user_move_stall": {"runs": runs}}, "engine": {}}
+    assert entry(values, "user_move_stall")["reached"] is reached
+
+
 def test_bound():
     engine = {"": [10.0], "bound": [12.0], "idle": [0.1]}
     values = {"stock": {}, "engine": {"mmap_stall_1g": {"runs": engine}}}

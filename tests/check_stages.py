@@ -267,7 +267,8 @@ def stages(everything):
     core = [] if everything else ["-m", "core"]
     found.append(host_stage("vm", ["tests/vm", *core], 180, ("kernel-stock",), True))
     disk = ["--disk", "256M"]
-    found.append(guest_stage("engine-v2", "engine", subset, 660, disk))
+    subset = [] if everything else ["-m", "not (timing or long or alike)"]
+    found.append(guest_stage("engine-v2", "engine", subset, 400, disk))
     subset = [] if everything else ["-m", "(debug or v1only) and not (timing or long)"]
     found.append(guest_stage("engine-v1", "engine", subset, 100, ["--cgroup", "v1"]))
     subset = "core" if everything else "debug and not long"

@@ -49,6 +49,7 @@ def pytest_configure(config):
     config.stash[REAL_STDERR] = os.fdopen(os.dup(2), "w")
     for line in (
         "defect(id): a defect of the stock kernel; with --expect-defects it must show",
+        "alike: hardly another thing with the engine: in make check on stock only",
         "core: what v1 has too, and a debug kernel under emulation can do",
         "debug: of core, what make check has time for on a debug kernel, and on v1",
         "long: takes long, and says little that another test does not: for check-all",

@@ -241,6 +241,7 @@ def slow_swap(tmp_path):
             device.remove()
 
 
+@pytest.mark.long
 @pytest.mark.core
 def test_while_it_is_swapped_out(charged, spawn, shm, slow_swap):
     """What is being written to swap is no file's any more, nor anonymous."""
@@ -537,6 +538,7 @@ def test_mapped_on_the_way(charged, spawn, shm):
     load.verify()
 
 
+@pytest.mark.long
 def test_mapped_while_others_move(charged, spawn, shm):
     """By a process that has arrived; in the end nobody has what nobody maps."""
     cpuset = charged("a", mems="0")

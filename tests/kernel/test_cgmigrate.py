@@ -37,8 +37,8 @@ pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
 
 CHANGES = [
     ([0, 1], [1, 2]),
-    ([0, 1, 2], [1, 2, 3]),
-    ([0, 1, 2, 3], [1, 2]),
+    pytest.param([0, 1, 2], [1, 2, 3], marks=pytest.mark.long),
+    pytest.param([0, 1, 2, 3], [1, 2], marks=pytest.mark.long),
     pytest.param([0, 1], [2, 3], marks=pytest.mark.long),
     pytest.param([1, 2], [0, 1], marks=pytest.mark.long),
     pytest.param([0, 1, 2], [3], marks=pytest.mark.long),
@@ -67,6 +67,7 @@ def test_every_page_keeps_its_relative_place(top, spawn, name, old, new):
     assert sum(row["bytes"] for row in flows) == out["targets"][0]["bytes"]
 
 
+@pytest.mark.long
 def test_processes_that_share_memory(top, spawn, name):
     """Overlapping sets: a page that two processes map moves once."""
     cpuset = top.mkdir("a", mems="0-1")
@@ -272,6 +273,7 @@ def test_into(top, spawn, name, new):
     assert again["state"] == "unchanged" and again["changed"] is False
 
 
+@pytest.mark.long
 def test_into_disturbs_nobody_there(top, spawn, name):
     here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
     resident, load = spawn(there), spawn(here)
@@ -294,6 +296,7 @@ def parent(top):
         process.kill()
 
 
+@pytest.mark.long
 def test_into_with_who_is_born_meanwhile(top, parent, name):
     """Also those who are born before their parent's turn comes."""
     here, there = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")
@@ -416,6 +419,7 @@ def test_timeout(top, spawn, name, engine):
     load.verify()
 
 
+@pytest.mark.long
 def test_timeout_that_cancels(top, spawn, name, engine):
     cpuset = top.mkdir("a", mems="0-1")
     load = spawn(cpuset)
@@ -508,6 +512,7 @@ def test_full_node_uses_the_others(top, spawn, name, full_node):
     load.verify()
 
 
+@pytest.mark.long
 def test_no_room_is_refused_and_forced_is_partial(top, spawn, name, full_node, engine):
     cpuset = top.mkdir("a", mems="0")
     load = spawn(cpuset)
@@ -691,6 +696,7 @@ def test_busy_pages_are_tried_again(top, spawn, name, engine):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("cgroup.subtree_control")
 def test_children_that_were_given_the_controller(top, spawn, name):
     """A stock kernel does not know where all but one of them were before."""

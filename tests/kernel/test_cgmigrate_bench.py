@@ -18,7 +18,11 @@ from ktest.cpusets import Cpuset, wait_until
 from ktest.load import nearly_full
 from ktest.marks import later
 
-pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+pytestmark = [
+    pytest.mark.defect("command"),
+    pytest.mark.usefixtures("command"),
+    pytest.mark.alike,
+]
 
 MIB = 1 << 20
 SIZE = 8 * MIB

@@ -99,6 +99,7 @@ def test_is_dropped(job, name):
     assert "of page cache dropped" in text
 
 
+@pytest.mark.long
 def test_is_left(job, name, engine):
     cpuset, load = job
 
@@ -121,6 +122,7 @@ def test_is_left(job, name, engine):
     assert_intact(load)
 
 
+@pytest.mark.long
 def test_strays_can_be_dropped(job, name):
     cpuset, load = job
     told("move", name(cpuset), "--to", "1", "--cache", "leave")

@@ -13,7 +13,11 @@ from ktest.command import cgmigrate, end, start_slowly, told, wait_for_start
 from ktest.machine import mib
 from ktest.marks import later
 
-pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+pytestmark = [
+    pytest.mark.defect("command"),
+    pytest.mark.usefixtures("command"),
+    pytest.mark.alike,
+]
 
 APART_OR_NOT = pytest.mark.parametrize(
     "new",

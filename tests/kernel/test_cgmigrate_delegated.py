@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.defect("command"),
     pytest.mark.usefixtures("command"),
     pytest.mark.v2only("a v1 hierarchy is not delegated"),
+    pytest.mark.alike,
 ]
 
 SMALL = mib(4)

@@ -106,6 +106,7 @@ def wait_for_record(job):
     return record(job)
 
 
+@pytest.mark.long
 @pytest.mark.v2only("records are the same on v1")
 def test_closed_terminal_leaves_the_move(under_way, engine):
     """Another process goes on with it, and nothing of it stays."""
@@ -242,6 +243,7 @@ def moving(top, spawn, name, engine):
     process.communicate()
 
 
+@pytest.mark.long
 @pytest.mark.v2only("the rate of the command is the same on v1")
 def test_a_pause_saves_nothing_up(top, spawn, name, engine):
     """After it the memory goes on as fast as it may, and no faster."""

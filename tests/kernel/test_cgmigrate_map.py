@@ -9,7 +9,11 @@ from ktest import machine
 from ktest.command import cgmigrate, told
 from ktest.machine import mib
 
-pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+pytestmark = [
+    pytest.mark.defect("command"),
+    pytest.mark.usefixtures("command"),
+    pytest.mark.alike,
+]
 
 
 def test_map_is_the_memory(top, spawn, name):

@@ -14,7 +14,11 @@ from ktest.machine import mib
 from ktest.marks import later
 from ktest.placement import misplaced
 
-pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+pytestmark = [
+    pytest.mark.defect("command"),
+    pytest.mark.usefixtures("command"),
+    pytest.mark.alike,
+]
 
 # Makes the cgroup it is in the root of a namespace.
 ENTER = 'echo $$ > "$0" && exec unshare -C -m sh -c "$1 exec sleep inf"'

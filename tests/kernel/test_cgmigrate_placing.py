@@ -25,7 +25,11 @@ from ktest.machine import mib
 from ktest.marks import later
 from ktest.placement import by_distance, remap
 
-pytestmark = [pytest.mark.defect("command"), pytest.mark.usefixtures("command")]
+pytestmark = [
+    pytest.mark.defect("command"),
+    pytest.mark.usefixtures("command"),
+    pytest.mark.alike,
+]
 
 
 def text(nodes):

@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.defect("command"),
     pytest.mark.usefixtures("command"),
     pytest.mark.v2only("a v1 hierarchy is not delegated"),
+    pytest.mark.alike,
 ]
 
 # All but processes and the network are its own; so is /run, as in any container.

@@ -5,14 +5,13 @@ import pytest
 
 from ktest.cpusets import Since
 from ktest.machine import mib
+from ktest.marks import later
 
 ROUND = ["2-3", "1-2", "0-3", "3", "0-1"]
 # There is more than that to move, in all steps of a round but one.
 LEAST = 2 * mib(4)
-OPS = ["mmap", "mprotect", "free", "gup", "wp", "file"]
-OPS += [
-    pytest.param(op, marks=pytest.mark.debug) for op in ("dontneed", "mremap", "fork")
-]
+OPS = ["free", "gup", "file", "fork", *later("mmap", "mprotect", "wp")]
+OPS += [pytest.param(op, marks=pytest.mark.debug) for op in ("dontneed", "mremap")]
 
 
 def busy_process(spawn, cpuset, pages, writers, verifiers, rest):

@@ -169,6 +169,7 @@ def test_hold_does_not_bind_what_comes_from_above(top, spawn, name, value):
     assert load.where("memory") == {1: SMALL}
 
 
+@pytest.mark.long
 @pytest.mark.core
 @pytest.mark.v2only("a v1 child does not follow its parent's mems")
 def test_stop_does_not_bind_what_comes_from_above(top, spawn):

@@ -286,6 +286,7 @@ def crowd(top, spawn):
     machine.write(knob, before)
 
 
+@pytest.mark.long
 @pytest.mark.core
 def test_a_policy_that_was_made_meanwhile_is_kept(mine, job, crowd):
     """For the nodes that are in force, of which root's change does not know."""

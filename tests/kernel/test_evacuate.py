@@ -16,7 +16,10 @@ from ktest.machine import Trace, mib
 PAGES = mib(8)
 NODE = 2
 HUGE = mib(2)
-KINDS = [("thp", 0), ("shared", 0), ("memfd", 0), ("anon", 1)]
+KINDS = [("thp", 0), ("memfd", 0)]
+KINDS += [
+    pytest.param(*kind, marks=pytest.mark.long) for kind in [("shared", 0), ("anon", 1)]
+]
 KINDS += [pytest.param(kind, 0, marks=pytest.mark.debug) for kind in ("anon", "cow")]
 # How often it may take to get what was busy just then.
 TRIES = 3

@@ -118,6 +118,7 @@ def test_knob_refuses(text):
     assert machine.read(KNOB) == "1\n"
 
 
+@pytest.mark.long
 def test_migrate_pages_leaves_it(load):
     load.cpuset.set_mems("0-1")
     load.alloc("memory", PAGES, nodes=0)

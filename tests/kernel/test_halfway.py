@@ -8,6 +8,7 @@ import pytest
 from ktest import machine, placement
 from ktest.cpusets import Since, accounted, wait_until
 from ktest.machine import PAGE, mib
+from ktest.marks import later
 
 BLOCK = mib(2)
 BLOCKS = 8
@@ -92,7 +93,7 @@ def halfway(top, spawn):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+@pytest.mark.parametrize("kind", ["anon", "thp", *later("shared")])
 @pytest.mark.parametrize("old, new", [("0", "1"), ("0-1", "2-3")])
 def test_mremap_across_the_cursor(halfway, kind, old, new):
     """What was to come is where the walk has been already, and the other way round."""
@@ -117,7 +118,7 @@ def test_mremap_across_the_cursor_and_back(halfway, kind):
     job.finish()
 
 
-@pytest.mark.parametrize("kind", ["anon", "thp", "shared"])
+@pytest.mark.parametrize("kind", ["anon", *later("thp", "shared")])
 @pytest.mark.parametrize("which, where", [("low", "above"), ("high", "below")])
 def test_mremap_where_some_leave_what_others_reach(halfway, kind, which, where):
     """It is on the new nodes. Which of them, nobody can tell who did not see it go."""

@@ -90,7 +90,7 @@ def test_while_balancing(top, spawn):
             assert set(load.where(name)) <= {0, 1}
 
 
-@pytest.mark.parametrize("after", [1, mib(8), mib(16)])
+@pytest.mark.parametrize("after", [mib(8), *later(1, mib(16))])
 def test_killed_while_it_moves(top, spawn, after):
     """The account adds up, nothing is left running, the memory is free again."""
     cpuset = top.mkdir("a", mems="0-1")

@@ -11,6 +11,7 @@ import pytest
 from ktest import machine
 from ktest.cpusets import Since, accounted, complaints, start_slowly, wait_until
 from ktest.machine import PAGE, mib
+from ktest.marks import later
 from ktest.timing import Background, timed
 
 MIB = 1 << 20
@@ -108,7 +109,7 @@ def test_never_faster(job):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("rate", [MIB, "max"])
+@pytest.mark.parametrize("rate", [MIB, *later("max")])
 def test_limits_above_count(top, spawn, rate):
     parent = top.mkdir("p")
     child = parent.mkdir("c", mems="0")
@@ -579,6 +580,7 @@ def test_controller_taken_while_throttled(throttled, top):
     load.verify()
 
 
+@pytest.mark.long
 @pytest.mark.core
 def test_settle_is_limited(top, spawn):
     cpuset = top.mkdir("a", mems="0")

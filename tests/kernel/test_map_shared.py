@@ -9,6 +9,7 @@ import pytest
 
 from ktest.cpusets import wait_until
 from ktest.machine import mib
+from ktest.marks import later
 from ktest.placement import misplaced
 
 SHARED = mib(2)
@@ -30,7 +31,7 @@ def assert_placed(load, name, was, masks):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("kind", ["shared", "cow", "anon"])
+@pytest.mark.parametrize("kind", ["shared", *later("cow", "anon")])
 @pytest.mark.parametrize("masks", MASKS, ids=text)
 def test_one_has_moved_what_another_has_not_seen(top, spawn, kind, masks):
     cpuset = top.mkdir("a", mems=masks[0])

@@ -256,6 +256,7 @@ def test_memory_migrate_can_be_taken_back(top, spawn, tools, group):
     assert cpuset.mems() == [3]
 
 
+@pytest.mark.long
 @pytest.mark.v2only("v2 has no memory_migrate: memory follows in any case")
 def test_memory_migrate_is_accepted(top, spawn, tools, group):
     """Scripts written for v1 stop at it without the plugin."""

@@ -10,7 +10,11 @@ from ktest.machine import mib
 from ktest.marks import later
 from ktest.tools import COMMAND, SEEN, Rules, objects, outcome, run, settings
 
-pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
+pytestmark = [
+    pytest.mark.defect("plugin"),
+    pytest.mark.usefixtures("cgroup_tools"),
+    pytest.mark.alike,
+]
 
 
 @pytest.fixture(params=["alone", "plugin"])

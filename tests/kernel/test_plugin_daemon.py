@@ -209,6 +209,7 @@ def test_a_signal_while_the_move_begins(top, spawn, tools, group, tool):
     "sig",
     [signal.SIGHUP, *later(signal.SIGTERM, signal.SIGUSR1)],
 )
+@pytest.mark.long
 def test_a_signal_while_it_moves(top, spawn, tools, group, tool, sig):
     """As when the service of the daemon ends: what goes on ends well before it ends."""
     old, new = top.mkdir("a", mems="0-1"), top.mkdir("b", mems="2-3")

@@ -11,7 +11,11 @@ from ktest.machine import mib
 from ktest.marks import later
 from ktest.tools import ENVIRONMENT, outcome, parse_record, preloaded, run
 
-pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
+pytestmark = [
+    pytest.mark.defect("plugin"),
+    pytest.mark.usefixtures("cgroup_tools"),
+    pytest.mark.alike,
+]
 
 
 @pytest.fixture

@@ -11,7 +11,11 @@ import pytest
 from ktest.machine import mib
 from ktest.tools import COMMAND, NOBODY, PLUGIN, preloaded, run
 
-pytestmark = [pytest.mark.defect("plugin"), pytest.mark.usefixtures("cgroup_tools")]
+pytestmark = [
+    pytest.mark.defect("plugin"),
+    pytest.mark.usefixtures("cgroup_tools"),
+    pytest.mark.alike,
+]
 
 GROUP = 4242
 # As setcap cap_dac_override+ep writes it: its revision and that it is in effect; what

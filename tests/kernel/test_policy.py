@@ -109,8 +109,8 @@ def test_static_policy_is_not_remapped(top, spawn):
 
 FULL_TARGET = [
     pytest.param("0", {}, "1-2", id="bind"),
-    pytest.param("0-1", {"flag": "static"}, "1-2", id="static"),
-    pytest.param("0-1", {"flag": "static"}, "1", id="alone"),
+    pytest.param("0-1", {"flag": "static"}, "1-2", id="static", marks=pytest.mark.long),
+    pytest.param("0-1", {"flag": "static"}, "1", id="alone", marks=pytest.mark.long),
 ]
 
 

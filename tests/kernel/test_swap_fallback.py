@@ -220,6 +220,7 @@ def test_no_memory_to_remember_it(load, swap, full_node):
     assert load.where("memory") == {FULL: JOB}
 
 
+@pytest.mark.long
 @pytest.mark.v2only("memory.swap.max")
 def test_the_limit_of_the_group_holds(root, top, spawn, swap, full_node):
     for cgroup in (root, top):

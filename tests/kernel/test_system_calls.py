@@ -241,6 +241,7 @@ def test_migrate_pages_to_nodes_the_caller_may_not_have(load, top):
     load.verify()
 
 
+@pytest.mark.long
 @both
 def test_migrate_pages_to_a_full_node(full, load):
     """What has no room stays, the other node is for others; that is an error."""
@@ -480,6 +481,7 @@ def test_mbind_to_a_full_node(full, own):
     own(check, LARGE)
 
 
+@pytest.mark.long
 @both
 def test_mbind_moves_pages_of_the_pool(pool, own):
     make_pool(pool, {0: 4, 1: 4})

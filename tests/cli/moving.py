@@ -19,8 +19,11 @@ def wait_until(condition):
 
 
 def start(words, kernel, *args, **streams):
-    """A command, up to its verb, whose moves of /web the kernel does not end."""
-    kernel.engine("/web", pending=1)
+    """A command, up to its verb, whose moves of /web the kernel does not end.
+
+    Others may be reading what the kernel says.
+    """
+    moves_are(kernel, 1)
     return subprocess.Popen(
         [*words, "--sysroot", kernel.path, "--write-sysroot", *args],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},

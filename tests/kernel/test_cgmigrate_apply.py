@@ -46,6 +46,7 @@ def test_swap_and_undo(pair, name):
     assert told("undo")["state"] == "unchanged"
 
 
+@pytest.mark.alike
 def test_full_nodes_are_exchanged(pair, spawn, name):
     """Neither job fits beside the other."""
     (a, load_a), (b, load_b) = pair

@@ -54,9 +54,9 @@ class Half:
         self.was = load.pages("anon")
 
     def kill(self, process):
-        wait_until(
-            lambda: len(set(self.load.pages("anon")) - set(self.old)) > 0, "pages"
-        )
+        # A page on its way is on no node.
+        reached = set(self.new) - set(self.old)
+        wait_until(lambda: reached & set(self.load.pages("anon")), "pages")
         process.kill()
         end(process)
         assert self.cpuset.mems() == sorted({*self.old, *self.new})

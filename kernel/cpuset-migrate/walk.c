@@ -486,9 +486,11 @@ static unsigned long walk_table(struct cm_walk *w, struct vm_area_struct *vma,
 		if (fast && (w->notify || !walk_has_room(batch)))
 			break;
 		/* Not within a folio of which some are dealt with. */
-		if (++nr_slow >= CM_WALK_PTES && addr >= w->large_end &&
-		    walk_time_up(w, vma->vm_mm))
-			break;
+		if (++nr_slow >= CM_WALK_PTES && addr >= w->large_end) {
+			if (walk_time_up(w, vma->vm_mm))
+				break;
+			nr_slow = 0;
+		}
 		*go_on = walk_pte(w, vma, addr, entry);
 		if (!*go_on)
 			break;

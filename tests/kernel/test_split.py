@@ -50,16 +50,19 @@ def change_with_holes(cpuset):
     memory = calls.Mapping(LARGE, advice=calls.HUGEPAGE)
     assert set(memory.nodes()) == {0}
     cpuset.set_mems("0-1")
-    for page in range(LARGE):
-        if page % 8 in (2, 3, 4):
-            memory.memory.madvise(mmap.MADV_DONTNEED, page * PAGE, PAGE)
+    kept = [page for page in range(LARGE) if page % 8 not in (2, 3, 4)]
+    for page in sorted(set(range(LARGE)) - set(kept)):
+        memory.memory.madvise(mmap.MADV_DONTNEED, page * PAGE, PAGE)
+    before = [memory.page(page) for page in kept]
     stop = threading.Event()
     thread = threading.Thread(target=maps_all_the_time, args=(stop,))
     thread.start()
     cpuset.set_mems("1-2")
     stop.set()
     thread.join()
-    return [node for node in memory.nodes() if node >= 0]
+    nodes = [node for node in memory.nodes() if node >= 0]
+    assert [memory.page(page) for page in kept] == before
+    return nodes
 
 
 def test_with_holes_where_nodes_overlap(top):

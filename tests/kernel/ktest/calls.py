@@ -126,6 +126,10 @@ class Mapping:
         """The first pages, with what they are to contain."""
         self.memory[: count * machine.PAGE] = self._text(count)
 
+    def page(self, index):
+        """What a page contains."""
+        return self.memory[index * machine.PAGE : (index + 1) * machine.PAGE]
+
     def intact(self):
         return self.memory[:] == self._text(self.count)
 
